@@ -1,0 +1,372 @@
+//! What stands in the account: volumes, instances, snapshots, images and what refers to them.
+//!
+//! Plain data as EC2 described it. States that Holdfast does not know are carried as
+//! `Unknown(text)` and never guessed at. Times are UTC.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::id::{ImageId, InstanceId, LaunchTemplateId, SnapshotId, VolumeId};
+
+/// Tags of a resource, by key.
+pub type Tags = BTreeMap<String, String>;
+
+macro_rules! state {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name {
+            $($(#[$vdoc])* $variant,)*
+            /// A state that Holdfast does not know, as EC2 spelled it.
+            Unknown(String),
+        }
+
+        impl $name {
+            /// The state for EC2's spelling.
+            #[must_use]
+            pub fn parse(text: &str) -> Self {
+                match text {
+                    $($text => Self::$variant,)*
+                    other => Self::Unknown(other.to_owned()),
+                }
+            }
+
+            /// EC2's spelling of the state.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $text,)*
+                    Self::Unknown(other) => other,
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+state!(
+    /// State of an EBS snapshot.
+    SnapshotState {
+        /// Data is still being copied.
+        Pending = "pending",
+        /// Usable.
+        Completed = "completed",
+        /// Failed for good.
+        Error = "error",
+        /// In the Recycle Bin.
+        Recoverable = "recoverable",
+        /// Being taken out of the Recycle Bin.
+        Recovering = "recovering",
+    }
+);
+state!(
+    /// State of an AMI.
+    ImageState {
+        /// Being made.
+        Pending = "pending",
+        /// Usable.
+        Available = "available",
+        /// Failed for good.
+        Failed = "failed",
+        /// Hidden from use by its owner; its snapshots are still its own.
+        Disabled = "disabled",
+        /// Gone, but still listed for a short time.
+        Deregistered = "deregistered",
+        /// EC2's state `invalid`.
+        Invalid = "invalid",
+        /// EC2's state `transient`.
+        Transient = "transient",
+        /// EC2's state `error`.
+        Error = "error",
+    }
+);
+state!(
+    /// State of an instance.
+    InstanceState {
+        /// Starting.
+        Pending = "pending",
+        /// Running.
+        Running = "running",
+        /// Stopping.
+        Stopping = "stopping",
+        /// Stopped.
+        Stopped = "stopped",
+        /// On its way to terminated.
+        ShuttingDown = "shutting-down",
+        /// Gone, but still listed for about an hour.
+        Terminated = "terminated",
+    }
+);
+state!(
+    /// State of a volume.
+    VolumeState {
+        /// Being made.
+        Creating = "creating",
+        /// Usable, attached to nothing.
+        Available = "available",
+        /// Usable, attached.
+        InUse = "in-use",
+        /// Being deleted.
+        Deleting = "deleting",
+        /// Gone.
+        Deleted = "deleted",
+        /// Unusable.
+        Error = "error",
+    }
+);
+
+/// A block device that an instance has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceDevice {
+    /// Device name, such as `/dev/sda1`.
+    pub name: String,
+    /// The EBS volume behind it; none for anything that is not EBS.
+    pub volume: Option<VolumeId>,
+}
+
+/// An instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Its identifier.
+    pub id: InstanceId,
+    /// Its state when it was listed.
+    pub state: InstanceState,
+    /// The AMI it was launched from.
+    pub image: Option<ImageId>,
+    /// Such as `m5d.large`.
+    pub instance_type: Option<String>,
+    /// When it was last launched.
+    pub launched: Option<Timestamp>,
+    /// Name of the root device.
+    pub root_device: Option<String>,
+    /// `ebs` or `instance-store`.
+    pub root_device_type: Option<String>,
+    /// Block devices as the instance's own description lists them.
+    pub devices: Vec<InstanceDevice>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl Instance {
+    /// The volume behind the root device.
+    #[must_use]
+    pub fn root_volume(&self) -> Option<&VolumeId> {
+        let root = self.root_device.as_deref()?;
+        self.devices
+            .iter()
+            .find(|d| d.name == root)?
+            .volume
+            .as_ref()
+    }
+}
+
+/// An attachment of a volume to an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Device name on that instance.
+    pub device: String,
+    /// `attaching`, `attached`, `detaching`, `detached` or `busy`.
+    pub state: String,
+}
+
+/// An EBS volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Its identifier.
+    pub id: VolumeId,
+    /// Its state when it was listed.
+    pub state: VolumeState,
+    /// Such as `gp3`.
+    pub volume_type: Option<String>,
+    /// Provisioned size in GiB.
+    pub size_gib: Option<i32>,
+    /// What it is attached to; more than one with multi-attach.
+    pub attachments: Vec<Attachment>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// An EBS snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its identifier.
+    pub id: SnapshotId,
+    /// The volume it was taken of; a placeholder (`vol-ffffffff`) for a copy.
+    pub volume: Option<VolumeId>,
+    /// Its state when it was listed.
+    pub state: SnapshotState,
+    /// The point in time it holds.
+    pub start: Option<Timestamp>,
+    /// Account that owns it.
+    pub owner: Option<String>,
+    /// Alias of the owner, such as `aws-backup-vault`.
+    pub owner_alias: Option<String>,
+    /// Provisioned size of the volume in GiB.
+    pub size_gib: Option<i32>,
+    /// `standard` or `archive`.
+    pub tier: Option<String>,
+    /// Its description.
+    pub description: String,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// What one device of an AMI is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MappingTarget {
+    /// An EBS snapshot; the identifier may be missing while the AMI is pending.
+    Ebs(Option<SnapshotId>),
+    /// An instance-store disk, `ephemeralN`.
+    InstanceStore(String),
+    /// Neither: the device is suppressed or has a shape Holdfast does not know.
+    Other,
+}
+
+/// One device of an AMI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageMapping {
+    /// Device name.
+    pub device: String,
+    /// What it is made from.
+    pub target: MappingTarget,
+}
+
+/// An AMI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Its identifier.
+    pub id: ImageId,
+    /// Its name, unique in the account and Region.
+    pub name: Option<String>,
+    /// Its state when it was listed.
+    pub state: ImageState,
+    /// Account that owns it.
+    pub owner: Option<String>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// The instance it was made of (`CreateImage` only).
+    pub source_instance: Option<InstanceId>,
+    /// Name of the root device.
+    pub root_device: Option<String>,
+    /// Its devices.
+    pub mappings: Vec<ImageMapping>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl Image {
+    /// The snapshots that the AMI's devices are made from.
+    pub fn snapshots(&self) -> impl Iterator<Item = &SnapshotId> {
+        self.mappings.iter().filter_map(|m| match &m.target {
+            MappingTarget::Ebs(id) => id.as_ref(),
+            MappingTarget::InstanceStore(_) | MappingTarget::Other => None,
+        })
+    }
+}
+
+/// One version of a launch template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchTemplateVersion {
+    /// The template.
+    pub template: LaunchTemplateId,
+    /// Name of the template.
+    pub name: Option<String>,
+    /// Number of the version, from 1.
+    pub version: i64,
+    /// Whether it is the template's default version.
+    pub default: bool,
+    /// What it names as its image: an AMI, or `resolve:ssm:…`.
+    pub image: Option<String>,
+    /// Snapshots that its block-device mappings name.
+    pub snapshots: Vec<SnapshotId>,
+}
+
+/// What an instance type brings along in instance-store disks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceType {
+    /// Such as `m5d.large`.
+    pub name: String,
+    /// Number of instance-store disks.
+    pub disks: u32,
+    /// Whether they are NVMe, which attach by themselves whatever the AMI's mappings say.
+    pub nvme: bool,
+}
+
+/// A kind of list that a decision may rest on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// `DescribeInstances`.
+    Instances,
+    /// `DescribeVolumes`.
+    Volumes,
+    /// `DescribeSnapshots`.
+    Snapshots,
+    /// `DescribeImages`.
+    Images,
+    /// `DescribeLaunchTemplates` and `DescribeLaunchTemplateVersions`.
+    LaunchTemplates,
+    /// `DescribeInstanceTypes`.
+    InstanceTypes,
+    /// Holdfast's own table: recorded pins, marks and sources.
+    Lineage,
+}
+
+impl Source {
+    /// The source's name in policy files and reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Instances => "instances",
+            Self::Volumes => "volumes",
+            Self::Snapshots => "snapshots",
+            Self::Images => "images",
+            Self::LaunchTemplates => "launch_templates",
+            Self::InstanceTypes => "instance_types",
+            Self::Lineage => "lineage",
+        }
+    }
+}
+
+/// A list together with what is known of its completeness.
+///
+/// A list that is not complete may be used to keep, never to delete.
+#[derive(Clone, Debug)]
+pub struct Listing<T> {
+    /// What was read.
+    pub items: Vec<T>,
+    /// Which list it is.
+    pub source: Source,
+    /// Pages read.
+    pub pages: u32,
+    /// When reading began, on the wall clock.
+    pub read_at: Timestamp,
+    /// Why the list ends early; `None` when the last page was read.
+    pub error: Option<crate::ports::CallError>,
+}
+
+impl<T> Listing<T> {
+    /// A complete list of one page.
+    pub fn complete(source: Source, items: Vec<T>, read_at: Timestamp) -> Self {
+        Self {
+            items,
+            source,
+            pages: 1,
+            read_at,
+            error: None,
+        }
+    }
+
+    /// Whether the last page was read.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.error.is_none()
+    }
+}

@@ -1,0 +1,217 @@
+//! The run ledger: what was asked of EC2 for each policy, slot and source.
+//!
+//! EC2's creating calls have no client token, so a record is written before each call and decides
+//! after a crash or a lost response what may be asked for again.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// For how long after a recorded request an artifact that cannot be found may still turn up.
+///
+/// Lists lag behind creation (EC2 Developer Guide, "Eventual consistency"); only after this time
+/// without a trace is it asked for again.
+pub const TRACE_WAIT: SignedDuration = SignedDuration::from_mins(2);
+
+/// How far a creation has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotState {
+    /// It is going to be asked for.
+    Intended,
+    /// It is being asked for; whether EC2 heard is not known.
+    Requested,
+    /// EC2 answered with the artifacts' identifiers.
+    Created,
+    /// The artifacts are complete.
+    Completed,
+    /// There is no artifact, and the last attempt failed.
+    Failed,
+}
+
+impl SlotState {
+    /// Its spelling in the table.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Intended => "intended",
+            Self::Requested => "requested",
+            Self::Created => "created",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The state for a spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [
+            Self::Intended,
+            Self::Requested,
+            Self::Created,
+            Self::Completed,
+            Self::Failed,
+        ]
+        .into_iter()
+        .find(|state| state.as_str() == text)
+    }
+}
+
+/// What happens to a creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotStep {
+    /// Preparations begin.
+    Intend,
+    /// The call is about to be sent.
+    Request,
+    /// EC2 answered, or the artifact was found.
+    Create,
+    /// The artifact completed.
+    Complete,
+    /// EC2 refused, or the artifact failed.
+    Fail,
+}
+
+/// A step that the ledger does not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger does not go from {from:?} by {step:?}")]
+pub struct IllegalStep {
+    /// The state before; `None` where there is no record.
+    pub from: Option<SlotState>,
+    /// What was attempted.
+    pub step: SlotStep,
+}
+
+/// The state after a step. Total: every pair has an answer or an error.
+///
+/// # Errors
+/// [`IllegalStep`] for a step that would lose an artifact or invent one.
+pub fn step(from: Option<SlotState>, step: SlotStep) -> Result<SlotState, IllegalStep> {
+    use SlotState::{Completed, Created, Failed, Intended, Requested};
+    match (from, step) {
+        (None | Some(Intended | Failed), SlotStep::Intend) => Ok(Intended),
+        // Requested again only after `TRACE_WAIT` without a trace: see `next_move`.
+        (None | Some(Intended | Requested | Failed), SlotStep::Request) => Ok(Requested),
+        (Some(Requested | Created), SlotStep::Create) => Ok(Created),
+        // Found by its tags although the record says that it failed or was never sent.
+        (Some(Intended | Failed), SlotStep::Create) => Ok(Created),
+        (Some(Requested | Created | Completed), SlotStep::Complete) => Ok(Completed),
+        // Without a record: it was never asked for, because it cannot be.
+        (None | Some(Intended | Requested | Created | Failed), SlotStep::Fail) => Ok(Failed),
+        (None, SlotStep::Create | SlotStep::Complete)
+        | (Some(Requested | Created | Completed), SlotStep::Intend)
+        | (Some(Created | Completed), SlotStep::Request)
+        | (Some(Completed), SlotStep::Create | SlotStep::Fail)
+        | (Some(Intended | Failed), SlotStep::Complete) => Err(IllegalStep { from, step }),
+    }
+}
+
+/// The record of one (policy, slot, source).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotRecord {
+    /// The policy.
+    pub policy: String,
+    /// The slot, UTC.
+    pub slot: Timestamp,
+    /// What the call names: an instance or a volume.
+    pub source: String,
+    /// How far it has come.
+    pub state: SlotState,
+    /// The run that wrote it last.
+    pub run: String,
+    /// How many times it was asked for.
+    pub attempt: u32,
+    /// When the call was last about to be sent, on the wall clock.
+    pub requested_at: Option<Timestamp>,
+    /// What EC2 made.
+    pub artifacts: Vec<String>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Whether asking again with the same words cannot help.
+    pub permanent: bool,
+    /// Fencing token of the lease under which it was written last.
+    pub fence: u64,
+}
+
+/// What a run does about one source of a due slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// Nothing: it is made, or cannot be.
+    Nothing,
+    /// Ask for it.
+    Ask,
+    /// Look for a trace of the earlier request; adopt it, or ask again if `then_ask`.
+    Look {
+        /// Whether enough time has passed to ask again when there is no trace.
+        then_ask: bool,
+    },
+}
+
+/// What to do about a source, given its record and the wall clock.
+///
+/// A request dated in the future (a clock that jumped) waits: that may delay a backup by the jump
+/// but never doubles it.
+#[must_use]
+pub fn next_move(record: Option<&SlotRecord>, wall: Timestamp) -> Move {
+    let Some(record) = record else {
+        return Move::Ask;
+    };
+    match record.state {
+        SlotState::Created | SlotState::Completed => Move::Nothing,
+        SlotState::Failed if record.permanent => Move::Nothing,
+        SlotState::Intended | SlotState::Failed => Move::Ask,
+        SlotState::Requested => Move::Look {
+            then_ask: record
+                .requested_at
+                .is_some_and(|at| wall.duration_since(at) >= TRACE_WAIT),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(state: SlotState, requested_at: Timestamp) -> SlotRecord {
+        SlotRecord {
+            policy: "p".into(),
+            slot: Timestamp::UNIX_EPOCH,
+            source: "vol-1".into(),
+            state,
+            run: "r".into(),
+            attempt: 1,
+            requested_at: Some(requested_at),
+            artifacts: vec![],
+            error: None,
+            permanent: false,
+            fence: 1,
+        }
+    }
+
+    #[test]
+    fn a_request_is_repeated_only_after_two_minutes_without_a_trace() {
+        let at = Timestamp::UNIX_EPOCH;
+        let record = record(SlotState::Requested, at);
+        let after = |seconds| next_move(Some(&record), at + SignedDuration::from_secs(seconds));
+        assert_eq!(after(0), Move::Look { then_ask: false });
+        assert_eq!(after(119), Move::Look { then_ask: false });
+        assert_eq!(after(120), Move::Look { then_ask: true });
+        assert_eq!(after(-3600), Move::Look { then_ask: false });
+    }
+
+    #[test]
+    fn what_was_created_is_never_asked_for_again() {
+        use SlotState::{Completed, Created};
+        for state in [Created, Completed] {
+            assert!(step(Some(state), SlotStep::Request).is_err());
+            assert!(step(Some(state), SlotStep::Intend).is_err());
+            let old = record(state, Timestamp::UNIX_EPOCH);
+            assert_eq!(next_move(Some(&old), Timestamp::now()), Move::Nothing);
+        }
+    }
+
+    #[test]
+    fn every_state_reads_back_from_its_spelling() {
+        for text in ["intended", "requested", "created", "completed", "failed"] {
+            assert_eq!(SlotState::parse(text).unwrap().as_str(), text);
+        }
+        assert_eq!(SlotState::parse("done"), None);
+    }
+}

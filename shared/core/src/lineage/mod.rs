@@ -1,0 +1,9 @@
+//! Records that outlive the resources: the lineage graph and the run ledger.
+//!
+//! Plain data and total transition functions; how they are stored is the adapter's business.
+
+pub mod graph;
+pub mod ledger;
+
+pub use graph::{Edge, EdgeKind, Node, NodeKind, NodeState};
+pub use ledger::{SlotRecord, SlotState, SlotStep};

@@ -1,0 +1,8 @@
+//! Decisions: what is created, what is retired, what stays and why.
+//!
+//! Pure functions over lists and records; nothing here is carried out.
+
+pub mod create;
+pub mod due;
+pub mod judge;
+pub mod settle;

@@ -1,0 +1,157 @@
+//! Keys that have their place and values in the format already, and no effect yet.
+//!
+//! Their values are checked as they will be, so that a file written today is right tomorrow;
+//! then they are refused, never accepted and ignored.
+
+use super::field::{At, Fields, Findings};
+use super::node::Value;
+use super::period::Period;
+use super::selector;
+
+/// Such keys of the file.
+pub(super) const FILE_KEYS: [&str; 2] = ["require", "prices"];
+
+/// Such keys of a policy.
+pub(super) const POLICY_KEYS: [&str; 9] = [
+    "consistency",
+    "application",
+    "start_within",
+    "cooldown",
+    "rpo",
+    "launch_template_versions",
+    "stopped_instances_hold",
+    "terminated_instances_hold",
+    "recently_launched",
+];
+
+/// Refuses those of the file.
+pub(super) fn refuse_file_keys(fields: &Fields<'_>, found: &mut Findings) {
+    refuse(fields, &FILE_KEYS, found, |key, at, found| match key {
+        "require" => require(at, found),
+        _ => prices(at, found),
+    });
+}
+
+/// Refuses those of a policy.
+pub(super) fn refuse_policy_keys(fields: &Fields<'_>, found: &mut Findings) {
+    refuse(fields, &POLICY_KEYS, found, |key, at, found| match key {
+        "consistency" => {
+            let values = [("crash", ()), ("application", ()), ("stopped", ())];
+            at.choice(found, &values);
+        }
+        "application" => application(at, found),
+        "cooldown" => {
+            at.period(found);
+            if fields.get("triggers").is_none() {
+                at.error(found, "belongs to `triggers`, which this policy has not");
+            }
+        }
+        "launch_template_versions" => versions(at, found),
+        "stopped_instances_hold" | "terminated_instances_hold" => {
+            at.boolean(found);
+        }
+        "recently_launched" => {
+            at.period_or_zero(found);
+        }
+        _ => {
+            at.period(found);
+        }
+    });
+}
+
+fn refuse(
+    fields: &Fields<'_>,
+    keys: &[&str],
+    found: &mut Findings,
+    check: impl Fn(&str, &At<'_>, &mut Findings),
+) {
+    for key in keys {
+        let Some(at) = fields.get(key) else {
+            continue;
+        };
+        let before = found.count();
+        check(key, at, found);
+        if found.count() == before {
+            at.error(
+                found,
+                format!("`{key}` is not supported yet; leave it out of the file"),
+            );
+        }
+    }
+}
+
+fn application(at: &At<'_>, found: &mut Findings) {
+    let expected = "{ document: NAME, timeout: 60s, on_failure: skip }";
+    let known = ["document", "timeout", "on_failure"];
+    let Some(fields) = at.fields(found, &known, expected) else {
+        return;
+    };
+    if let Some(document) = fields.require(found, "document", "the name of an SSM document")
+        && document.text(found, "the name of an SSM document") == Some("")
+    {
+        document.error(found, "is empty; write the name of an SSM document");
+    }
+    if let Some(timeout) = fields.get("timeout")
+        && let Some(text) = timeout.text(found, "a time-out such as 60s")
+        && !is_timeout(text)
+    {
+        timeout.error(found, "is no time-out; write one such as 60s or 5m");
+    }
+    if let Some(at) = fields.get("on_failure") {
+        at.choice(found, &[("skip", ()), ("crash", ())]);
+    }
+}
+
+/// Whether `text` is positive seconds, which only a time-out has, or another duration.
+fn is_timeout(text: &str) -> bool {
+    match text.strip_suffix('s') {
+        Some(seconds) => {
+            seconds.bytes().all(|b| b.is_ascii_digit())
+                && seconds.parse::<u32>().is_ok_and(|seconds| seconds > 0)
+        }
+        None => Period::parse(text).is_ok(),
+    }
+}
+
+fn versions(at: &At<'_>, found: &mut Findings) {
+    if matches!(at.node.value, Value::Text(_)) {
+        at.choice(found, &[("all", ()), ("default-and-latest", ())]);
+        return;
+    }
+    let expected = "all, default-and-latest or { newest: N }";
+    if let Some(fields) = at.fields(found, &["newest"], expected)
+        && let Some(newest) = fields.require(found, "newest", "{ newest: N }")
+    {
+        newest.integer(found, 1, 10_000);
+    }
+}
+
+fn require(at: &At<'_>, found: &mut Findings) {
+    let expected = "a list such as [{ resource: instances, tags: { Backup: \"*\" } }]";
+    for item in at.list(found, expected).unwrap_or_default() {
+        let expected = "{ resource: instances, tags: { Backup: \"*\" } }";
+        let Some(fields) = item.fields(found, &["resource", "tags"], expected) else {
+            continue;
+        };
+        if let Some(resource) = fields.require(found, "resource", "instances or volumes") {
+            resource.choice(found, &[("instances", ()), ("volumes", ())]);
+        }
+        if let Some(tags) = fields.require(found, "tags", "tags such as { Backup: \"*\" }") {
+            selector::tags(tags, found);
+        }
+    }
+}
+
+fn prices(at: &At<'_>, found: &mut Findings) {
+    let expected = "prices per GB-month such as { standard: 0.05 }";
+    for (_, price) in at.entries(found, expected).unwrap_or_default() {
+        match price.node.value {
+            Value::Integer(number) if number >= 0 => {}
+            Value::Float(number) if number >= 0.0 => {}
+            Value::Integer(_) | Value::Float(_) => {
+                price.error(found, "is negative; write a price of 0 or more");
+            }
+            _ => price.wrong(found, "a number such as 0.05, without quotes"),
+        }
+    }
+}

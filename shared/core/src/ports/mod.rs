@@ -1,0 +1,152 @@
+//! The few traits behind which I/O happens, and the plain data that crosses them.
+//!
+//! The AWS adapters implement them over the SDK, the simulated account in process.
+
+pub mod records;
+
+use std::future::Future;
+
+use crate::id::{ImageId, InstanceId, SnapshotId, VolumeId};
+use crate::inventory::{
+    Image, Instance, InstanceType, LaunchTemplateVersion, Listing, Snapshot, Tags, Volume,
+};
+
+/// What a failed call means for the one who made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Refused for too many requests; nothing was done; ask again after a pause.
+    Throttled,
+    /// A resource-bound limit (per volume, pending at once); nothing was done; minutes help.
+    Limited,
+    /// Nobody knows whether the call was carried out.
+    UnknownOutcome,
+    /// The resource is in a state that forbids the call now; nothing was done.
+    WrongState,
+    /// The resource does not exist, or not yet, or no longer.
+    NotFound,
+    /// Something still depends on the resource.
+    InUse,
+    /// Credentials or permissions refuse the call.
+    Denied,
+    /// Asking again with the same words does not help.
+    Permanent,
+}
+
+impl ErrorClass {
+    /// Whether a later attempt with the same words may succeed.
+    #[must_use]
+    pub fn is_retryable(self) -> bool {
+        match self {
+            Self::Throttled | Self::Limited | Self::UnknownOutcome | Self::WrongState => true,
+            Self::NotFound | Self::InUse | Self::Denied | Self::Permanent => false,
+        }
+    }
+}
+
+/// A call to AWS that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{operation} of {resource}: {}{message}", .code.as_deref().map(|c| format!("{c}: ")).unwrap_or_default())]
+pub struct CallError {
+    /// The API operation, such as `CreateSnapshots`.
+    pub operation: &'static str,
+    /// What it was about; `*` for a list.
+    pub resource: String,
+    /// The service's error code, when it answered.
+    pub code: Option<String>,
+    /// What it means.
+    pub class: ErrorClass,
+    /// The service's or the transport's words; for people, never for decisions.
+    pub message: String,
+}
+
+/// A request for one crash-consistent set: `CreateSnapshots`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetRequest {
+    /// The instance whose volumes are taken together.
+    pub instance: InstanceId,
+    /// Leave the root volume out.
+    pub exclude_boot_volume: bool,
+    /// Data volumes left out; at most 40 (`aws-sdk-ec2`, `InstanceSpecification`).
+    pub exclude_data_volumes: Vec<VolumeId>,
+    /// Description put on every member.
+    pub description: String,
+    /// Tags put on every member.
+    pub tags: Tags,
+    /// Let EC2 copy each volume's own tags.
+    pub copy_tags_from_volume: bool,
+}
+
+/// A request for one snapshot of one volume: `CreateSnapshot`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotRequest {
+    /// The volume.
+    pub volume: VolumeId,
+    /// Description.
+    pub description: String,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// Which snapshots to list. Always one's own (`OwnerIds=self`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SnapshotScope {
+    /// Every snapshot of the account.
+    All,
+    /// Those tagged `holdfast:managed=true`.
+    Managed,
+    /// Those that carry all of these tags.
+    Tagged(Tags),
+    /// Those named, asked for by filter, so that a missing one is absent rather than an error.
+    Ids(Vec<SnapshotId>),
+}
+
+/// Which images to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageScope {
+    /// Every image of one's own, disabled and deprecated ones included.
+    Own,
+    /// Those of one's own that map any of these snapshots, disabled and deprecated ones included.
+    MappingAny(Vec<SnapshotId>),
+    /// Those named, whoever owns them, asked for by filter.
+    Ids(Vec<ImageId>),
+}
+
+/// Reads the account. Every list goes to the last page or says that it did not.
+pub trait ReadEc2: Send + Sync {
+    /// Every instance in any state, managed ones (`IncludeManagedResources`) included.
+    fn instances(&self) -> impl Future<Output = Listing<Instance>> + Send;
+    /// Every volume in any state.
+    fn volumes(&self) -> impl Future<Output = Listing<Volume>> + Send;
+    /// Snapshots of the account.
+    fn snapshots(&self, scope: &SnapshotScope) -> impl Future<Output = Listing<Snapshot>> + Send;
+    /// Images.
+    fn images(&self, scope: &ImageScope) -> impl Future<Output = Listing<Image>> + Send;
+    /// Every version of every launch template.
+    fn launch_template_versions(
+        &self,
+    ) -> impl Future<Output = Listing<LaunchTemplateVersion>> + Send;
+    /// What these instance types bring along in instance-store disks.
+    fn instance_types(
+        &self,
+        names: &[String],
+    ) -> impl Future<Output = Listing<InstanceType>> + Send;
+}
+
+/// Changes the account. No method retries by itself where EC2 has no client token.
+pub trait WriteEc2: Send + Sync {
+    /// `CreateSnapshots`: one set.
+    fn create_snapshots(
+        &self,
+        request: &SetRequest,
+    ) -> impl Future<Output = Result<Vec<Snapshot>, CallError>> + Send;
+    /// `CreateSnapshot`: one snapshot.
+    fn create_snapshot(
+        &self,
+        request: &SnapshotRequest,
+    ) -> impl Future<Output = Result<Snapshot, CallError>> + Send;
+    /// `DeleteSnapshot`. A snapshot that is not there is [`ErrorClass::NotFound`].
+    fn delete_snapshot(
+        &self,
+        id: &SnapshotId,
+    ) -> impl Future<Output = Result<(), CallError>> + Send;
+}

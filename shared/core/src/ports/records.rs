@@ -1,0 +1,322 @@
+//! The port to Holdfast's own records: lineage graph, run ledger, leases.
+//!
+//! Every read that a decision rests on is strongly consistent; every write carries the fencing
+//! token of the lease under which it is made, where there is one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::lineage::{Edge, Node, SlotRecord};
+use crate::plan::settle::Retired;
+
+/// For how long a lease is valid after it was taken or renewed, on the wall clock.
+pub const LEASE_TIME: SignedDuration = SignedDuration::from_mins(1);
+
+/// Why the table could not do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableErrorKind {
+    /// There is no such table.
+    Missing,
+    /// Credentials or permissions refuse it.
+    Denied,
+    /// Somebody with a newer lease wrote in between; this run must stop.
+    Fenced,
+    /// A record that this version of Holdfast cannot read.
+    Unreadable,
+    /// The table did not answer, or asked for fewer requests.
+    Unavailable,
+    /// Anything else; asking again does not help.
+    Refused,
+}
+
+impl TableErrorKind {
+    /// Whether no other record could be read or written either.
+    #[must_use]
+    pub fn stops_everything(self) -> bool {
+        match self {
+            Self::Missing | Self::Denied => true,
+            Self::Fenced | Self::Unreadable | Self::Unavailable | Self::Refused => false,
+        }
+    }
+}
+
+/// A request to the table that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{operation} on table {table}, {record}: {message}{}", hint(.kind))]
+pub struct TableError {
+    /// The API operation.
+    pub operation: &'static str,
+    /// The table.
+    pub table: String,
+    /// The record it was about.
+    pub record: String,
+    /// What it means.
+    pub kind: TableErrorKind,
+    /// The service's words.
+    pub message: String,
+}
+
+fn hint(kind: &TableErrorKind) -> &'static str {
+    match kind {
+        TableErrorKind::Missing => "; deploy the stack, or set HOLDFAST_TABLE to its table",
+        TableErrorKind::Denied => "; check the credentials and the role's permissions",
+        TableErrorKind::Fenced => "; another run took over and goes on",
+        TableErrorKind::Unreadable => {
+            "; a newer Holdfast wrote it: deploy that version, nothing was overwritten"
+        }
+        TableErrorKind::Unavailable => "; the next heartbeat tries again",
+        TableErrorKind::Refused => "",
+    }
+}
+
+/// A lease that is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// What it is for.
+    pub name: String,
+    /// Who holds it: unique to the run.
+    pub holder: String,
+    /// Grows with every change of holder.
+    pub fence: u64,
+    /// When it ends, on the wall clock.
+    pub expires: Timestamp,
+}
+
+/// What came of asking for a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acquired {
+    /// It is ours.
+    Held(Lease),
+    /// Another holds it until then.
+    Busy {
+        /// When it ends unless it is renewed, on the wall clock.
+        until: Timestamp,
+    },
+}
+
+/// How far a policy's newest slot has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The newest slot that was started.
+    pub slot: Timestamp,
+    /// Whether nothing of it is left to do.
+    pub complete: bool,
+}
+
+/// What the ledger knows of a function when it wakes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Begun {
+    /// The highest `now` seen before.
+    pub highest: Option<Timestamp>,
+    /// The policies' newest slots.
+    pub heads: BTreeMap<String, Head>,
+}
+
+/// An on-demand or event-triggered run, by its identifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRecord {
+    /// The function.
+    pub function: String,
+    /// The identifier that makes a repeated request the same run.
+    pub id: String,
+    /// The policy.
+    pub policy: String,
+    /// The slot of this run.
+    pub slot: Timestamp,
+    /// When it was first asked for, on the wall clock.
+    pub started: Timestamp,
+}
+
+/// A source of an event-triggered or on-demand run that a heartbeat has to finish.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OpenSource {
+    /// The policy.
+    pub policy: String,
+    /// The slot of the run.
+    pub slot: Timestamp,
+    /// What the call names.
+    pub source: String,
+}
+
+/// A deletion, from its intent to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// What goes.
+    pub resource: String,
+    /// The policy that lets it go.
+    pub policy: String,
+    /// Whether it was a backup that counted.
+    pub good: bool,
+    /// The point in time it held.
+    pub time: Timestamp,
+    /// The run.
+    pub run: String,
+    /// Why, and on which evidence, as JSON for people.
+    pub evidence: String,
+    /// When the intent was recorded, on the wall clock.
+    pub at: Timestamp,
+}
+
+/// The lineage of one resource as recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Relations {
+    /// The resource itself, where recorded.
+    pub node: Option<Node>,
+    /// Edges from it and to it.
+    pub edges: BTreeSet<Edge>,
+}
+
+/// Holdfast's records.
+pub trait Records: Send + Sync {
+    /// Records that `function` woke for `now` and says what was known before; a lower `now` than
+    /// the highest leaves that as it is.
+    fn begin(
+        &self,
+        function: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Begun, TableError>> + Send;
+
+    /// What [`Self::begin`] would say, without recording anything.
+    fn begun(&self, function: &str) -> impl Future<Output = Result<Begun, TableError>> + Send;
+
+    /// Takes the lease `name` until [`LEASE_TIME`] after `wall`.
+    fn acquire(
+        &self,
+        name: &str,
+        holder: &str,
+        wall: Timestamp,
+    ) -> impl Future<Output = Result<Acquired, TableError>> + Send;
+
+    /// Extends a lease; [`TableErrorKind::Fenced`] when it has passed to another.
+    fn renew(
+        &self,
+        lease: &Lease,
+        wall: Timestamp,
+    ) -> impl Future<Output = Result<Lease, TableError>> + Send;
+
+    /// Gives a lease back; one that has passed to another is left alone.
+    fn release(&self, lease: &Lease) -> impl Future<Output = Result<(), TableError>> + Send;
+
+    /// Sets a policy's newest slot; an older one than recorded is left as it is.
+    fn set_head(
+        &self,
+        function: &str,
+        policy: &str,
+        head: &Head,
+        lease: &Lease,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
+
+    /// The sources of event-triggered and on-demand runs that are left to heartbeats.
+    fn open_sources(
+        &self,
+        function: &str,
+    ) -> impl Future<Output = Result<Vec<OpenSource>, TableError>> + Send;
+
+    /// Leaves a source to the heartbeats, or takes it from them again.
+    fn set_open(
+        &self,
+        function: &str,
+        source: &OpenSource,
+        open: bool,
+        lease: &Lease,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
+
+    /// The ledger's records of these sources for one slot.
+    fn slots(
+        &self,
+        policy: &str,
+        slot: Timestamp,
+        sources: &[String],
+    ) -> impl Future<Output = Result<BTreeMap<String, SlotRecord>, TableError>> + Send;
+
+    /// Writes a record if it still is what `before` was and no newer lease wrote it;
+    /// [`TableErrorKind::Fenced`] otherwise.
+    fn write_slot(
+        &self,
+        record: &SlotRecord,
+        before: Option<&SlotRecord>,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
+
+    /// Writes nodes and edges, both directions; repeating it changes nothing.
+    fn record(
+        &self,
+        nodes: &[Node],
+        edges: &[Edge],
+        lease: &Lease,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
+
+    /// Records a run, or says what the run of that identifier was.
+    fn start_run(
+        &self,
+        run: &RunRecord,
+    ) -> impl Future<Output = Result<RunRecord, TableError>> + Send;
+
+    /// Sources recorded as pinned.
+    fn pins(&self) -> impl Future<Output = Result<BTreeSet<String>, TableError>> + Send;
+
+    /// Records whether sources are pinned, so that a pin outlives its source.
+    fn set_pins(
+        &self,
+        sources: &BTreeMap<String, bool>,
+        lease: &Lease,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
+
+    /// When these artifacts were first condemned.
+    fn condemned(
+        &self,
+        resources: &[String],
+    ) -> impl Future<Output = Result<BTreeMap<String, Timestamp>, TableError>> + Send;
+
+    /// Records that artifacts are condemned since `since`, or (`None`) free again.
+    fn set_condemned(
+        &self,
+        resources: &[String],
+        since: Option<Timestamp>,
+        lease: &Lease,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
+
+    /// Deletions of good backups of a policy since `since`, on the wall clock.
+    fn retired(
+        &self,
+        policy: &str,
+        since: Timestamp,
+        wall: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Retired>, TableError>> + Send;
+
+    /// Records the intent to delete, before the call.
+    fn intend_deletion(
+        &self,
+        deletion: &Deletion,
+        lease: &Lease,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
+
+    /// Records how a deletion ended: gone, or (with the words) not.
+    fn end_deletion(
+        &self,
+        deletion: &Deletion,
+        refused: Option<&str>,
+        lease: &Lease,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
+
+    /// Stores the deletions that a tripped breaker held under their hash.
+    fn save_tripped(
+        &self,
+        plan_hash: &str,
+        deletions: &[(String, String)],
+        wall: Timestamp,
+        lease: &Lease,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
+
+    /// The deletions stored under a hash within the last 24 hours; with `take`, once only.
+    fn tripped(
+        &self,
+        plan_hash: &str,
+        wall: Timestamp,
+        take: bool,
+    ) -> impl Future<Output = Result<Option<Vec<(String, String)>>, TableError>> + Send;
+
+    /// Everything recorded about one resource.
+    fn relations(&self, id: &str) -> impl Future<Output = Result<Relations, TableError>> + Send;
+}
