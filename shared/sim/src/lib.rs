@@ -1,0 +1,54 @@
+//! A simulated EC2 account with EC2's documented rules, on a virtual clock.
+//!
+//! One [`Account`] holds instances, volumes, snapshots, AMIs and launch templates and answers
+//! EC2 API requests ([`request::Request`]) as EC2 documents them. There is no I/O and no hidden
+//! state: the clock moves only when told ([`Account::advance_to`]), identifiers come from a seed,
+//! faults from rules, so the same seed and the same calls always give the same answers. An
+//! operation or parameter that the account does not know cannot be said to it at all; the HTTP
+//! door refuses it loudly.
+//!
+//! Two doors lead in: [`InProcess`] behind the product's ports, and the EC2 Query protocol over
+//! HTTP in `holdfast-local-aws`.
+//!
+//! Where a rule cites `[B]`, `[E]`, `[Q]`, `[T]` or a user-guide page, that is: botocore's service
+//! model, the API Reference's error page, the EBS quota page, the throttling page of the EC2
+//! Developer Guide, or the page named. "Assumed" marks behaviour that AWS does not document.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod account;
+mod call_log;
+mod error;
+mod event;
+mod fault;
+mod filter;
+mod ids;
+mod in_process;
+mod limits;
+mod model;
+mod ops;
+mod page;
+pub mod request;
+mod response;
+mod seed;
+mod settings;
+mod tag;
+mod transition;
+
+pub use account::{Account, SharedAccount};
+pub use call_log::{CallOutcome, CallRecord};
+pub use error::{ApiError, CallFailure};
+pub use fault::{Fault, FaultRule};
+pub use filter::Filter;
+pub use in_process::InProcess;
+pub use model::device::{BlockDevice, DeviceTarget, EbsDevice};
+pub use model::image::{DeregistrationProtection, Image};
+pub use model::instance::{AttachedDevice, Instance, VirtualDevice};
+pub use model::instance_type::InstanceTypeInfo;
+pub use model::launch_template::{LaunchTemplate, LaunchTemplateVersion, TemplateData};
+pub use model::snapshot::Snapshot;
+pub use model::volume::{Volume, VolumeAttachment};
+pub use page::Page;
+pub use response::{DeletedSnapshot, Response, StateChange, TagDescription};
+pub use seed::{ImageSeed, InstanceSeed, SnapshotSeed, VolumeSeed};
+pub use settings::Settings;

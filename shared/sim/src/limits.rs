@@ -1,0 +1,146 @@
+//! Request token buckets: one per API, account and Region (EC2 Developer Guide,
+//! "Request throttling for the Amazon EC2 API").
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::error::ApiError;
+use crate::request::Request;
+
+/// Size of a bucket in tokens and its refill in thousandths of a token per second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Size {
+    tokens: u64,
+    refill_milli: u64,
+}
+
+const fn size(tokens: u64, refill: u64) -> Size {
+    Size {
+        tokens,
+        refill_milli: refill * 1000,
+    }
+}
+
+/// One bucket; its level is in millionths of a token, so that refilling is exact.
+#[derive(Clone, Debug)]
+struct Bucket {
+    size: Size,
+    micro: u64,
+    at: Timestamp,
+}
+
+/// The buckets that have been used so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Buckets {
+    by_name: BTreeMap<String, Bucket>,
+}
+
+/// The bucket that a request draws from, and its size, by the table of `[T]`.
+fn bucket_of(request: &Request) -> (String, Size) {
+    let operation = request.operation();
+    let bare = match request {
+        // Unfiltered and unpaginated calls of these draw from a smaller bucket of their own.
+        Request::DescribeInstances(r) => {
+            r.filters.is_empty() && r.ids.is_empty() && r.page.is_whole_list()
+        }
+        Request::DescribeSnapshots(r) => {
+            r.filters.is_empty() && r.ids.is_empty() && r.page.is_whole_list()
+        }
+        Request::DescribeVolumes(r) => {
+            r.filters.is_empty() && r.ids.is_empty() && r.page.is_whole_list()
+        }
+        _ => false,
+    };
+    if bare {
+        return (format!("{operation} unfiltered"), size(50, 10));
+    }
+    let size = match request {
+        r if r.is_list() => size(100, 20),
+        Request::CreateSnapshot(_)
+        | Request::CreateSnapshots(_)
+        | Request::DeleteSnapshot(_)
+        | Request::DeregisterImage(_)
+        | Request::CreateVolume(_)
+        | Request::DeleteVolume(_)
+        | Request::CreateLaunchTemplateVersion(_)
+        | Request::TerminateInstances(_) => size(100, 5),
+        Request::CreateTags(_) | Request::DeleteTags(_) => size(100, 10),
+        Request::RunInstances(_) | Request::StartInstances(_) => size(5, 2),
+        _ => size(50, 5),
+    };
+    (operation.to_owned(), size)
+}
+
+impl Buckets {
+    /// Takes one token for a request, or refuses it.
+    pub(crate) fn take(&mut self, request: &Request, now: Timestamp) -> Result<(), ApiError> {
+        let (name, size) = bucket_of(request);
+        let full = size.tokens * 1_000_000;
+        let bucket = self.by_name.entry(name).or_insert(Bucket {
+            size,
+            micro: full,
+            at: now,
+        });
+        let millis = u64::try_from(now.duration_since(bucket.at).as_millis()).unwrap_or(0);
+        if millis > 0 {
+            let gained = millis.saturating_mul(bucket.size.refill_milli);
+            bucket.micro = bucket.micro.saturating_add(gained).min(full);
+            bucket.at = now;
+        }
+        match bucket.micro.checked_sub(1_000_000) {
+            Some(rest) => {
+                bucket.micro = rest;
+                Ok(())
+            }
+            None => Err(ApiError::throttled()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request;
+    use jiff::SignedDuration;
+
+    #[test]
+    fn delete_snapshot_has_a_burst_of_100_and_five_a_second() {
+        let mut buckets = Buckets::default();
+        let mut now: Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
+        let request = Request::DeleteSnapshot(request::DeleteSnapshot {
+            id: "snap-1".into(),
+        });
+        let burst = |buckets: &mut Buckets, now| {
+            (0..200)
+                .take_while(|_| buckets.take(&request, now).is_ok())
+                .count()
+        };
+        assert_eq!(burst(&mut buckets, now), 100);
+        now += SignedDuration::from_secs(1);
+        assert_eq!(burst(&mut buckets, now), 5);
+        now += SignedDuration::from_hours(1);
+        assert_eq!(burst(&mut buckets, now), 100);
+    }
+
+    #[test]
+    fn an_unfiltered_listing_draws_from_a_smaller_bucket_of_its_own() {
+        let now: Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
+        let mut buckets = Buckets::default();
+        let bare = Request::DescribeSnapshots(request::DescribeSnapshots::default());
+        let paged = Request::DescribeSnapshots(request::DescribeSnapshots {
+            page: request::PageRequest {
+                max_results: Some(5),
+                next_token: None,
+            },
+            ..Default::default()
+        });
+        let count = |buckets: &mut Buckets, r: &Request| {
+            (0..200)
+                .take_while(|_| buckets.take(r, now).is_ok())
+                .count()
+        };
+        assert_eq!(count(&mut buckets, &bare), 50);
+        assert_eq!(count(&mut buckets, &paged), 100);
+    }
+}

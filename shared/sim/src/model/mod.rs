@@ -1,0 +1,16 @@
+//! What stands in the account.
+
+pub(crate) mod device;
+pub(crate) mod image;
+pub(crate) mod instance;
+pub(crate) mod instance_type;
+pub(crate) mod launch_template;
+pub(crate) mod snapshot;
+pub(crate) mod volume;
+
+use jiff::Timestamp;
+
+/// EC2's spelling of a time: UTC with milliseconds.
+pub(crate) fn spell(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}

@@ -1,0 +1,212 @@
+//! `DescribeInstances`, `DescribeVolumes`, `DescribeSnapshots`, `DescribeImages`.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use holdfast_core::id::{ImageId, InstanceId, SnapshotId, VolumeId};
+use holdfast_core::inventory::ImageState;
+use jiff::Timestamp;
+
+use super::well_formed;
+use crate::account::Account;
+use crate::error::ApiError;
+use crate::filter;
+use crate::model::image::Image;
+use crate::model::instance::Instance;
+use crate::model::snapshot::Snapshot;
+use crate::model::volume::Volume;
+use crate::page::candidates;
+use crate::request::{self, PageRequest};
+use crate::response::Response;
+
+/// Documented for snapshots in older API versions; assumed for the others.
+const BOUNDS: (i32, i32) = (5, 1000);
+
+/// Identifiers and paging exclude one another `[B]`.
+fn not_paged(ids: &[String], page: &PageRequest) -> Result<(), ApiError> {
+    if ids.is_empty() || page.is_whole_list() {
+        Ok(())
+    } else {
+        Err(ApiError::invalid_combination(
+            "A list of identifiers cannot be used with the parameters maxResults and nextToken",
+        ))
+    }
+}
+
+/// What a list need look at: the identifiers asked for, or those a filter names exactly.
+fn named(ids: &[String], filters: &[filter::Filter], key: &str) -> Option<BTreeSet<String>> {
+    if ids.is_empty() {
+        filter::exact(filters, key)
+    } else {
+        Some(ids.iter().cloned().collect())
+    }
+}
+
+impl Account {
+    pub(super) fn describe_instances(
+        &mut self,
+        r: &request::DescribeInstances,
+    ) -> Result<Response, ApiError> {
+        filter::check::<Instance>(&r.filters, true)?;
+        not_paged(&r.ids, &r.page)?;
+        for id in &r.ids {
+            well_formed(id, "i-", "InvalidInstanceID.Malformed")?;
+            self.instances
+                .get(&InstanceId::new(id.clone()))
+                .filter(|i| i.listed_from <= self.now)
+                .ok_or_else(|| ApiError::instance_not_found(id))?;
+        }
+        let parameters = (&r.ids, &r.filters, r.include_managed);
+        let cursor = self.open_page("DescribeInstances", &parameters, &r.page, BOUNDS)?;
+        let only = named(&r.ids, &r.filters, "instance-id");
+        let all = candidates(
+            &self.instances,
+            cursor.after.as_deref(),
+            only.as_ref(),
+            InstanceId::new,
+        );
+        Ok(Response::Instances(cursor.collect(all, |i: &Instance| {
+            i.listed_from <= self.now
+                && (r.include_managed || !i.managed)
+                && filter::passes(&r.filters, i)
+        })))
+    }
+
+    pub(super) fn describe_volumes(
+        &mut self,
+        r: &request::DescribeVolumes,
+    ) -> Result<Response, ApiError> {
+        filter::check::<Volume>(&r.filters, true)?;
+        not_paged(&r.ids, &r.page)?;
+        for id in &r.ids {
+            well_formed(id, "vol-", "InvalidParameterValue")?;
+            self.volumes
+                .get(&VolumeId::new(id.clone()))
+                .filter(|v| v.listed_from <= self.now)
+                .ok_or_else(|| ApiError::volume_not_found(id))?;
+        }
+        let parameters = (&r.ids, &r.filters, r.include_managed);
+        let cursor = self.open_page("DescribeVolumes", &parameters, &r.page, BOUNDS)?;
+        let only = named(&r.ids, &r.filters, "volume-id");
+        let all = candidates(
+            &self.volumes,
+            cursor.after.as_deref(),
+            only.as_ref(),
+            VolumeId::new,
+        );
+        Ok(Response::Volumes(cursor.collect(all, |v: &Volume| {
+            v.listed_from <= self.now
+                && (r.include_managed || !v.managed)
+                && filter::passes(&r.filters, v)
+        })))
+    }
+
+    pub(super) fn describe_snapshots(
+        &mut self,
+        r: &request::DescribeSnapshots,
+    ) -> Result<Response, ApiError> {
+        filter::check::<Snapshot>(&r.filters, true)?;
+        not_paged(&r.ids, &r.page)?;
+        for id in &r.ids {
+            well_formed(id, "snap-", "InvalidSnapshotID.Malformed")?;
+            // One without permission is silently absent, one that is not there is an error `[B]`.
+            self.snapshots
+                .get(&SnapshotId::new(id.clone()))
+                .filter(|s| s.listed_from <= self.now)
+                .ok_or_else(|| ApiError::snapshot_not_found(id))?;
+        }
+        let parameters = (&r.ids, &r.owners, &r.restorable_by, &r.filters);
+        let cursor = self.open_page("DescribeSnapshots", &parameters, &r.page, BOUNDS)?;
+        let only = named(&r.ids, &r.filters, "snapshot-id");
+        let all = candidates(
+            &self.snapshots,
+            cursor.after.as_deref(),
+            only.as_ref(),
+            SnapshotId::new,
+        );
+        Ok(Response::Snapshots(cursor.collect(all, |s: &Snapshot| {
+            s.listed_from <= self.now
+                && self.may_see_snapshot(s)
+                && (r.owners.is_empty()
+                    || self.is_owned_by_any(&s.owner, s.owner_alias.as_deref(), &r.owners))
+                && (r.restorable_by.is_empty() || self.is_restorable_by(s, &r.restorable_by))
+                && filter::passes(&r.filters, s)
+        })))
+    }
+
+    pub(super) fn may_see_snapshot(&self, s: &Snapshot) -> bool {
+        self.is_own(&s.owner) || s.public || s.shared_with.contains(&self.settings.account_id)
+    }
+
+    fn is_owned_by_any(&self, owner: &str, alias: Option<&str>, wanted: &[String]) -> bool {
+        wanted.iter().any(|w| match w.as_str() {
+            "self" => self.is_own(owner),
+            other => other == owner || Some(other) == alias,
+        })
+    }
+
+    /// `self` means explicit permission or ownership, `all` public ones `[B]`.
+    fn is_restorable_by(&self, s: &Snapshot, wanted: &[String]) -> bool {
+        wanted.iter().any(|w| match w.as_str() {
+            "self" => self.is_own(&s.owner) || s.shared_with.contains(&self.settings.account_id),
+            "all" => s.public,
+            account => s.owner == account || s.shared_with.contains(account),
+        })
+    }
+
+    pub(super) fn describe_images(
+        &mut self,
+        r: &request::DescribeImages,
+    ) -> Result<Response, ApiError> {
+        filter::check::<Image>(&r.filters, true)?;
+        not_paged(&r.ids, &r.page)?;
+        for id in &r.ids {
+            well_formed(id, "ami-", "InvalidAMIID.Malformed")?;
+            self.images
+                .get(&ImageId::new(id.clone()))
+                .filter(|i| i.listed_from <= self.now)
+                .ok_or_else(|| ApiError::image_not_found(id))?;
+        }
+        let parameters = (
+            &r.ids,
+            &r.owners,
+            &r.filters,
+            r.include_disabled,
+            r.include_deprecated,
+        );
+        let cursor = self.open_page("DescribeImages", &parameters, &r.page, BOUNDS)?;
+        let only = named(&r.ids, &r.filters, "image-id");
+        let hide = !self.settings.pending_image_shows_snapshots;
+        let all = candidates(
+            &self.images,
+            cursor.after.as_deref(),
+            only.as_ref(),
+            ImageId::new,
+        )
+        .map(|(key, image)| {
+            let shown = if hide && image.state == ImageState::Pending {
+                Cow::Owned(image.without_snapshot_ids())
+            } else {
+                Cow::Borrowed(image)
+            };
+            (key, shown)
+        });
+        let now = self.now;
+        Ok(Response::Images(cursor.collect(all, |i: &Image| {
+            i.listed_from <= now
+                && self.may_see_image(i, r, now)
+                && (r.owners.is_empty() || self.is_owned_by_any(&i.owner, None, &r.owners))
+                && filter::passes(&r.filters, i)
+        })))
+    }
+
+    /// Disabled images are hidden unless asked for; deprecated ones too, except from their owner
+    /// (EC2 User Guide, "Disable an AMI", "Deprecate an AMI"). Assumed: asking for a disabled one
+    /// by identifier does not show it either.
+    fn may_see_image(&self, i: &Image, r: &request::DescribeImages, now: Timestamp) -> bool {
+        let own = self.is_own(&i.owner);
+        (own || i.public)
+            && (r.include_disabled || i.state != ImageState::Disabled)
+            && (own || r.include_deprecated || i.deprecated_from.is_none_or(|at| now < at))
+    }
+}

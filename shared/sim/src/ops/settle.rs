@@ -1,0 +1,149 @@
+//! What time brings.
+
+use holdfast_core::id::{ImageId, InstanceId, SnapshotId};
+use holdfast_core::inventory::{ImageState, InstanceState, SnapshotState, VolumeState};
+
+use crate::account::Account;
+use crate::event::SetMember;
+use crate::transition::Transition;
+
+impl Account {
+    pub(crate) fn apply(&mut self, transition: Transition) {
+        match transition {
+            Transition::SnapshotSettles(id) => self.settle_snapshot(&id),
+            Transition::ImageSettles(id) => self.settle_image(&id),
+            Transition::VolumeReady(id) => {
+                if let Some(volume) = self.volumes.get_mut(&id)
+                    && volume.state == VolumeState::Creating
+                {
+                    volume.state = VolumeState::Available;
+                }
+            }
+            Transition::InstanceBecomes(id, state) => self.settle_instance(&id, state),
+            Transition::InstanceForgotten(id) => {
+                self.instances.remove(&id);
+            }
+            Transition::ImageForgotten(id) => {
+                self.images.remove(&id);
+            }
+            Transition::SnapshotsReleased(image, snapshots) => {
+                self.release_snapshots(&image, &snapshots);
+            }
+        }
+    }
+
+    /// Brings a pending snapshot to its end; what it fails with was settled when it began.
+    fn settle_snapshot(&mut self, id: &SnapshotId) {
+        let now = self.now;
+        let Some(snapshot) = self.snapshots.get_mut(id) else {
+            return;
+        };
+        if snapshot.state != SnapshotState::Pending {
+            return;
+        }
+        match &snapshot.fails_with {
+            Some(message) => {
+                snapshot.state = SnapshotState::Error;
+                snapshot.state_message = Some(message.clone());
+            }
+            None => {
+                snapshot.state = SnapshotState::Completed;
+                snapshot.completed = Some(now);
+            }
+        }
+        let settled = snapshot.clone();
+        if let Some(volume) = self.volumes.get_mut(&settled.volume) {
+            volume.pending_snapshots = volume.pending_snapshots.saturating_sub(1);
+        }
+        if settled.delete_when_settled {
+            self.remove_snapshot(id);
+        }
+        if settled.set.is_none() || self.settings.set_members_emit {
+            self.emit_snapshot_created(
+                id,
+                &settled.volume,
+                settled.started,
+                settled.fails_with.as_deref(),
+            );
+        }
+        if let Some(set) = settled.set {
+            self.close_set(set);
+        }
+    }
+
+    /// Ends a set when none of its members is pending any more, with the one event it emits.
+    fn close_set(&mut self, number: u64) {
+        let Some(set) = self.sets.get(&number) else {
+            return;
+        };
+        let members: Vec<_> = set
+            .members
+            .iter()
+            .filter_map(|id| self.snapshots.get(id))
+            .collect();
+        if members.iter().any(|m| m.state == SnapshotState::Pending) {
+            return;
+        }
+        let started = set.started;
+        let failure = members
+            .iter()
+            .find(|m| m.state == SnapshotState::Error)
+            .map(|m| format!("Snapshot {} is in status error", m.id));
+        let members: Vec<SetMember> = members
+            .into_iter()
+            .map(|m| SetMember {
+                snapshot: m.id.clone(),
+                volume: m.volume.clone(),
+                status: m.state.as_str().to_owned(),
+            })
+            .collect();
+        self.sets.remove(&number);
+        if !members.is_empty() {
+            self.emit_set_created(&members, started, failure.as_deref());
+        }
+    }
+
+    fn settle_image(&mut self, id: &ImageId) {
+        let Some(image) = self.images.get_mut(id) else {
+            return;
+        };
+        if image.state != ImageState::Pending {
+            return;
+        }
+        image.no_reboot = false;
+        match image.fails_with.clone() {
+            Some(message) => {
+                image.state = ImageState::Failed;
+                image.state_reason = Some(("Server.InternalError".to_owned(), message.clone()));
+                self.emit_image_state(id, "failed", &message);
+            }
+            None => {
+                image.state = ImageState::Available;
+                self.emit_image_state(id, "available", "");
+            }
+        }
+    }
+
+    fn settle_instance(&mut self, id: &InstanceId, state: InstanceState) {
+        let Some(instance) = self.instances.get_mut(id) else {
+            return;
+        };
+        let on_its_way = matches!(
+            (&instance.state, &state),
+            (InstanceState::Pending, InstanceState::Running)
+                | (InstanceState::Stopping, InstanceState::Stopped)
+                | (InstanceState::ShuttingDown, InstanceState::Terminated)
+        );
+        if !on_its_way {
+            return;
+        }
+        instance.state = state.clone();
+        if state == InstanceState::Terminated {
+            self.detach_all(id);
+            let forgotten = self.after(self.settings.terminated_visible);
+            self.schedule
+                .add(forgotten, Transition::InstanceForgotten(id.clone()));
+        }
+        self.emit_instance_state(id, state.as_str());
+    }
+}

@@ -1,0 +1,88 @@
+//! Answers of the EC2 API, as plain data.
+
+use holdfast_core::id::{ImageId, InstanceId, SnapshotId};
+use holdfast_core::inventory::InstanceState;
+
+use crate::model::image::Image;
+use crate::model::instance::Instance;
+use crate::model::instance_type::InstanceTypeInfo;
+use crate::model::launch_template::{LaunchTemplate, LaunchTemplateVersion};
+use crate::model::snapshot::Snapshot;
+use crate::model::volume::{Volume, VolumeAttachment};
+use crate::page::Page;
+
+/// One tag of one resource, as `DescribeTags` lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagDescription {
+    /// The resource.
+    pub resource: String,
+    /// Its type, such as `snapshot`.
+    pub resource_type: &'static str,
+    /// The tag's key.
+    pub key: String,
+    /// The tag's value.
+    pub value: String,
+}
+
+/// What `DeregisterImage` says of one snapshot it was to delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedSnapshot {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// `success`, `skipped`, `missing-permissions`, `internal-error` or `client-error` `[B]`.
+    pub return_code: &'static str,
+}
+
+/// A change of an instance's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateChange {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Its state before the call.
+    pub previous: InstanceState,
+    /// Its state after it.
+    pub current: InstanceState,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// Of `DescribeInstances`.
+    Instances(Page<Instance>),
+    /// Of `DescribeVolumes`.
+    Volumes(Page<Volume>),
+    /// Of `DescribeSnapshots`.
+    Snapshots(Page<Snapshot>),
+    /// Of `DescribeImages`.
+    Images(Page<Image>),
+    /// Of `DescribeLaunchTemplates`.
+    LaunchTemplates(Page<LaunchTemplate>),
+    /// Of `DescribeLaunchTemplateVersions`.
+    LaunchTemplateVersions(Page<LaunchTemplateVersion>),
+    /// Of `DescribeInstanceTypes`.
+    InstanceTypes(Page<InstanceTypeInfo>),
+    /// Of `DescribeTags`.
+    Tags(Page<TagDescription>),
+    /// Of `CreateSnapshot`.
+    Snapshot(Box<Snapshot>),
+    /// Of `CreateSnapshots`.
+    SnapshotSet(Vec<Snapshot>),
+    /// Of `RegisterImage` and `CreateImage`.
+    ImageMade(ImageId),
+    /// Of `DeregisterImage`.
+    Deregistered(Vec<DeletedSnapshot>),
+    /// Of `CreateVolume`.
+    Volume(Box<Volume>),
+    /// Of `AttachVolume` and `DetachVolume`.
+    Attachment(VolumeAttachment),
+    /// Of `RunInstances`.
+    Launched(Vec<Instance>),
+    /// Of `StopInstances`, `StartInstances` and `TerminateInstances`.
+    StateChanges(Vec<StateChange>),
+    /// Of `CreateLaunchTemplate` and `DeleteLaunchTemplate`.
+    LaunchTemplate(Box<LaunchTemplate>),
+    /// Of `CreateLaunchTemplateVersion`.
+    LaunchTemplateVersion(Box<LaunchTemplateVersion>),
+    /// Of calls that answer only that they were done.
+    Done,
+}

@@ -1,0 +1,86 @@
+//! What is configurable about an account.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Settings of an account. Durations are in virtual time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Twelve digits.
+    pub account_id: String,
+    /// Such as `eu-central-1`.
+    pub region: String,
+    /// What identifiers are derived from.
+    pub seed: u64,
+    /// Where the clock begins.
+    pub start: Timestamp,
+    /// How long a snapshot is pending.
+    pub snapshot_duration: SignedDuration,
+    /// How much later each further member of a multi-volume set completes: members of a set do
+    /// not complete at one time.
+    pub set_stagger: SignedDuration,
+    /// How long an AMI made by `CreateImage` is pending, at least as long as its snapshots.
+    pub image_duration: SignedDuration,
+    /// How long a volume is `creating`.
+    pub volume_duration: SignedDuration,
+    /// How long an instance is in `pending`, `stopping` or `shutting-down`.
+    pub instance_duration: SignedDuration,
+    /// How long a terminated instance is still listed: about an hour (EC2 User Guide).
+    pub terminated_visible: SignedDuration,
+    /// How long a deregistered AMI is still listed, as `deregistered`; zero: not at all.
+    pub deregistered_visible: SignedDuration,
+    /// How long after deregistration `DeleteSnapshot` still answers `InvalidSnapshot.InUse`
+    /// (boto issue #3019 reports it for about one in five).
+    pub in_use_lag: SignedDuration,
+    /// How long a list misses what was just made (EC2 Developer Guide, "Eventual consistency").
+    pub list_lag: SignedDuration,
+    /// Whether request token buckets are in force.
+    pub throttling: bool,
+    /// Snapshots the account may own, those in `error` included: 100,000 by default, adjustable
+    /// `[Q]`.
+    pub snapshot_quota: usize,
+    /// `CreateImage` calls with `NoReboot` that may be pending at once; the limit behind
+    /// `ConcurrentCreateImageNoRebootLimitExceeded` `[E]` is not published.
+    pub no_reboot_images: Option<usize>,
+    /// Whether each member of a set also emits its own `createSnapshot` event; AWS does not say.
+    pub set_members_emit: bool,
+    /// Whether a pending AMI already shows its snapshots' identifiers; AWS does not say.
+    pub pending_image_shows_snapshots: bool,
+}
+
+impl Default for Settings {
+    /// Account 111122223333 in eu-central-1, at 2026-11-23T00:00:00Z, with snapshots of a minute,
+    /// AMIs of two, and neither lag nor throttling.
+    fn default() -> Self {
+        Self {
+            account_id: "111122223333".to_owned(),
+            region: "eu-central-1".to_owned(),
+            seed: 0,
+            start: Timestamp::constant(1_795_392_000, 0),
+            snapshot_duration: SignedDuration::from_secs(60),
+            set_stagger: SignedDuration::from_secs(1),
+            image_duration: SignedDuration::from_secs(120),
+            volume_duration: SignedDuration::ZERO,
+            instance_duration: SignedDuration::from_secs(10),
+            terminated_visible: SignedDuration::from_hours(1),
+            deregistered_visible: SignedDuration::ZERO,
+            in_use_lag: SignedDuration::ZERO,
+            list_lag: SignedDuration::ZERO,
+            throttling: false,
+            snapshot_quota: 100_000,
+            no_reboot_images: None,
+            set_members_emit: true,
+            pending_image_shows_snapshots: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_clock_begins_where_it_says() {
+        let start = Settings::default().start.to_string();
+        assert_eq!(start, "2026-11-23T00:00:00Z");
+    }
+}

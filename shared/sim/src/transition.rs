@@ -1,0 +1,52 @@
+//! What will happen at a later virtual time.
+
+use std::collections::BTreeMap;
+
+use holdfast_core::id::{ImageId, InstanceId, SnapshotId, VolumeId};
+use holdfast_core::inventory::InstanceState;
+use jiff::Timestamp;
+
+/// A change that time brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Transition {
+    /// A snapshot completes, or fails where it was made to.
+    SnapshotSettles(SnapshotId),
+    /// An AMI becomes available, or fails where it was made to.
+    ImageSettles(ImageId),
+    /// A volume becomes available.
+    VolumeReady(VolumeId),
+    /// An instance reaches the state it was on its way to.
+    InstanceBecomes(InstanceId, InstanceState),
+    /// A terminated instance leaves the lists.
+    InstanceForgotten(InstanceId),
+    /// A deregistered AMI leaves the lists.
+    ImageForgotten(ImageId),
+    /// A deregistered AMI lets go of its snapshots.
+    SnapshotsReleased(ImageId, Vec<SnapshotId>),
+}
+
+/// Transitions by time; at one time, in the order they were asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Schedule {
+    queue: BTreeMap<(Timestamp, u64), Transition>,
+    asked: u64,
+}
+
+impl Schedule {
+    pub(crate) fn add(&mut self, at: Timestamp, transition: Transition) {
+        self.asked += 1;
+        self.queue.insert((at, self.asked), transition);
+    }
+
+    /// The earliest transition that is due at `now`.
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Transition)> {
+        let entry = self.queue.first_entry()?;
+        let at = entry.key().0;
+        (at <= now).then(|| (at, entry.remove()))
+    }
+
+    /// When the next transition is due.
+    pub(crate) fn next_at(&self) -> Option<Timestamp> {
+        self.queue.first_key_value().map(|((at, _), _)| *at)
+    }
+}
