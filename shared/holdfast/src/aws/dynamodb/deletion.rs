@@ -1,0 +1,245 @@
+//! Deletions: marks, intents with their evidence, ends, and the breaker's window.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use futures::{StreamExt, TryStreamExt, stream};
+use holdfast_core::lineage::{Node, NodeState};
+use holdfast_core::plan::settle::{Retired, WINDOW};
+use holdfast_core::ports::records::{Deletion, Lease, TableError, TableErrorKind};
+use jiff::{SignedDuration, Timestamp};
+
+use super::attribute::{Item, key, standing_update};
+use super::{SCHEMA, Table, graph};
+
+const MARK: &str = "mark";
+const DELETION: &str = "deletion";
+const TRIPPED: &str = "tripped";
+/// Writes sent at once.
+const AT_ONCE: usize = 8;
+
+fn delete_pk(resource: &str) -> String {
+    format!("delete#{resource}")
+}
+
+fn retired_pk(policy: &str, day: Timestamp) -> String {
+    format!("retired#{policy}#{}", day.strftime("%Y-%m-%d"))
+}
+
+fn tripped_pk(hash: &str) -> String {
+    format!("tripped#{hash}")
+}
+
+const NEWER: &str = "attribute_not_exists(pk) OR fence <= :fence";
+
+fn fence(lease: &Lease) -> Item {
+    Item::new().fence(":fence", lease.fence)
+}
+
+pub(super) async fn condemned(
+    table: &Table,
+    resources: &[String],
+) -> Result<BTreeMap<String, Timestamp>, TableError> {
+    let keys: Vec<_> = resources
+        .iter()
+        .map(|id| (delete_pk(id), MARK.to_owned()))
+        .collect();
+    let items = table.batch(&keys).await?;
+    let marked = items
+        .iter()
+        .filter(|item| item.flag("condemned") == Some(true));
+    Ok(marked
+        .filter_map(|item| Some((item.owned("id")?, item.timestamp("since")?)))
+        .collect())
+}
+
+pub(super) async fn set_condemned(
+    table: &Table,
+    resources: &[String],
+    since: Option<Timestamp>,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    let marks: Vec<Item> = resources
+        .iter()
+        .map(|id| {
+            Item::keyed(&delete_pk(id), MARK)
+                .text("id", id)
+                .flag_set("condemned", since.is_some())
+                .time_if("since", since)
+                .fence("fence", lease.fence)
+        })
+        .collect();
+    stream::iter(marks)
+        .map(|mark| table.put(mark, NEWER, fence(lease)))
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+pub(super) async fn retired(
+    table: &Table,
+    policy: &str,
+    since: Timestamp,
+    wall: Timestamp,
+) -> Result<Vec<Retired>, TableError> {
+    let mut days = vec![retired_pk(policy, since)];
+    let mut day = since;
+    while day < wall {
+        day = (day + SignedDuration::from_hours(24)).min(wall);
+        days.push(retired_pk(policy, day));
+    }
+    days.dedup();
+    let mut retired = Vec::new();
+    for pk in days {
+        for item in table.query(&pk, None).await? {
+            let read = || {
+                Some(Retired {
+                    resource: item.owned("id")?,
+                    time: item.timestamp("time")?,
+                    at: item.timestamp("at")?,
+                })
+            };
+            retired.extend(read().filter(|r| r.at > since));
+        }
+    }
+    Ok(retired)
+}
+
+fn deletion_item(deletion: &Deletion, lease: &Lease, state: &str) -> Item {
+    Item::keyed(&delete_pk(&deletion.resource), DELETION)
+        .text("id", &deletion.resource)
+        .text("policy", &deletion.policy)
+        .flag_set("good", deletion.good)
+        .time("time", deletion.time)
+        .text("run", &deletion.run)
+        .text("evidence", &deletion.evidence)
+        .time("at", deletion.at)
+        .text("state", state)
+        .fence("fence", lease.fence)
+}
+
+/// Records the intent, and counts it in the breaker's window: what may have been deleted counts.
+pub(super) async fn intend(
+    table: &Table,
+    deletion: &Deletion,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    if deletion.good {
+        let sk = format!("{}#{}", deletion.at, deletion.resource);
+        let counted = Item::keyed(&retired_pk(&deletion.policy, deletion.at), &sk)
+            .text("id", &deletion.resource)
+            .time("time", deletion.time)
+            .time("at", deletion.at)
+            .number_set("expires_at", (deletion.at + WINDOW + WINDOW).as_second())
+            .fence("fence", lease.fence);
+        table.put(counted, NEWER, fence(lease)).await?;
+    }
+    table
+        .put(
+            deletion_item(deletion, lease, "intended"),
+            NEWER,
+            fence(lease),
+        )
+        .await
+}
+
+pub(super) async fn end(
+    table: &Table,
+    deletion: &Deletion,
+    refused: Option<&str>,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    let state = if refused.is_some() {
+        "refused"
+    } else {
+        "deleted"
+    };
+    let item = deletion_item(deletion, lease, state).text_if("refused", refused);
+    table.put(item, NEWER, fence(lease)).await?;
+    if refused.is_none() {
+        let node = Node::new(&deletion.resource, NodeState::Deleted, deletion.at);
+        return graph::record(table, &[node], &[], lease).await;
+    }
+    if deletion.good {
+        // Nothing went, so it does not count.
+        let sk = format!("{}#{}", deletion.at, deletion.resource);
+        let pk = retired_pk(&deletion.policy, deletion.at);
+        table.delete(&pk, &sk, lease).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn save_tripped(
+    table: &Table,
+    plan_hash: &str,
+    deletions: &[(String, String)],
+    wall: Timestamp,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    // Well under DynamoDB's 400 KB an item for some 9,000 deletions; beyond that, the operator
+    // narrows the sweep to one policy.
+    let lines: Vec<String> = deletions.iter().map(|(p, r)| format!("{p}\t{r}")).collect();
+    let item = Item::keyed(&tripped_pk(plan_hash), TRIPPED)
+        .texts("deletions", &lines)
+        .time("at", wall)
+        .flag_set("taken", false)
+        .number_set("expires_at", (wall + WINDOW).as_second())
+        .fence("fence", lease.fence);
+    let condition = "attribute_not_exists(pk) OR (fence <= :fence AND taken = :taken)";
+    let values = fence(lease).flag_set(":taken", false);
+    match table.put(item, condition, values).await {
+        // Taken before: the same plan is not offered twice.
+        Err(error) if error.kind == TableErrorKind::Fenced => Ok(()),
+        other => other,
+    }
+}
+
+pub(super) async fn tripped(
+    table: &Table,
+    plan_hash: &str,
+    wall: Timestamp,
+    take: bool,
+) -> Result<Option<Vec<(String, String)>>, TableError> {
+    let pk = tripped_pk(plan_hash);
+    let item = if take {
+        let values = Item::new()
+            .flag_set(":true", true)
+            .flag_set(":false", false)
+            .number_set(":schema", SCHEMA);
+        let result = table
+            .client
+            .update_item()
+            .table_name(&table.name)
+            .set_key(Some(key(&pk, TRIPPED)))
+            .update_expression("SET taken = :true")
+            .condition_expression("#schema = :schema AND taken = :false")
+            .expression_attribute_names("#schema", "schema")
+            .set_expression_attribute_values(Some(values.0))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match result {
+            Ok(output) => output.attributes.map(Item),
+            Err(error) if standing_update(&error).is_some() => None,
+            Err(error) => return Err(table.error("UpdateItem", &pk, &error)),
+        }
+    } else {
+        table
+            .get(&pk, TRIPPED)
+            .await?
+            .filter(|item| item.flag("taken") == Some(false))
+    };
+    let fresh = item.filter(|item| {
+        item.timestamp("at")
+            .is_some_and(|at| wall.duration_since(at) <= WINDOW)
+    });
+    Ok(fresh.map(|item| {
+        let lines = item.list("deletions");
+        let pair = |line: &String| {
+            line.split_once('\t')
+                .map(|(p, r)| (p.to_owned(), r.to_owned()))
+        };
+        lines.iter().filter_map(pair).collect()
+    }))
+}

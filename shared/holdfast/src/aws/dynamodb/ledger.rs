@@ -1,0 +1,345 @@
+//! The run ledger: heads, slots and on-demand runs.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use holdfast_core::lineage::{SlotRecord, SlotState};
+use holdfast_core::ports::records::{
+    Begun, Head, Lease, OpenSource, RunRecord, TableError, TableErrorKind,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use super::attribute::{Item, key, standing_put, standing_update};
+use super::{SCHEMA, Table};
+
+/// How long ledger records stay; the lineage graph has no end.
+const LEDGER_TIME: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// How long a source that nobody finishes, because its policy is gone, stays on the list.
+const OPEN_TIME: SignedDuration = SignedDuration::from_hours(48);
+const HEAD: &str = "head";
+const RUN: &str = "run";
+/// Prefix of the attributes of a head record that hold a policy's newest slot.
+const POLICY: &str = "policy:";
+
+fn head_pk(function: &str) -> String {
+    format!("head#{function}")
+}
+
+fn slot_pk(policy: &str, source: &str) -> String {
+    format!("slot#{policy}#{source}")
+}
+
+fn expires(slot: Timestamp) -> i64 {
+    (slot + LEDGER_TIME).as_second()
+}
+
+fn heads(item: &Item) -> Begun {
+    let mut begun = Begun {
+        highest: item.timestamp("highest_now"),
+        ..Begun::default()
+    };
+    for (name, value) in &item.0 {
+        let Some(policy) = name.strip_prefix(POLICY) else {
+            continue;
+        };
+        let Ok(map) = value.as_m() else { continue };
+        let map = Item(map.clone());
+        if let Some(slot) = map.timestamp("slot") {
+            let complete = map.flag("complete").unwrap_or(false);
+            begun
+                .heads
+                .insert(policy.to_owned(), Head { slot, complete });
+        }
+    }
+    begun
+}
+
+/// One request: raises the highest `now` and answers with all that was known before.
+pub(super) async fn begin(
+    table: &Table,
+    function: &str,
+    now: Timestamp,
+) -> Result<Begun, TableError> {
+    let pk = head_pk(function);
+    let values = Item::new()
+        .time(":now", now)
+        .number_set(":second", now.as_second())
+        .number_set(":schema", SCHEMA);
+    let result = table
+        .client
+        .update_item()
+        .table_name(&table.name)
+        .set_key(Some(key(&pk, HEAD)))
+        .update_expression("SET highest_now = :now, highest_second = :second, #schema = :schema")
+        .condition_expression(
+            "attribute_not_exists(pk) OR (#schema = :schema AND \
+             (attribute_not_exists(highest_second) OR highest_second <= :second))",
+        )
+        .expression_attribute_names("#schema", "schema")
+        .set_expression_attribute_values(Some(values.0))
+        .return_values(ReturnValue::AllOld)
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .send()
+        .await;
+    match result {
+        Ok(output) => Ok(heads(&Item(output.attributes.unwrap_or_default()))),
+        Err(error) => {
+            let Some(stands) = standing_update(&error) else {
+                return Err(table.error("UpdateItem", &pk, &error));
+            };
+            table.readable("UpdateItem", &pk, &stands)?;
+            Ok(heads(&stands))
+        }
+    }
+}
+
+pub(super) async fn begun(table: &Table, function: &str) -> Result<Begun, TableError> {
+    let item = table.get(&head_pk(function), HEAD).await?;
+    Ok(item.map(|item| heads(&item)).unwrap_or_default())
+}
+
+pub(super) async fn set_head(
+    table: &Table,
+    function: &str,
+    policy: &str,
+    head: &Head,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    let pk = head_pk(function);
+    let map = Item::new()
+        .time("slot", head.slot)
+        .number_set("second", head.slot.as_second())
+        .flag_set("complete", head.complete)
+        .fence("fence", lease.fence);
+    let mut values = Item::new()
+        .number_set(":second", head.slot.as_second())
+        .fence(":fence", lease.fence)
+        .number_set(":schema", SCHEMA);
+    values.0.insert(":head".into(), AttributeValue::M(map.0));
+    let result = table
+        .client
+        .update_item()
+        .table_name(&table.name)
+        .set_key(Some(key(&pk, HEAD)))
+        .update_expression("SET #policy = :head, #schema = :schema")
+        .condition_expression(
+            "attribute_not_exists(#policy) OR (#schema = :schema AND \
+             #policy.fence <= :fence AND #policy.#second <= :second)",
+        )
+        .expression_attribute_names("#policy", format!("{POLICY}{policy}"))
+        .expression_attribute_names("#second", "second")
+        .expression_attribute_names("#schema", "schema")
+        .set_expression_attribute_values(Some(values.0))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .send()
+        .await;
+    match result {
+        Ok(_) => Ok(()),
+        Err(error) => match standing_update(&error) {
+            Some(stands) => Err(table.fenced("UpdateItem", &pk, Some(&stands))),
+            None => Err(table.error("UpdateItem", &pk, &error)),
+        },
+    }
+}
+
+fn open_pk(function: &str) -> String {
+    format!("open#{function}")
+}
+
+pub(super) async fn open_sources(
+    table: &Table,
+    function: &str,
+) -> Result<Vec<OpenSource>, TableError> {
+    let items = table.query(&open_pk(function), None).await?;
+    let read = |item: &Item| {
+        Some(OpenSource {
+            policy: item.owned("policy")?,
+            slot: item.timestamp("slot")?,
+            source: item.owned("source")?,
+        })
+    };
+    Ok(items.iter().filter_map(read).collect())
+}
+
+pub(super) async fn set_open(
+    table: &Table,
+    function: &str,
+    source: &OpenSource,
+    open: bool,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    let pk = open_pk(function);
+    let sk = format!("{}#{}#{}", source.policy, source.source, source.slot);
+    if !open {
+        return table.delete(&pk, &sk, lease).await;
+    }
+    let item = Item::keyed(&pk, &sk)
+        .text("policy", &source.policy)
+        .time("slot", source.slot)
+        .text("source", &source.source)
+        .fence("fence", lease.fence)
+        .number_set("expires_at", (source.slot + OPEN_TIME).as_second());
+    let values = Item::new().fence(":fence", lease.fence);
+    table
+        .put(item, "attribute_not_exists(pk) OR fence <= :fence", values)
+        .await
+}
+
+pub(super) async fn slots(
+    table: &Table,
+    policy: &str,
+    slot: Timestamp,
+    sources: &[String],
+) -> Result<BTreeMap<String, SlotRecord>, TableError> {
+    let keys: Vec<(String, String)> = sources
+        .iter()
+        .map(|source| (slot_pk(policy, source), slot.to_string()))
+        .collect();
+    let mut records = BTreeMap::new();
+    for item in table.batch(&keys).await? {
+        let record = slot_record(&item).ok_or_else(|| {
+            let pk = item.get("pk").unwrap_or("slot");
+            table.failure(
+                "BatchGetItem",
+                pk,
+                TableErrorKind::Unreadable,
+                "its fields are damaged",
+            )
+        })?;
+        records.insert(record.source.clone(), record);
+    }
+    Ok(records)
+}
+
+fn slot_record(item: &Item) -> Option<SlotRecord> {
+    Some(SlotRecord {
+        policy: item.owned("policy")?,
+        slot: item.timestamp("slot")?,
+        source: item.owned("source")?,
+        state: SlotState::parse(item.get("state")?)?,
+        run: item.owned("run")?,
+        attempt: u32::try_from(item.number("attempt")?).ok()?,
+        requested_at: item.timestamp("requested_at"),
+        artifacts: item.list("artifacts"),
+        error: item.owned("error"),
+        permanent: item.flag("permanent").unwrap_or(false),
+        fence: item.fence_of("fence")?,
+    })
+}
+
+/// Writes a slot's record over the one it was decided on.
+pub(super) async fn write_slot(
+    table: &Table,
+    record: &SlotRecord,
+    before: Option<&SlotRecord>,
+) -> Result<(), TableError> {
+    let item = Item::keyed(
+        &slot_pk(&record.policy, &record.source),
+        &record.slot.to_string(),
+    )
+    .text("policy", &record.policy)
+    .time("slot", record.slot)
+    .text("source", &record.source)
+    .text("state", record.state.as_str())
+    .text("run", &record.run)
+    .number_set("attempt", record.attempt.into())
+    .time_if("requested_at", record.requested_at)
+    .texts("artifacts", &record.artifacts)
+    .text_if("error", record.error.as_deref())
+    .flag_set("permanent", record.permanent)
+    .fence("fence", record.fence)
+    .number_set("expires_at", expires(record.slot));
+    match before {
+        None => {
+            table
+                .put(item, "attribute_not_exists(pk)", Item::new())
+                .await
+        }
+        Some(before) => {
+            let condition = "#state = :state AND attempt = :attempt AND fence = :before \
+                             AND fence <= :fence";
+            // `state` is a reserved word of DynamoDB's expressions.
+            let condition = condition.replace("#state", "#s");
+            let values = Item::new()
+                .text(":state", before.state.as_str())
+                .number_set(":attempt", before.attempt.into())
+                .fence(":before", before.fence)
+                .fence(":fence", record.fence);
+            put_slot(table, item, &condition, values).await
+        }
+    }
+}
+
+async fn put_slot(
+    table: &Table,
+    item: Item,
+    condition: &str,
+    values: Item,
+) -> Result<(), TableError> {
+    let pk = item.get("pk").unwrap_or("slot").to_owned();
+    let result = table
+        .client
+        .put_item()
+        .table_name(&table.name)
+        .set_item(Some(item.number_set("schema", SCHEMA).0))
+        .condition_expression(condition)
+        .expression_attribute_names("#s", "state")
+        .set_expression_attribute_values(Some(values.0))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .send()
+        .await;
+    match result {
+        Ok(_) => Ok(()),
+        Err(error) => match standing_put(&error) {
+            Some(stands) => Err(table.fenced("PutItem", &pk, Some(&stands))),
+            None => Err(table.error("PutItem", &pk, &error)),
+        },
+    }
+}
+
+pub(super) async fn start_run(table: &Table, run: &RunRecord) -> Result<RunRecord, TableError> {
+    let pk = format!("run#{}#{}", run.function, run.id);
+    let item = Item::keyed(&pk, RUN)
+        .text("function", &run.function)
+        .text("run", &run.id)
+        .text("policy", &run.policy)
+        .time("slot", run.slot)
+        .time("started", run.started)
+        .number_set("expires_at", expires(run.started))
+        .number_set("schema", SCHEMA);
+    let result = table
+        .client
+        .put_item()
+        .table_name(&table.name)
+        .set_item(Some(item.0))
+        .condition_expression("attribute_not_exists(pk)")
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .send()
+        .await;
+    match result {
+        Ok(_) => Ok(run.clone()),
+        Err(error) => {
+            let Some(stands) = standing_put(&error) else {
+                return Err(table.error("PutItem", &pk, &error));
+            };
+            table.readable("PutItem", &pk, &stands)?;
+            let earlier = || {
+                Some(RunRecord {
+                    function: stands.owned("function")?,
+                    id: stands.owned("run")?,
+                    policy: stands.owned("policy")?,
+                    slot: stands.timestamp("slot")?,
+                    started: stands.timestamp("started")?,
+                })
+            };
+            earlier().ok_or_else(|| {
+                table.failure(
+                    "PutItem",
+                    &pk,
+                    TableErrorKind::Unreadable,
+                    "its fields are damaged",
+                )
+            })
+        }
+    }
+}

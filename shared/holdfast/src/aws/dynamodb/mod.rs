@@ -1,0 +1,463 @@
+//! Holdfast's records in one DynamoDB table.
+//!
+//! | partition key | sort key | record |
+//! |---|---|---|
+//! | `node#ID` | `node` | a resource of the lineage graph |
+//! | `node#FROM` | `out#KIND#TO` | an edge, seen from the dependent one |
+//! | `node#TO` | `in#KIND#FROM` | the same edge, seen from the other end |
+//! | `slot#POLICY#SOURCE` | slot | ledger: one creation |
+//! | `head#FUNCTION` | `head` | ledger: highest `now`, newest slot of each policy |
+//! | `open#FUNCTION` | `POLICY#SOURCE#SLOT` | ledger: a source that an event or a request left over |
+//! | `run#FUNCTION#ID` | `run` | ledger: an on-demand run |
+//! | `lease#NAME` | `lease` | who may work now |
+//! | `delete#ID` | `mark`, `deletion` | condemned since; intent, evidence and end of a deletion |
+//! | `retired#POLICY#DAY` | `TIME#ID` | deletions of one UTC day, for the breaker |
+//! | `tripped#HASH` | `tripped` | what a tripped breaker held |
+//! | `pins` | source | sources that are pinned |
+//!
+//! Both directions of the graph are base-table reads, always strongly consistent: no index is
+//! ever asked. The first word of the partition key is what `dynamodb:LeadingKeys` limits per role.
+
+mod attribute;
+mod deletion;
+mod graph;
+mod lease;
+mod ledger;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use futures::{StreamExt, stream};
+use holdfast_core::lineage::{Edge, Node, SlotRecord};
+use holdfast_core::plan::settle::Retired;
+use holdfast_core::ports::records::{
+    Acquired, Begun, Deletion, Head, Lease, OpenSource, Records, Relations, RunRecord, TableError,
+    TableErrorKind,
+};
+use jiff::Timestamp;
+
+use attribute::{Item, key};
+
+use crate::aws::chain;
+
+/// Version of the records' format; a record of a higher one is refused and never overwritten.
+const SCHEMA: i64 = 1;
+/// Most items of one `BatchGetItem` (DynamoDB API Reference).
+const BATCH: usize = 100;
+/// Batches read at once.
+const BATCHES_AT_ONCE: usize = 4;
+/// How often the unprocessed rest of a batch is asked for again.
+const BATCH_ATTEMPTS: usize = 8;
+
+/// The table of one deployment.
+#[derive(Clone, Debug)]
+pub struct Table {
+    client: Client,
+    name: String,
+}
+
+impl Table {
+    /// The table `name`, with the SDK's configuration.
+    pub fn new(config: &SdkConfig, name: impl Into<String>) -> Self {
+        Self {
+            client: Client::new(config),
+            name: name.into(),
+        }
+    }
+
+    fn error<E>(
+        &self,
+        operation: &'static str,
+        record: &str,
+        error: &SdkError<E, HttpResponse>,
+    ) -> TableError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let kind = match (error, error.code()) {
+            (_, Some("ResourceNotFoundException")) => TableErrorKind::Missing,
+            (
+                _,
+                Some(
+                    "AccessDeniedException"
+                    | "UnrecognizedClientException"
+                    | "InvalidSignatureException"
+                    | "MissingAuthenticationToken"
+                    | "ExpiredTokenException"
+                    | "IncompleteSignature",
+                ),
+            ) => TableErrorKind::Denied,
+            (
+                _,
+                Some(
+                    "ProvisionedThroughputExceededException"
+                    | "ThrottlingException"
+                    | "RequestLimitExceeded"
+                    | "TransactionInProgressException"
+                    | "InternalServerError",
+                ),
+            ) => TableErrorKind::Unavailable,
+            (SdkError::ServiceError(service), _) if service.raw().status().as_u16() < 500 => {
+                TableErrorKind::Refused
+            }
+            (SdkError::ConstructionFailure(_), _) => TableErrorKind::Refused,
+            _ => TableErrorKind::Unavailable,
+        };
+        let message = match error.message() {
+            Some(message) => message.to_owned(),
+            None => chain(error),
+        };
+        self.failure(operation, record, kind, message)
+    }
+
+    fn failure(
+        &self,
+        operation: &'static str,
+        record: &str,
+        kind: TableErrorKind,
+        message: impl Into<String>,
+    ) -> TableError {
+        TableError {
+            operation,
+            table: self.name.clone(),
+            record: record.to_owned(),
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// What a failed condition means, told by the record that stood in the way.
+    fn fenced(&self, operation: &'static str, record: &str, stands: Option<&Item>) -> TableError {
+        if let Some(Err(error)) = stands.map(|item| self.readable(operation, record, item)) {
+            return error;
+        }
+        self.failure(
+            operation,
+            record,
+            TableErrorKind::Fenced,
+            "a newer run wrote it meanwhile",
+        )
+    }
+
+    /// Refuses a record of another schema version.
+    fn readable(
+        &self,
+        operation: &'static str,
+        record: &str,
+        item: &Item,
+    ) -> Result<(), TableError> {
+        match item.number("schema") {
+            Some(SCHEMA) => Ok(()),
+            other => {
+                let shown = other.map_or("none".to_owned(), |n| n.to_string());
+                let message = format!("its schema version is {shown}, not {SCHEMA}");
+                Err(self.failure(operation, record, TableErrorKind::Unreadable, message))
+            }
+        }
+    }
+
+    /// One record, strongly consistent.
+    async fn get(&self, pk: &str, sk: &str) -> Result<Option<Item>, TableError> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key(pk, sk)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| self.error("GetItem", pk, &e))?;
+        let item = output.item.map(Item);
+        if let Some(item) = &item {
+            self.readable("GetItem", pk, item)?;
+        }
+        Ok(item)
+    }
+
+    /// Every record of a partition, strongly consistent, to the last page.
+    async fn query(&self, pk: &str, sk_prefix: Option<&str>) -> Result<Vec<Item>, TableError> {
+        let condition = match sk_prefix {
+            Some(_) => "pk = :pk AND begins_with(sk, :sk)",
+            None => "pk = :pk",
+        };
+        let values = Item::new().text(":pk", pk);
+        let values = match sk_prefix {
+            Some(prefix) => values.text(":sk", prefix),
+            None => values,
+        };
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression(condition)
+            .set_expression_attribute_values(Some(values.0))
+            .into_paginator()
+            .send();
+        let mut items = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| self.error("Query", pk, &e))?;
+            for item in page.items.unwrap_or_default().into_iter().map(Item) {
+                self.readable("Query", pk, &item)?;
+                items.push(item);
+            }
+        }
+        Ok(items)
+    }
+
+    /// Many records by their keys, strongly consistent; absent ones are left out.
+    async fn batch(&self, keys: &[(String, String)]) -> Result<Vec<Item>, TableError> {
+        let unique: BTreeSet<(String, String)> = keys.iter().cloned().collect();
+        let unique: Vec<(String, String)> = unique.into_iter().collect();
+        let parts: Vec<Vec<(String, String)>> = unique.chunks(BATCH).map(<[_]>::to_vec).collect();
+        let mut parts = stream::iter(parts)
+            .map(|part| self.batch_part(part))
+            .buffer_unordered(BATCHES_AT_ONCE);
+        let mut items = Vec::new();
+        while let Some(part) = parts.next().await {
+            items.extend(part?);
+        }
+        Ok(items)
+    }
+
+    async fn batch_part(&self, keys: Vec<(String, String)>) -> Result<Vec<Item>, TableError> {
+        let mut left: Vec<_> = keys.iter().map(|(pk, sk)| key(pk, sk)).collect();
+        let mut items = Vec::new();
+        for _ in 0..BATCH_ATTEMPTS {
+            let request = KeysAndAttributes::builder()
+                .consistent_read(true)
+                .set_keys(Some(left))
+                .build()
+                .map_err(|e| {
+                    let kind = TableErrorKind::Refused;
+                    self.failure("BatchGetItem", "*", kind, e.to_string())
+                })?;
+            let output = self
+                .client
+                .batch_get_item()
+                .request_items(&self.name, request)
+                .send()
+                .await
+                .map_err(|e| self.error("BatchGetItem", "*", &e))?;
+            for item in output
+                .responses
+                .unwrap_or_default()
+                .into_values()
+                .flatten()
+                .map(Item)
+            {
+                self.readable("BatchGetItem", item.get("pk").unwrap_or("*"), &item)?;
+                items.push(item);
+            }
+            left = output
+                .unprocessed_keys
+                .unwrap_or_default()
+                .into_values()
+                .flat_map(|rest| rest.keys)
+                .collect();
+            if left.is_empty() {
+                return Ok(items);
+            }
+        }
+        let message = format!("{} records were left unread", left.len());
+        Err(self.failure("BatchGetItem", "*", TableErrorKind::Unavailable, message))
+    }
+
+    /// Deletes a record unless a newer run of the lease wrote it; an absent one is no error.
+    async fn delete(&self, pk: &str, sk: &str, lease: &Lease) -> Result<(), TableError> {
+        let values = Item::new().fence(":fence", lease.fence);
+        self.client
+            .delete_item()
+            .table_name(&self.name)
+            .set_key(Some(key(pk, sk)))
+            .condition_expression("attribute_not_exists(pk) OR fence <= :fence")
+            .set_expression_attribute_values(Some(values.0))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|e| self.error("DeleteItem", pk, &e))
+    }
+
+    /// Writes a whole record unless a newer run of `fence`'s lease wrote it.
+    async fn put(&self, item: Item, condition: &str, values: Item) -> Result<(), TableError> {
+        let record = item.get("pk").unwrap_or("*").to_owned();
+        let item = item.number_set("schema", SCHEMA);
+        let result = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item.0))
+            .condition_expression(condition)
+            .set_expression_attribute_values((!values.0.is_empty()).then_some(values.0))
+            .return_values_on_condition_check_failure(
+                aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
+            )
+            .send()
+            .await;
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) => match attribute::standing_put(&error) {
+                Some(stands) => Err(self.fenced("PutItem", &record, Some(&stands))),
+                None => Err(self.error("PutItem", &record, &error)),
+            },
+        }
+    }
+}
+
+impl Records for Table {
+    async fn begin(&self, function: &str, now: Timestamp) -> Result<Begun, TableError> {
+        ledger::begin(self, function, now).await
+    }
+
+    async fn begun(&self, function: &str) -> Result<Begun, TableError> {
+        ledger::begun(self, function).await
+    }
+
+    async fn acquire(
+        &self,
+        name: &str,
+        holder: &str,
+        wall: Timestamp,
+    ) -> Result<Acquired, TableError> {
+        lease::acquire(self, name, holder, wall).await
+    }
+
+    async fn renew(&self, lease: &Lease, wall: Timestamp) -> Result<Lease, TableError> {
+        lease::renew(self, lease, wall).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), TableError> {
+        lease::release(self, lease).await
+    }
+
+    async fn set_head(
+        &self,
+        function: &str,
+        policy: &str,
+        head: &Head,
+        lease: &Lease,
+    ) -> Result<(), TableError> {
+        ledger::set_head(self, function, policy, head, lease).await
+    }
+
+    async fn open_sources(&self, function: &str) -> Result<Vec<OpenSource>, TableError> {
+        ledger::open_sources(self, function).await
+    }
+
+    async fn set_open(
+        &self,
+        function: &str,
+        source: &OpenSource,
+        open: bool,
+        lease: &Lease,
+    ) -> Result<(), TableError> {
+        ledger::set_open(self, function, source, open, lease).await
+    }
+
+    async fn slots(
+        &self,
+        policy: &str,
+        slot: Timestamp,
+        sources: &[String],
+    ) -> Result<BTreeMap<String, SlotRecord>, TableError> {
+        ledger::slots(self, policy, slot, sources).await
+    }
+
+    async fn write_slot(
+        &self,
+        record: &SlotRecord,
+        before: Option<&SlotRecord>,
+    ) -> Result<(), TableError> {
+        ledger::write_slot(self, record, before).await
+    }
+
+    async fn record(
+        &self,
+        nodes: &[Node],
+        edges: &[Edge],
+        lease: &Lease,
+    ) -> Result<(), TableError> {
+        graph::record(self, nodes, edges, lease).await
+    }
+
+    async fn start_run(&self, run: &RunRecord) -> Result<RunRecord, TableError> {
+        ledger::start_run(self, run).await
+    }
+
+    async fn pins(&self) -> Result<BTreeSet<String>, TableError> {
+        graph::pins(self).await
+    }
+
+    async fn set_pins(
+        &self,
+        sources: &BTreeMap<String, bool>,
+        lease: &Lease,
+    ) -> Result<(), TableError> {
+        graph::set_pins(self, sources, lease).await
+    }
+
+    async fn condemned(
+        &self,
+        resources: &[String],
+    ) -> Result<BTreeMap<String, Timestamp>, TableError> {
+        deletion::condemned(self, resources).await
+    }
+
+    async fn set_condemned(
+        &self,
+        resources: &[String],
+        since: Option<Timestamp>,
+        lease: &Lease,
+    ) -> Result<(), TableError> {
+        deletion::set_condemned(self, resources, since, lease).await
+    }
+
+    async fn retired(
+        &self,
+        policy: &str,
+        since: Timestamp,
+        wall: Timestamp,
+    ) -> Result<Vec<Retired>, TableError> {
+        deletion::retired(self, policy, since, wall).await
+    }
+
+    async fn intend_deletion(&self, deletion: &Deletion, lease: &Lease) -> Result<(), TableError> {
+        deletion::intend(self, deletion, lease).await
+    }
+
+    async fn end_deletion(
+        &self,
+        deletion: &Deletion,
+        refused: Option<&str>,
+        lease: &Lease,
+    ) -> Result<(), TableError> {
+        deletion::end(self, deletion, refused, lease).await
+    }
+
+    async fn save_tripped(
+        &self,
+        plan_hash: &str,
+        deletions: &[(String, String)],
+        wall: Timestamp,
+        lease: &Lease,
+    ) -> Result<(), TableError> {
+        deletion::save_tripped(self, plan_hash, deletions, wall, lease).await
+    }
+
+    async fn tripped(
+        &self,
+        plan_hash: &str,
+        wall: Timestamp,
+        take: bool,
+    ) -> Result<Option<Vec<(String, String)>>, TableError> {
+        deletion::tripped(self, plan_hash, wall, take).await
+    }
+
+    async fn relations(&self, id: &str) -> Result<Relations, TableError> {
+        graph::relations(self, id).await
+    }
+}

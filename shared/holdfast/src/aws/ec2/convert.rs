@@ -1,0 +1,197 @@
+//! SDK types, all of whose fields are optional, into Holdfast's strict ones.
+//!
+//! What lacks its identifier is dropped by the lists' callers as unreadable, never guessed at.
+
+use aws_sdk_ec2::types;
+use holdfast_core::id::{ImageId, InstanceId, LaunchTemplateId, SnapshotId, VolumeId};
+use holdfast_core::inventory::{
+    Attachment, Image, ImageMapping, ImageState, Instance, InstanceDevice, InstanceState,
+    InstanceType, LaunchTemplateVersion, MappingTarget, Snapshot, SnapshotState, Tags, Volume,
+    VolumeState,
+};
+
+use crate::aws::timestamp;
+
+pub(super) fn tags(tags: &[types::Tag]) -> Tags {
+    tags.iter()
+        .filter_map(|tag| Some((tag.key.clone()?, tag.value.clone().unwrap_or_default())))
+        .collect()
+}
+
+pub(super) fn sdk_tags(resource: types::ResourceType, tags: &Tags) -> types::TagSpecification {
+    let tags = tags
+        .iter()
+        .map(|(key, value)| types::Tag::builder().key(key).value(value).build());
+    types::TagSpecification::builder()
+        .resource_type(resource)
+        .set_tags(Some(tags.collect()))
+        .build()
+}
+
+pub(super) fn instance(from: types::Instance) -> Option<Instance> {
+    let state = from
+        .state
+        .as_ref()
+        .and_then(|s| s.name.as_ref())
+        .map_or("", |n| n.as_str());
+    Some(Instance {
+        id: InstanceId::new(from.instance_id?),
+        state: InstanceState::parse(state),
+        image: from.image_id.map(ImageId::new),
+        instance_type: from.instance_type.map(|t| t.as_str().to_owned()),
+        launched: from.launch_time.as_ref().and_then(timestamp),
+        root_device: from.root_device_name,
+        root_device_type: from.root_device_type.map(|t| t.as_str().to_owned()),
+        devices: from
+            .block_device_mappings
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|mapping| {
+                Some(InstanceDevice {
+                    name: mapping.device_name?,
+                    volume: mapping.ebs.and_then(|ebs| ebs.volume_id).map(VolumeId::new),
+                })
+            })
+            .collect(),
+        tags: tags(&from.tags.unwrap_or_default()),
+    })
+}
+
+pub(super) fn volume(from: types::Volume) -> Option<Volume> {
+    Some(Volume {
+        id: VolumeId::new(from.volume_id?),
+        state: VolumeState::parse(from.state.as_ref().map_or("", |s| s.as_str())),
+        volume_type: from.volume_type.map(|t| t.as_str().to_owned()),
+        size_gib: from.size,
+        attachments: from
+            .attachments
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|attachment| {
+                Some(Attachment {
+                    instance: InstanceId::new(attachment.instance_id?),
+                    device: attachment.device.unwrap_or_default(),
+                    state: attachment
+                        .state
+                        .map(|s| s.as_str().to_owned())
+                        .unwrap_or_default(),
+                })
+            })
+            .collect(),
+        tags: tags(&from.tags.unwrap_or_default()),
+    })
+}
+
+pub(super) fn snapshot(from: types::Snapshot) -> Option<Snapshot> {
+    Some(Snapshot {
+        id: SnapshotId::new(from.snapshot_id?),
+        volume: from.volume_id.map(VolumeId::new),
+        state: SnapshotState::parse(from.state.as_ref().map_or("", |s| s.as_str())),
+        start: from.start_time.as_ref().and_then(timestamp),
+        owner: from.owner_id,
+        owner_alias: from.owner_alias,
+        size_gib: from.volume_size,
+        tier: from.storage_tier.map(|t| t.as_str().to_owned()),
+        description: from.description.unwrap_or_default(),
+        tags: tags(&from.tags.unwrap_or_default()),
+    })
+}
+
+pub(super) fn set_member(from: types::SnapshotInfo) -> Option<Snapshot> {
+    Some(Snapshot {
+        id: SnapshotId::new(from.snapshot_id?),
+        volume: from.volume_id.map(VolumeId::new),
+        state: SnapshotState::parse(from.state.as_ref().map_or("", |s| s.as_str())),
+        start: from.start_time.as_ref().and_then(timestamp),
+        owner: from.owner_id,
+        owner_alias: None,
+        size_gib: from.volume_size,
+        tier: None,
+        description: from.description.unwrap_or_default(),
+        tags: tags(&from.tags.unwrap_or_default()),
+    })
+}
+
+/// The answer of `CreateSnapshot`, which has the fields of a snapshot under a type of its own.
+pub(super) fn created(
+    from: aws_sdk_ec2::operation::create_snapshot::CreateSnapshotOutput,
+) -> Option<Snapshot> {
+    Some(Snapshot {
+        id: SnapshotId::new(from.snapshot_id?),
+        volume: from.volume_id.map(VolumeId::new),
+        state: SnapshotState::parse(from.state.as_ref().map_or("", |s| s.as_str())),
+        start: from.start_time.as_ref().and_then(timestamp),
+        owner: from.owner_id,
+        owner_alias: from.owner_alias,
+        size_gib: from.volume_size,
+        tier: from.storage_tier.map(|t| t.as_str().to_owned()),
+        description: from.description.unwrap_or_default(),
+        tags: tags(&from.tags.unwrap_or_default()),
+    })
+}
+
+pub(super) fn image(from: types::Image) -> Option<Image> {
+    Some(Image {
+        id: ImageId::new(from.image_id?),
+        name: from.name,
+        state: ImageState::parse(from.state.as_ref().map_or("", |s| s.as_str())),
+        owner: from.owner_id,
+        // An ISO 8601 string in UTC, unlike every other time of EC2's.
+        created: from.creation_date.and_then(|text| text.parse().ok()),
+        source_instance: from.source_instance_id.map(InstanceId::new),
+        root_device: from.root_device_name,
+        mappings: from
+            .block_device_mappings
+            .unwrap_or_default()
+            .into_iter()
+            .map(|mapping| ImageMapping {
+                device: mapping.device_name.unwrap_or_default(),
+                target: match (mapping.ebs, mapping.virtual_name) {
+                    (Some(ebs), _) => MappingTarget::Ebs(ebs.snapshot_id.map(SnapshotId::new)),
+                    (None, Some(name)) => MappingTarget::InstanceStore(name),
+                    (None, None) => MappingTarget::Other,
+                },
+            })
+            .collect(),
+        tags: tags(&from.tags.unwrap_or_default()),
+    })
+}
+
+pub(super) fn template_version(
+    from: types::LaunchTemplateVersion,
+) -> Option<LaunchTemplateVersion> {
+    let data = from.launch_template_data;
+    let mappings = data.as_ref().and_then(|d| d.block_device_mappings.clone());
+    Some(LaunchTemplateVersion {
+        template: LaunchTemplateId::new(from.launch_template_id?),
+        name: from.launch_template_name,
+        version: from.version_number?,
+        default: from.default_version.unwrap_or(false),
+        image: data.and_then(|d| d.image_id),
+        snapshots: mappings
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|mapping| mapping.ebs?.snapshot_id)
+            .map(SnapshotId::new)
+            .collect(),
+    })
+}
+
+pub(super) fn instance_type(from: types::InstanceTypeInfo) -> Option<InstanceType> {
+    let name = from.instance_type?.as_str().to_owned();
+    let storage = from.instance_storage_info;
+    let disks = storage
+        .as_ref()
+        .and_then(|s| s.disks.as_ref())
+        .map_or(0, |disks| {
+            disks
+                .iter()
+                .map(|d| u32::try_from(d.count.unwrap_or(0)).unwrap_or(0))
+                .sum()
+        });
+    // `unsupported | supported | required` (`EphemeralNvmeSupport`, EC2 API Reference).
+    let nvme = storage
+        .and_then(|s| s.nvme_support)
+        .is_some_and(|support| support != types::EphemeralNvmeSupport::Unsupported);
+    Some(InstanceType { name, disks, nvme })
+}

@@ -1,0 +1,492 @@
+//! One policy and one slot: who is picked, what is left to do, and doing it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, stream};
+use holdfast_core::id::{InstanceId, VolumeId};
+use holdfast_core::inventory::{Image, Instance, InstanceType, Volume};
+use holdfast_core::lineage::ledger::{self, Move, SlotStep};
+use holdfast_core::lineage::{SlotRecord, SlotState};
+use holdfast_core::plan::create::{Creation, Order, instance_store_devices};
+use holdfast_core::policy::Policy;
+use holdfast_core::policy::selection::{self, Picked, PickedSet, PickedVolume};
+use holdfast_core::ports::records::{Head, Lease, OpenSource, Records, TableError};
+use holdfast_core::ports::{ImageScope, ReadEc2, WriteEc2};
+use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::work::{Progress, Work};
+use super::{Creator, FUNCTION, Fleet};
+use crate::error::RunError;
+use crate::lease::Held;
+
+/// Creating calls under way at once.
+const AT_ONCE: usize = 8;
+
+/// Which of the picked sources a job is about.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    /// All; what is done already is not mentioned.
+    All,
+    /// All, by request; what the same run did before is mentioned.
+    Everything,
+    /// One instance's set.
+    Instance(&'a InstanceId),
+    /// What the request names.
+    Resources(&'a [String]),
+    /// Sources that an event or a request left over; what is done already is not mentioned.
+    Left {
+        /// The sources.
+        open: &'a [OpenSource],
+        /// Forget them instead.
+        give_up: bool,
+    },
+}
+
+/// One policy and one slot.
+pub(super) struct Job<'a> {
+    pub policy: &'a Policy,
+    pub slot: Timestamp,
+    pub run: &'a str,
+    pub wanted: Wanted<'a>,
+    /// For a scheduled slot: whether it is started now.
+    pub head: Option<bool>,
+}
+
+/// What came of a job.
+pub(super) struct JobEnd {
+    pub items: Vec<Item>,
+    pub complete: bool,
+    /// Sources that a later heartbeat has to finish.
+    pub left: Vec<String>,
+}
+
+impl JobEnd {
+    pub(super) fn of(items: Vec<Item>, complete: bool) -> Self {
+        Self {
+            items,
+            complete,
+            left: Vec::new(),
+        }
+    }
+
+    fn source(&mut self, id: &str, items: Vec<Item>, complete: bool) {
+        self.items.extend(items);
+        self.complete &= complete;
+        if !complete {
+            self.left.push(id.to_owned());
+        }
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.items.extend(other.items);
+        self.complete &= other.complete;
+    }
+}
+
+impl Job<'_> {
+    fn item(&self, resource: &str, outcome: Outcome, reason: Reason) -> Item {
+        Item::new(Action::Create, resource, outcome)
+            .policy(&self.policy.name)
+            .slot(self.slot)
+            .reason(reason)
+    }
+
+    /// What the policy picks of what is wanted, and what is wanted but not picked.
+    pub(super) fn pick(&self, fleet: &Fleet) -> (Picked, Vec<Item>) {
+        let mut picked = selection::pick(self.policy, &fleet.instances, &fleet.volumes);
+        match self.wanted {
+            Wanted::All | Wanted::Everything => (picked, Vec::new()),
+            Wanted::Instance(instance) => {
+                picked.sets.retain(|set| set.instance == *instance);
+                picked.volumes.clear();
+                (picked, Vec::new())
+            }
+            Wanted::Resources(resources) => self.restrict(picked, resources),
+            Wanted::Left { give_up: true, .. } => (Picked::default(), Vec::new()),
+            Wanted::Left { open, .. } => {
+                let is_open = |id: &str| open.iter().any(|source| source.source == id);
+                picked.sets.retain(|set| is_open(set.instance.as_str()));
+                picked
+                    .volumes
+                    .retain(|single| is_open(single.volume.as_str()));
+                (picked, Vec::new())
+            }
+        }
+    }
+
+    fn restrict(&self, picked: Picked, resources: &[String]) -> (Picked, Vec<Item>) {
+        let mut kept = Picked {
+            instances: picked.instances,
+            ..Picked::default()
+        };
+        let mut skipped = Vec::new();
+        let mut wanted_volumes: BTreeSet<VolumeId> = BTreeSet::new();
+        for resource in resources {
+            let set = InstanceId::parse(resource)
+                .and_then(|id| picked.sets.iter().find(|set| set.instance == id));
+            if let Some(set) = set {
+                wanted_volumes.extend(set.volumes.iter().cloned());
+                wanted_volumes.extend(set.unusable.iter().map(|(id, _)| id.clone()));
+                continue;
+            }
+            let volume = VolumeId::parse(resource).filter(|id| {
+                let in_set = picked.sets.iter().any(|set| {
+                    set.volumes.contains(id) || set.unusable.iter().any(|(bad, _)| bad == id)
+                });
+                in_set || picked.volumes.iter().any(|single| single.volume == *id)
+            });
+            match volume {
+                Some(volume) => {
+                    wanted_volumes.insert(volume);
+                }
+                None => skipped.push(self.item(
+                    resource,
+                    Outcome::Skipped,
+                    Reason::with(
+                        ReasonCode::NotPicked,
+                        format!("{} does not pick it", self.policy.name),
+                    ),
+                )),
+            }
+        }
+        for mut set in picked.sets {
+            let (volumes, others): (Vec<_>, Vec<_>) = set
+                .volumes
+                .into_iter()
+                .partition(|id| wanted_volumes.contains(id));
+            let (unusable, other_unusable): (Vec<_>, Vec<_>) = set
+                .unusable
+                .into_iter()
+                .partition(|(id, _)| wanted_volumes.contains(id));
+            set.volumes = volumes;
+            set.unusable = unusable;
+            set.not_picked.extend(others);
+            set.not_picked
+                .extend(other_unusable.into_iter().map(|(id, _)| id));
+            if !set.volumes.is_empty() || !set.unusable.is_empty() {
+                kept.sets.push(set);
+            }
+        }
+        kept.volumes = picked.volumes;
+        kept.volumes
+            .retain(|single| wanted_volumes.contains(&single.volume));
+        (kept, skipped)
+    }
+}
+
+/// A picked source.
+pub(super) enum Source<'p> {
+    Set(&'p PickedSet),
+    Single(&'p PickedVolume),
+}
+
+impl Source<'_> {
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::Set(set) => set.instance.as_str(),
+            Self::Single(single) => single.volume.as_str(),
+        }
+    }
+}
+
+pub(super) fn sources(picked: &Picked) -> Vec<Source<'_>> {
+    let sets = picked.sets.iter().map(Source::Set);
+    sets.chain(picked.volumes.iter().map(Source::Single))
+        .collect()
+}
+
+impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
+    /// Does a job under the policy's lease; the time until which another run holds it otherwise.
+    pub(super) async fn job(
+        &self,
+        job: &Job<'_>,
+        fleet: &Fleet,
+    ) -> Result<Result<JobEnd, Timestamp>, RunError> {
+        let name = format!("{FUNCTION}#{}", job.policy.name);
+        let holder = format!("{}#{}", self.invocation.id, Uuid::new_v4());
+        let held = match Held::take(self.records, &name, &holder).await? {
+            Ok(held) => held,
+            Err(until) => return Ok(Err(until)),
+        };
+        let end = self.under_lease(job, fleet, &held).await;
+        let released = held.release().await;
+        let end = end?;
+        released?;
+        Ok(Ok(end))
+    }
+
+    async fn under_lease(
+        &self,
+        job: &Job<'_>,
+        fleet: &Fleet,
+        held: &Held<'_, R>,
+    ) -> Result<JobEnd, RunError> {
+        let set_head = async |complete: bool| {
+            let head = Head {
+                slot: job.slot,
+                complete,
+            };
+            let lease = held.token().await;
+            self.records
+                .set_head(FUNCTION, &job.policy.name, &head, &lease)
+                .await
+        };
+        if job.head == Some(true) {
+            set_head(false).await?;
+        }
+        let (picked, items) = job.pick(fleet);
+        let mut end = JobEnd::of(items, true);
+        let sources = sources(&picked);
+        let ids: Vec<String> = sources
+            .iter()
+            .map(|source| source.id().to_owned())
+            .collect();
+        let records = self.records.slots(&job.policy.name, job.slot, &ids).await?;
+        let wall = Timestamp::now();
+        let mut open = Vec::new();
+        for source in &sources {
+            let record = records.get(source.id());
+            match ledger::next_move(record, wall) {
+                Move::Nothing => {
+                    if !matches!(job.wanted, Wanted::All | Wanted::Left { .. }) {
+                        end.items
+                            .extend(record.map(|r| done_before(job, r)).unwrap_or_default());
+                    }
+                }
+                step => open.push((source, record, step)),
+            }
+        }
+        let devices = self.instance_store(&open, fleet).await;
+        let order = Order {
+            policy: job.policy,
+            slot: job.slot,
+            run: job.run,
+        };
+        let work = Work {
+            creator: self,
+            held,
+            order: &order,
+        };
+        let volumes: BTreeMap<&VolumeId, &Volume> =
+            fleet.volumes.iter().map(|v| (&v.id, v)).collect();
+        let mut ready = Vec::new();
+        for (source, record, step) in open {
+            match creation(&order, source, fleet, &volumes, &devices) {
+                Ok(creation) => ready.push((creation, record, step)),
+                Err(items) => {
+                    let complete = work.refuse(source.id(), record, &items).await?;
+                    end.source(source.id(), items, complete);
+                }
+            }
+        }
+        let mut under_way = stream::iter(ready)
+            .map(async |(creation, record, step)| {
+                let progress = work.make(&creation, record, step).await;
+                (creation, progress)
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some((creation, progress)) = under_way.next().await {
+            let Progress { items, complete } =
+                progress.unwrap_or_else(|error| work.interrupted(&creation, &error));
+            end.source(&creation.source, items, complete);
+        }
+        if job.head.is_some() {
+            if end.complete {
+                set_head(true).await?;
+            }
+        } else {
+            self.leave(job, &end.left, &held.token().await).await?;
+        }
+        Ok(end)
+    }
+
+    /// Leaves what an event or a request could not finish to the heartbeats, and takes from them
+    /// what is finished: a scheduled slot is resumed by its head, these have none.
+    async fn leave(&self, job: &Job<'_>, left: &[String], lease: &Lease) -> Result<(), TableError> {
+        let known = match job.wanted {
+            Wanted::Left { open, .. } => open,
+            Wanted::All | Wanted::Everything | Wanted::Instance(_) | Wanted::Resources(_) => &[],
+        };
+        for open in known.iter().filter(|open| !left.contains(&open.source)) {
+            self.records.set_open(FUNCTION, open, false, lease).await?;
+        }
+        for source in left
+            .iter()
+            .filter(|id| !known.iter().any(|open| open.source == **id))
+        {
+            let open = OpenSource {
+                policy: job.policy.name.clone(),
+                slot: job.slot,
+                source: source.clone(),
+            };
+            self.records.set_open(FUNCTION, &open, true, lease).await?;
+        }
+        Ok(())
+    }
+
+    /// What a job would do, from what is listed now; the ledger is not asked.
+    pub(super) fn plan_job(&self, job: &Job<'_>, fleet: &Fleet) -> JobEnd {
+        let (picked, mut items) = job.pick(fleet);
+        let order = Order {
+            policy: job.policy,
+            slot: job.slot,
+            run: job.run,
+        };
+        let volumes: BTreeMap<&VolumeId, &Volume> =
+            fleet.volumes.iter().map(|v| (&v.id, v)).collect();
+        for source in sources(&picked) {
+            match creation(&order, &source, fleet, &volumes, &BTreeMap::new()) {
+                Ok(creation) => items.extend(planned(job, &creation)),
+                Err(refused) => items.extend(refused),
+            }
+        }
+        JobEnd::of(items, true)
+    }
+
+    /// Instance-store devices of the instances about to be taken, by instance.
+    ///
+    /// Only words for the report hang on these two lists, so a refused one costs just them.
+    async fn instance_store(
+        &self,
+        open: &[(&Source<'_>, Option<&SlotRecord>, Move)],
+        fleet: &Fleet,
+    ) -> BTreeMap<InstanceId, Vec<String>> {
+        let wanted: BTreeSet<&InstanceId> = open
+            .iter()
+            .filter_map(|(source, _, _)| match source {
+                Source::Set(set) => Some(&set.instance),
+                Source::Single(_) => None,
+            })
+            .collect();
+        let instances: Vec<&Instance> = fleet
+            .instances
+            .iter()
+            .filter(|i| wanted.contains(&i.id))
+            .collect();
+        if instances.is_empty() {
+            return BTreeMap::new();
+        }
+        let types: BTreeSet<String> = instances
+            .iter()
+            .filter_map(|i| i.instance_type.clone())
+            .collect();
+        let images: BTreeSet<_> = instances.iter().filter_map(|i| i.image.clone()).collect();
+        let types: Vec<String> = types.into_iter().collect();
+        let images = ImageScope::Ids(images.into_iter().collect());
+        let (types, images) =
+            tokio::join!(self.ec2.instance_types(&types), self.ec2.images(&images));
+        for error in [&types.error, &images.error].into_iter().flatten() {
+            tracing::warn!("instance-store devices may go unmentioned: {error}");
+        }
+        let types: BTreeMap<&str, &InstanceType> =
+            types.items.iter().map(|t| (t.name.as_str(), t)).collect();
+        let images: BTreeMap<&str, &Image> =
+            images.items.iter().map(|i| (i.id.as_str(), i)).collect();
+        instances
+            .into_iter()
+            .map(|instance| {
+                let image = instance
+                    .image
+                    .as_ref()
+                    .and_then(|id| images.get(id.as_str()));
+                let kind = instance
+                    .instance_type
+                    .as_deref()
+                    .and_then(|name| types.get(name));
+                let devices = instance_store_devices(instance, image.copied(), kind.copied());
+                (instance.id.clone(), devices)
+            })
+            .collect()
+    }
+}
+
+pub(super) fn creation(
+    order: &Order<'_>,
+    source: &Source<'_>,
+    fleet: &Fleet,
+    volumes: &BTreeMap<&VolumeId, &Volume>,
+    devices: &BTreeMap<InstanceId, Vec<String>>,
+) -> Result<Creation, Vec<Item>> {
+    match source {
+        Source::Set(set) => {
+            let instance = fleet.instances.iter().find(|i| i.id == set.instance);
+            let Some(instance) = instance else {
+                return Err(Vec::new());
+            };
+            let devices = devices.get(&set.instance).map_or(&[][..], Vec::as_slice);
+            order.set(set, instance, volumes, devices)
+        }
+        Source::Single(single) => match volumes.get(&single.volume) {
+            Some(volume) => order.single(single, volume),
+            None => Err(Vec::new()),
+        },
+    }
+}
+
+pub(super) fn planned(job: &Job<'_>, creation: &Creation) -> Vec<Item> {
+    let mut items: Vec<Item> = creation
+        .volumes
+        .iter()
+        .map(|volume| {
+            let detail = format!("a snapshot of {volume}, asked for by {}", creation.source);
+            let reason = Reason::with(ReasonCode::SlotDue, detail);
+            job.item(volume.as_str(), Outcome::Planned, reason)
+                .source(volume.as_str())
+        })
+        .collect();
+    items.extend(creation.notes.iter().cloned());
+    items
+}
+
+/// What the same run made before, said again for a repeated request.
+fn done_before(job: &Job<'_>, record: &SlotRecord) -> Vec<Item> {
+    if record.state == SlotState::Failed {
+        let detail = record.error.clone().unwrap_or_else(|| "it failed".into());
+        let reason = Reason::with(ReasonCode::Refused, detail);
+        return vec![
+            job.item(&record.source, Outcome::Failed, reason)
+                .source(&record.source),
+        ];
+    }
+    let reason = || Reason::with(ReasonCode::AlreadyCreated, format!("by run {}", record.run));
+    let made = record.artifacts.iter();
+    made.map(|id| {
+        job.item(id, Outcome::Created, reason())
+            .source(&record.source)
+    })
+    .collect()
+}
+
+impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
+    /// Records a source that no call can be made for; whether that is final for the slot.
+    async fn refuse(
+        &self,
+        source: &str,
+        before: Option<&SlotRecord>,
+        items: &[Item],
+    ) -> Result<bool, RunError> {
+        let reasons = items.iter().flat_map(|item| &item.reasons);
+        let words: Vec<&str> = reasons.filter_map(|r| r.detail.as_deref()).collect();
+        // A volume that is being made becomes usable; one in error does not.
+        let passing = words
+            .iter()
+            .any(|text| text.ends_with(" is creating") || text.ends_with(" is missing"));
+        if words.is_empty() || passing {
+            return Ok(words.is_empty());
+        }
+        let lease = self.held.token().await;
+        let Ok(state) = ledger::step(before.map(|r| r.state), SlotStep::Fail) else {
+            return Ok(true);
+        };
+        let record = SlotRecord {
+            state,
+            error: Some(words.join("; ")),
+            permanent: true,
+            ..self.blank(source, before, lease.fence)
+        };
+        self.creator.records.write_slot(&record, before).await?;
+        Ok(true)
+    }
+}

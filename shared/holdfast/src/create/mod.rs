@@ -1,0 +1,355 @@
+//! create-snapshots: EBS snapshots of what the policies pick, exactly once.
+
+mod job;
+mod left;
+mod preview;
+mod work;
+
+pub use preview::preview;
+
+use holdfast_core::event::{self, CreateEvent, Origin, RunRequest};
+use holdfast_core::id::InstanceId;
+use holdfast_core::inventory::{Instance, Listing, Volume};
+use holdfast_core::plan::due::{self, Due};
+use holdfast_core::policy::selection;
+use holdfast_core::policy::{Policy, PolicyFile, PolicyState, Protect, Trigger};
+use holdfast_core::ports::records::{Records, RunRecord};
+use holdfast_core::ports::{ReadEc2, WriteEc2};
+use holdfast_core::report::{Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::error::RunError;
+use crate::function::{Context, Invocation};
+use crate::pace::Pace;
+use crate::settings::Settings;
+use job::{Job, JobEnd, Wanted};
+
+/// The function's name in events, reports and records.
+pub const FUNCTION: &str = "create-snapshots";
+
+/// Handles one invocation of the Lambda function.
+///
+/// # Errors
+/// [`RunError`]: the run as a whole could not be done.
+pub async fn handle(
+    context: &Context,
+    payload: &Value,
+    invocation: &Invocation,
+) -> Result<Report, RunError> {
+    let creator = Creator {
+        ec2: &context.ec2,
+        records: &context.table,
+        settings: &context.settings,
+        invocation,
+        paces: Paces::default(),
+    };
+    creator.run(payload).await
+}
+
+/// Token buckets of one invocation. Heartbeats are minutes apart, so each finds them full.
+struct Paces {
+    sets: Pace,
+    singles: Pace,
+}
+
+impl Default for Paces {
+    fn default() -> Self {
+        Self {
+            sets: Pace::snapshots(),
+            singles: Pace::snapshots(),
+        }
+    }
+}
+
+struct Creator<'a, E, R> {
+    ec2: &'a E,
+    records: &'a R,
+    settings: &'a Settings,
+    invocation: &'a Invocation,
+    paces: Paces,
+}
+
+struct Fleet {
+    instances: Vec<Instance>,
+    volumes: Vec<Volume>,
+}
+
+impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
+    async fn run(&self, payload: &Value) -> Result<Report, RunError> {
+        match event::create(FUNCTION, payload)? {
+            CreateEvent::Heartbeat(origin) => self.heartbeat(&origin).await,
+            CreateEvent::StateChange {
+                origin,
+                instance,
+                trigger,
+                ..
+            } => self.state_change(&origin, &instance, trigger).await,
+            CreateEvent::OnDemand(request) => self.on_demand(&request).await,
+        }
+    }
+
+    async fn heartbeat(&self, origin: &Origin) -> Result<Report, RunError> {
+        let now = origin.time;
+        event::check_now(now, Timestamp::now(), false)?;
+        let policies = self.settings.load_policies(now)?;
+        let begun = self.records.begin(FUNCTION, now).await?;
+        let due = due::due(&policies, Protect::Volumes, &begun, now);
+        let open = self.records.open_sources(FUNCTION).await?;
+        let left = left::group(&policies, &open, now);
+        let mut end = JobEnd::of(Vec::new(), true);
+        if due.is_empty() && left.is_empty() {
+            return Ok(self.report(&self.invocation.id, now, Some(origin), None, &policies, end));
+        }
+        let fleet = self.fleet().await?;
+        for slot in due {
+            end.items.extend(missed(&slot));
+            let job = Job {
+                policy: slot.policy,
+                slot: slot.slot,
+                run: &self.invocation.id,
+                wanted: Wanted::All,
+                head: Some(slot.fresh),
+            };
+            end.add(self.one_of_many(&job, &fleet).await?);
+        }
+        for group in &left {
+            end.items.extend(group.given_up());
+            let job = Job {
+                policy: group.policy,
+                slot: group.slot,
+                run: &self.invocation.id,
+                wanted: Wanted::Left {
+                    open: &group.open,
+                    give_up: group.give_up,
+                },
+                head: None,
+            };
+            end.add(self.one_of_many(&job, &fleet).await?);
+        }
+        Ok(self.report(&self.invocation.id, now, Some(origin), None, &policies, end))
+    }
+
+    /// A job of a heartbeat: one policy's trouble is not the other policies'.
+    async fn one_of_many(&self, job: &Job<'_>, fleet: &Fleet) -> Result<JobEnd, RunError> {
+        match self.job(job, fleet).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(until)) => {
+                let detail = format!("another run of it is at work until {until}");
+                Ok(put_off(
+                    job,
+                    Outcome::Deferred,
+                    ReasonCode::LeaseHeld,
+                    detail,
+                ))
+            }
+            Err(RunError::Table(error)) if !error.kind.stops_everything() => {
+                let code = ReasonCode::TableFailed;
+                Ok(put_off(job, Outcome::Failed, code, error.to_string()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn state_change(
+        &self,
+        origin: &Origin,
+        instance: &InstanceId,
+        trigger: Option<Trigger>,
+    ) -> Result<Report, RunError> {
+        let slot = origin.time;
+        event::check_now(slot, Timestamp::now(), false)?;
+        let policies = self.settings.load_policies(slot)?;
+        let concerned: Vec<&Policy> = policies
+            .policies
+            .iter()
+            .filter(|p| p.protect == Protect::Volumes && p.state == PolicyState::Active)
+            .filter(|p| trigger.is_some_and(|trigger| p.triggers.contains(&trigger)))
+            .collect();
+        let mut end = JobEnd::of(Vec::new(), true);
+        if !concerned.is_empty() {
+            let fleet = self.fleet().await?;
+            let found = fleet.instances.iter().find(|i| i.id == *instance);
+            for policy in concerned {
+                let picked =
+                    found.is_some_and(|i| selection::picks_instance(policy, i, &fleet.volumes));
+                if !picked {
+                    continue;
+                }
+                let job = Job {
+                    policy,
+                    slot,
+                    run: &self.invocation.id,
+                    wanted: Wanted::Instance(instance),
+                    head: None,
+                };
+                // An error here makes Lambda deliver the event again a minute later.
+                let done = self.job(&job, &fleet).await?;
+                end.add(done.map_err(|until| RunError::Busy {
+                    policy: policy.name.clone(),
+                    until,
+                })?);
+            }
+        }
+        Ok(self.report(
+            &self.invocation.id,
+            slot,
+            Some(origin),
+            None,
+            &policies,
+            end,
+        ))
+    }
+
+    async fn on_demand(&self, request: &RunRequest) -> Result<Report, RunError> {
+        let wall = Timestamp::now();
+        let id = request.id.as_deref().unwrap_or(&self.invocation.id);
+        let now = request.now.unwrap_or(wall);
+        event::check_now(now, wall, request.dry_run)?;
+        let policies = self.settings.load_policies(now)?;
+        let policy = named(&policies, &request.run)?;
+        if policy.protect != Protect::Volumes {
+            return Err(RunError::Request(format!(
+                "policy {} protects instances: send the request to create-images",
+                policy.name
+            )));
+        }
+        // EC2's tags and the ledger's keys know whole seconds.
+        let mut slot = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        if !request.dry_run {
+            let run = RunRecord {
+                function: FUNCTION.into(),
+                id: id.to_owned(),
+                policy: policy.name.clone(),
+                slot,
+                started: wall,
+            };
+            let recorded = self.records.start_run(&run).await?;
+            if recorded.policy != policy.name {
+                return Err(RunError::Request(format!(
+                    "the identifier {id:?} belongs to a run of {}, not of {}",
+                    recorded.policy, policy.name
+                )));
+            }
+            slot = recorded.slot;
+        }
+        let end = if policy.state == PolicyState::Active {
+            let fleet = self.fleet().await?;
+            let job = Job {
+                policy,
+                slot,
+                run: id,
+                wanted: match &request.resources {
+                    Some(resources) => Wanted::Resources(resources),
+                    None => Wanted::Everything,
+                },
+                head: None,
+            };
+            if request.dry_run {
+                self.plan_job(&job, &fleet)
+            } else {
+                self.job(&job, &fleet)
+                    .await?
+                    .map_err(|until| RunError::Busy {
+                        policy: policy.name.clone(),
+                        until,
+                    })?
+            }
+        } else {
+            let detail = "the policy is paused or retired and creates nothing";
+            let item = Item::new(Action::Create, &policy.name, Outcome::Skipped)
+                .policy(&policy.name)
+                .slot(slot)
+                .reason(Reason::with(ReasonCode::PolicyPaused, detail));
+            JobEnd::of(vec![item], true)
+        };
+        let mode = request.dry_run.then_some(Mode::Plan);
+        Ok(self.report(id, slot, None, mode, &policies, end))
+    }
+
+    /// Everything that can be picked, or an error: from half a list, half a backup would follow.
+    async fn fleet(&self) -> Result<Fleet, RunError> {
+        let (instances, volumes) = tokio::join!(self.ec2.instances(), self.ec2.volumes());
+        Ok(Fleet {
+            instances: whole(instances)?,
+            volumes: whole(volumes)?,
+        })
+    }
+
+    fn report(
+        &self,
+        id: &str,
+        now: Timestamp,
+        origin: Option<&Origin>,
+        mode: Option<Mode>,
+        policies: &PolicyFile,
+        end: JobEnd,
+    ) -> Report {
+        let run = Run {
+            id: id.to_owned(),
+            function: FUNCTION.into(),
+            mode,
+            now,
+            account: origin
+                .and_then(|o| o.account.clone())
+                .or(self.invocation.account.clone()),
+            region: origin
+                .and_then(|o| o.region.clone())
+                .or(self.invocation.region.clone()),
+            policy_sha256: Some(policies.sha256.clone()),
+            plan_hash: None,
+            complete: end.complete,
+        };
+        Report::new(run, end.items)
+    }
+}
+
+fn whole<T>(list: Listing<T>) -> Result<Vec<T>, RunError> {
+    match list.error {
+        None => Ok(list.items),
+        Some(error) => Err(RunError::Inventory(error)),
+    }
+}
+
+/// A policy whose slot is left for the next heartbeat.
+fn put_off(job: &Job<'_>, outcome: Outcome, code: ReasonCode, detail: String) -> JobEnd {
+    let item = Item::new(Action::Create, &job.policy.name, outcome)
+        .policy(&job.policy.name)
+        .slot(job.slot)
+        .reason(Reason::with(code, detail));
+    JobEnd::of(vec![item], false)
+}
+
+/// The policy of that name.
+///
+/// # Errors
+/// [`RunError::UnknownPolicy`] lists the names there are.
+pub fn named<'p>(policies: &'p PolicyFile, name: &str) -> Result<&'p Policy, RunError> {
+    policies
+        .policies
+        .iter()
+        .find(|p| p.name == name)
+        .ok_or_else(|| {
+            let known: Vec<&str> = policies.policies.iter().map(|p| p.name.as_str()).collect();
+            RunError::UnknownPolicy {
+                name: name.to_owned(),
+                known: known.join(", "),
+            }
+        })
+}
+
+/// One finding for all the slots that a policy missed: an hourly policy may have missed hundreds.
+fn missed(due: &Due<'_>) -> Option<Item> {
+    let (first, last) = (due.missed.first()?, due.missed.last()?);
+    let detail = format!(
+        "{} slots from {first} to {last} were missed or left unfinished; only {} is made up",
+        due.missed.len(),
+        due.slot
+    );
+    Some(
+        Item::new(Action::Check, &due.policy.name, Outcome::Finding)
+            .policy(&due.policy.name)
+            .slot(*last)
+            .reason(Reason::with(ReasonCode::SlotMissed, detail)),
+    )
+}

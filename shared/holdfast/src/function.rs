@@ -1,0 +1,147 @@
+//! What the four Lambda functions have in common: start-up, context, logging, answer.
+
+use std::sync::Arc;
+
+use holdfast_core::report::{FUNCTION_LIMIT, Report};
+use jiff::{SignedDuration, Timestamp};
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
+
+use crate::aws::dynamodb::Table;
+use crate::aws::ec2::Ec2;
+use crate::aws::load_config;
+use crate::error::RunError;
+use crate::settings::Settings;
+
+/// How long before Lambda's deadline work stops; half of what there is, if there is less.
+pub const STOP_BEFORE: SignedDuration = SignedDuration::from_secs(30);
+
+/// One invocation.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// Lambda's request identifier, or one of the command line's own.
+    pub id: String,
+    /// The account, where it is known.
+    pub account: Option<String>,
+    /// The Region.
+    pub region: Option<String>,
+    /// When to stop starting new work, on the wall clock.
+    pub stop_at: Option<Timestamp>,
+}
+
+impl Invocation {
+    fn new(context: &lambda_runtime::Context) -> Self {
+        // arn:aws:lambda:REGION:ACCOUNT:function:NAME
+        let arn: Vec<&str> = context.invoked_function_arn.split(':').collect();
+        let account = arn
+            .get(4)
+            .filter(|text| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()));
+        let region = std::env::var("AWS_REGION").ok();
+        let deadline = i64::try_from(context.deadline).ok();
+        let deadline = deadline.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        Self {
+            id: context.request_id.clone(),
+            account: account.map(|text| (*text).to_owned()),
+            region: region.or_else(|| arn.get(3).map(|text| (*text).to_owned())),
+            stop_at: deadline.map(|at| {
+                let half = at.duration_since(Timestamp::now()) / 2;
+                at - STOP_BEFORE.min(half.max(SignedDuration::ZERO))
+            }),
+        }
+    }
+
+    /// Whether there is time to begin something more.
+    #[must_use]
+    pub fn has_time(&self) -> bool {
+        self.stop_at.is_none_or(|at| Timestamp::now() < at)
+    }
+}
+
+/// What a handler works with; made once and kept over invocations.
+#[derive(Debug)]
+pub struct Context {
+    /// EC2.
+    pub ec2: Ec2,
+    /// The table.
+    pub table: Table,
+    /// The settings.
+    pub settings: Settings,
+}
+
+impl Context {
+    /// Clients and settings from the environment.
+    ///
+    /// # Errors
+    /// [`RunError::Setting`].
+    pub async fn from_environment() -> Result<Self, RunError> {
+        let settings = Settings::from_environment()?;
+        let config = load_config().await;
+        let table = Table::new(&config, &settings.table);
+        Ok(Self {
+            ec2: Ec2::new(&config),
+            table,
+            settings,
+        })
+    }
+}
+
+/// Runs a Lambda function until Lambda ends it.
+///
+/// A wrong setting is answered on each invocation rather than at start-up, where Lambda would hide
+/// it behind a restart.
+///
+/// # Errors
+/// Those of the Runtime API.
+pub async fn run<H>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    H: AsyncFn(&Context, &Value, &Invocation) -> Result<Report, RunError>,
+{
+    lambda_runtime::tracing::init_default_subscriber();
+    let context = Context::from_environment().await.map(Arc::new);
+    let handler = &handler;
+    let context = &context;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        let invocation = Invocation::new(&event.context);
+        let context = match context {
+            Ok(context) => context,
+            Err(RunError::Setting { name, problem }) => {
+                return Err(RunError::Setting {
+                    name,
+                    problem: problem.clone(),
+                });
+            }
+            Err(other) => return Err(RunError::Request(other.to_string())),
+        };
+        // Boxed: the futures of the SDK's operations nest deeper than rustc follows by itself.
+        let result = Box::pin(handler(context, &event.payload, &invocation)).await;
+        match &result {
+            Ok(report) => {
+                // CloudWatch reads the embedded metric format from a line of its own.
+                println!("{}", report.metrics(Timestamp::now()));
+                log(report);
+            }
+            Err(error) => tracing::error!(kind = error.kind(), "{error}"),
+        }
+        result.map(|report| report.fitted(FUNCTION_LIMIT))
+    }))
+    .await
+}
+
+/// Logs what needs attention; the rest stands in the report.
+fn log(report: &Report) {
+    use holdfast_core::report::Outcome;
+    tracing::info!(run = report.run.id, complete = report.run.complete, summary = ?report.summary);
+    for item in &report.items {
+        if matches!(
+            item.outcome,
+            Outcome::Failed | Outcome::Finding | Outcome::Deferred
+        ) {
+            tracing::warn!(
+                resource = item.resource,
+                outcome = %item.outcome,
+                reasons = ?item.reasons.iter().map(|r| r.code.as_str()).collect::<Vec<_>>(),
+                detail = item.reasons.first().and_then(|r| r.detail.as_deref()),
+            );
+        }
+    }
+}

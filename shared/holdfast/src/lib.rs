@@ -1,0 +1,18 @@
+//! Holdfast's execution: AWS adapters, handlers of the functions, and all of the pure core.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod aws;
+pub mod create;
+pub mod error;
+pub mod function;
+pub mod lease;
+pub mod pace;
+pub mod settings;
+pub mod sweep;
+
+pub use holdfast_core as core;
+pub use holdfast_core::{
+    artifact, dependency, error_code, event, id, inventory, lineage, plan, policy, ports, report,
+    retention,
+};

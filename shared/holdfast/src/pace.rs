@@ -1,0 +1,75 @@
+//! Pacing of calls by EC2's documented token buckets.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// One API's token bucket, assumed full at the start.
+///
+/// Buckets are per account, Region and API: 100 tokens and 5 a second for `CreateSnapshot`,
+/// `CreateSnapshots` and `DeleteSnapshot` (EC2 Developer Guide, "Request throttling").
+#[derive(Debug)]
+pub struct Pace {
+    per_second: f64,
+    capacity: f64,
+    state: Mutex<(f64, Instant)>,
+}
+
+impl Pace {
+    /// The bucket of the snapshot calls.
+    #[must_use]
+    pub fn snapshots() -> Self {
+        Self::new(100.0, 5.0)
+    }
+
+    /// A full bucket.
+    #[must_use]
+    pub fn new(capacity: f64, per_second: f64) -> Self {
+        Self {
+            per_second,
+            capacity,
+            state: Mutex::new((capacity, Instant::now())),
+        }
+    }
+
+    /// Waits until a call fits into the bucket.
+    pub async fn turn(&self) {
+        let wait = self.reserve(Instant::now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn reserve(&self, now: Instant) -> Duration {
+        let mut state = match self.state.lock() {
+            Ok(state) => state,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        let (tokens, at) = *state;
+        let gained = now.saturating_duration_since(at).as_secs_f64() * self.per_second;
+        // A negative balance is the queue of those who wait.
+        let left = (tokens + gained).min(self.capacity) - 1.0;
+        *state = (left, now.max(at));
+        if left >= 0.0 {
+            Duration::ZERO
+        } else {
+            Duration::from_secs_f64(-left / self.per_second)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_bucket_lets_its_capacity_through_at_once_and_then_its_rate() {
+        let pace = Pace::new(3.0, 5.0);
+        let now = Instant::now();
+        let waits: Vec<u128> = (0..5).map(|_| pace.reserve(now).as_millis()).collect();
+        assert_eq!(waits, [0, 0, 0, 200, 400]);
+        let later = now + Duration::from_secs(2);
+        assert_eq!(pace.reserve(later).as_millis(), 0);
+    }
+}

@@ -1,0 +1,185 @@
+//! sweep-retention: retires what no rule keeps and nothing depends on.
+
+mod delete;
+mod gather;
+
+pub use gather::{Lists, Sweep, plan};
+
+use holdfast_core::event::{self, Origin, SweepEvent, SweepRequest};
+use holdfast_core::plan::due::is_late;
+use holdfast_core::ports::records::Records;
+use holdfast_core::ports::{ReadEc2, WriteEc2};
+use holdfast_core::report::{Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run};
+use jiff::Timestamp;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::create::named;
+use crate::error::RunError;
+use crate::function::{Context, Invocation};
+use crate::lease::Held;
+use crate::settings::Settings;
+
+/// The function's name in events, reports and records.
+pub const FUNCTION: &str = "sweep-retention";
+
+/// Handles one invocation of the Lambda function.
+///
+/// # Errors
+/// [`RunError`]: the run as a whole could not be done.
+pub async fn handle(
+    context: &Context,
+    payload: &Value,
+    invocation: &Invocation,
+) -> Result<Report, RunError> {
+    run(
+        &context.ec2,
+        &context.table,
+        &context.settings,
+        payload,
+        invocation,
+    )
+    .await
+}
+
+async fn run<E: ReadEc2 + WriteEc2, R: Records>(
+    ec2: &E,
+    records: &R,
+    settings: &Settings,
+    payload: &Value,
+    invocation: &Invocation,
+) -> Result<Report, RunError> {
+    let wall = Timestamp::now();
+    let (origin, request) = match event::sweep(FUNCTION, payload)? {
+        SweepEvent::Heartbeat(origin) => (Some(origin), SweepRequest::default()),
+        SweepEvent::Request(request) => (None, request),
+    };
+    let now = origin
+        .as_ref()
+        .map(|o| o.time)
+        .or(request.now)
+        .unwrap_or(wall);
+    event::check_now(now, wall, request.dry_run)?;
+    let policies = settings.load_policies(now)?;
+    if let Some(name) = &request.run {
+        named(&policies, name)?;
+    }
+    let begun = if request.dry_run {
+        records.begun(FUNCTION).await?
+    } else {
+        records.begin(FUNCTION, now).await?
+    };
+    let late = is_late(&begun, now);
+    let enforce = settings.mode == Mode::Enforce && !request.dry_run && !late;
+
+    let held = if enforce {
+        let holder = format!("{}#{}", invocation.id, Uuid::new_v4());
+        match Held::take(records, FUNCTION, &holder).await? {
+            Ok(held) => Some(held),
+            Err(until) => {
+                let report = busy(until, invocation, now, origin.as_ref(), &policies.sha256);
+                return Ok(report);
+            }
+        }
+    } else {
+        None
+    };
+
+    let sweep = Sweep {
+        policies: &policies,
+        only: request.run.as_deref(),
+        release: request.release.as_deref(),
+        account: account(invocation, origin.as_ref()),
+        now,
+        take_release: enforce,
+    };
+    let lists = Lists::read(ec2, &sweep).await;
+    let planned = plan(records, &sweep, &lists).await;
+    let (mut items, complete, plan_hash) = match &held {
+        None => {
+            let items = planned
+                .verdicts
+                .iter()
+                .map(|v| v.item(Outcome::Planned))
+                .collect();
+            (items, true, planned.settled.plan_hash.clone())
+        }
+        Some(held) => {
+            let deleter = delete::Deleter {
+                ec2,
+                records,
+                held,
+                invocation,
+                sweep: &sweep,
+            };
+            let plan_hash = planned.settled.plan_hash.clone();
+            let (items, complete) = deleter.enforce(planned, &lists).await?;
+            (items, complete, plan_hash)
+        }
+    };
+    if let Some(held) = held {
+        held.release().await?;
+    }
+    // A list that failed on its first page leaves no item that could say so.
+    let unread = lists.unread();
+    let complete = complete && unread.is_empty();
+    items.extend(unread);
+    if late {
+        let highest = begun.highest.unwrap_or(now);
+        let detail = format!("a sweep for {highest} was made before; this one only plans");
+        let reason = Reason::with(ReasonCode::Late, detail);
+        items.push(Item::new(Action::Check, FUNCTION, Outcome::Skipped).reason(reason));
+    }
+    let run = Run {
+        mode: Some(if enforce { Mode::Enforce } else { Mode::Plan }),
+        plan_hash: Some(plan_hash),
+        complete,
+        ..run_info(invocation, now, origin.as_ref(), &policies.sha256)
+    };
+    Ok(Report::new(run, items))
+}
+
+/// One's own account: Lambda's word for it first, the envelope's else.
+fn account<'a>(invocation: &'a Invocation, origin: Option<&'a Origin>) -> Option<&'a str> {
+    let envelope = origin.and_then(|origin| origin.account.as_deref());
+    envelope.or(invocation.account.as_deref())
+}
+
+fn run_info(
+    invocation: &Invocation,
+    now: Timestamp,
+    origin: Option<&Origin>,
+    policy_sha256: &str,
+) -> Run {
+    Run {
+        id: invocation.id.clone(),
+        function: FUNCTION.into(),
+        mode: None,
+        now,
+        account: account(invocation, origin).map(str::to_owned),
+        region: origin
+            .and_then(|o| o.region.clone())
+            .or(invocation.region.clone()),
+        policy_sha256: Some(policy_sha256.to_owned()),
+        plan_hash: None,
+        complete: true,
+    }
+}
+
+fn busy(
+    until: Timestamp,
+    invocation: &Invocation,
+    now: Timestamp,
+    origin: Option<&Origin>,
+    policy_sha256: &str,
+) -> Report {
+    let detail = format!("another sweep is at work until {until}");
+    let item = Item::new(Action::Check, FUNCTION, Outcome::Deferred)
+        .reason(Reason::with(ReasonCode::LeaseHeld, detail));
+    let run = Run {
+        mode: Some(Mode::Enforce),
+        complete: false,
+        ..run_info(invocation, now, origin, policy_sha256)
+    };
+    Report::new(run, vec![item])
+}
