@@ -1,0 +1,254 @@
+//! What can be asked for on the command line.
+
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Parser, Subcommand};
+use holdfast::id::{ImageId, InstanceId, SnapshotId, VolumeId};
+use holdfast::settings::DEFAULT_POLICIES;
+use jiff::Timestamp;
+
+const EXAMPLES: &str = "\
+Examples:
+  holdfast policies check policies.yaml
+  holdfast retention --policies policies.yaml --policy nightly --times times.txt
+  holdfast plan --policies policies.yaml
+  holdfast lineage snap-0123456789abcdef0
+
+Exit status:
+  0  done, nothing wrong
+  1  failed
+  2  wrong usage, or a wrong policy file
+  3  done, and something needs attention
+
+HOLDFAST_TABLE names the table (plan, lineage). AWS settings are the SDK's own: AWS_REGION,
+AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  holdfast policies check policies.yaml
+  holdfast policies check policies.yaml --now 2027-03-27T12:00:00Z   # over a change of clocks
+
+What is wrong is printed to standard error, one a line: FILE:LINE: KEY: message.";
+
+const RETENTION_EXAMPLES: &str = "\
+Examples:
+  holdfast retention --policies policies.yaml --policy nightly --times times.txt
+  printf '2026-11-22T03:00:00Z\\n2026-11-23T03:00:00Z\\n' |
+    holdfast retention --policies policies.yaml --policy nightly --times -
+
+Needs no AWS access and no settings.";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  HOLDFAST_TABLE=holdfast holdfast plan --policies policies.yaml
+  holdfast plan --region eu-central-1 --profile backup --json | jq .summary
+  holdfast plan --now 2026-11-23T03:00:00Z
+
+Changes nothing. Exit status 3: something needs attention.";
+
+const LINEAGE_EXAMPLES: &str = "\
+Examples:
+  holdfast lineage snap-0123456789abcdef0
+  holdfast lineage i-0123456789abcdef0 | jq -r '.edges[] | [.from, .kind, .to] | @tsv'
+
+Follows what it came from, and what came from it, each all the way.";
+
+/// Backups of EC2 that are retired only when nothing depends on them
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Arguments {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// Print JSON for programs instead of tables for people
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// AWS Region [default: as the AWS settings have it]
+    #[arg(long, global = true, value_name = "REGION", value_parser = NonEmptyStringValueParser::new())]
+    pub region: Option<String>,
+    /// Profile of the AWS configuration files; its credentials win over the environment's
+    #[arg(long, global = true, value_name = "PROFILE", value_parser = NonEmptyStringValueParser::new())]
+    pub profile: Option<String>,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Work with policy files
+    #[command(subcommand, after_help = CHECK_EXAMPLES)]
+    Policies(PoliciesCommand),
+    /// Show which backups a policy's rules keep, for times given one a line
+    #[command(after_help = RETENTION_EXAMPLES)]
+    Retention(RetentionArguments),
+    /// Show what a run now would create, retire, keep and hold, and why
+    #[command(after_help = PLAN_EXAMPLES)]
+    Plan(PlanArguments),
+    /// Print what a snapshot, AMI, volume or instance came from, and what came from it, as JSON
+    #[command(after_help = LINEAGE_EXAMPLES)]
+    Lineage(LineageArguments),
+}
+
+/// A command about policy files.
+#[derive(Debug, Subcommand)]
+pub enum PoliciesCommand {
+    /// Check a policy file, and show when its policies run next
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArguments),
+}
+
+/// Arguments of `policies check`.
+#[derive(Args, Debug)]
+pub struct CheckArguments {
+    /// The policy file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The time to reckon from
+    #[command(flatten)]
+    pub now: Now,
+}
+
+/// Arguments of `retention`.
+#[derive(Args, Debug)]
+pub struct RetentionArguments {
+    /// The policy file.
+    #[command(flatten)]
+    pub policies: Policies,
+    /// The policy whose rules apply
+    #[arg(long, value_name = "NAME")]
+    pub policy: String,
+    /// Times of backups of one group, one RFC 3339 time a line; `-` is standard input
+    #[arg(long, value_name = "FILE|-")]
+    pub times: PathBuf,
+    /// The time to reckon from.
+    #[command(flatten)]
+    pub now: Now,
+}
+
+/// Arguments of `plan`.
+#[derive(Args, Debug)]
+pub struct PlanArguments {
+    /// The policy file.
+    #[command(flatten)]
+    pub policies: Policies,
+    /// The time to reckon from.
+    #[command(flatten)]
+    pub now: Now,
+}
+
+/// Arguments of `lineage`.
+#[derive(Args, Debug)]
+pub struct LineageArguments {
+    /// snap-…, ami-…, vol-… or i-…
+    #[arg(value_name = "ID", value_parser = resource)]
+    pub id: String,
+}
+
+/// Where the policy file is.
+#[derive(Args, Debug)]
+pub struct Policies {
+    /// The policy file
+    #[arg(
+        long = "policies",
+        value_name = "FILE",
+        env = "HOLDFAST_POLICIES",
+        hide_env_values = true,
+        default_value = DEFAULT_POLICIES
+    )]
+    pub file: PathBuf,
+}
+
+/// The time to reckon from.
+#[derive(Args, Debug)]
+pub struct Now {
+    /// Reckon from this time, such as 2026-11-23T03:00:00Z [default: the clock]
+    #[arg(long = "now", value_name = "T", value_parser = time)]
+    pub given: Option<Timestamp>,
+}
+
+impl Now {
+    /// The time given, else the clock's.
+    #[must_use]
+    pub fn or_clock(&self) -> Timestamp {
+        self.given.unwrap_or_else(Timestamp::now)
+    }
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse()
+        .map_err(|_| "write an RFC 3339 time, such as 2026-11-23T03:00:00Z".to_owned())
+}
+
+fn resource(text: &str) -> Result<String, String> {
+    let known = SnapshotId::parse(text).is_some()
+        || ImageId::parse(text).is_some()
+        || VolumeId::parse(text).is_some()
+        || InstanceId::parse(text).is_some();
+    if known {
+        Ok(text.to_owned())
+    } else {
+        Err(
+            "write the identifier of a snapshot (snap-…), an AMI (ami-…), a volume (vol-…) or \
+             an instance (i-…)"
+                .to_owned(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example_in_its_help() {
+        fn walk(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            assert!(
+                help.contains("holdfast "),
+                "{} has none",
+                command.get_name()
+            );
+            command
+                .get_subcommands()
+                .filter(|sub| sub.get_name() != "help")
+                .for_each(walk);
+        }
+        walk(&Arguments::command());
+    }
+
+    #[test]
+    fn the_common_options_stand_before_or_behind_the_command() {
+        for line in [
+            ["holdfast", "--json", "lineage", "vol-1"],
+            ["holdfast", "lineage", "vol-1", "--json"],
+        ] {
+            assert!(Arguments::try_parse_from(line).unwrap().global.json);
+        }
+    }
+
+    #[test]
+    fn only_what_lineage_can_know_is_taken_for_an_identifier() {
+        for id in ["snap-0a1", "ami-0a1", "vol-0a1", "i-0a1"] {
+            assert_eq!(resource(id).as_deref(), Ok(id));
+        }
+        for wrong in ["lt-0a1", "snap-", "0a1", "vol-../x"] {
+            assert!(resource(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `holdfast plan`: what would a run now do?
+
+use holdfast::aws::sts;
+use holdfast::create;
+use holdfast::inventory::Listing;
+use holdfast::plan::due::is_late;
+use holdfast::ports::CallError;
+use holdfast::ports::records::Records;
+use holdfast::report::{Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run};
+use holdfast::settings::load_policies;
+use holdfast::sweep::{self, Lists, Sweep};
+use jiff::Timestamp;
+
+use super::head;
+use crate::account::Account;
+use crate::args::{Global, PlanArguments};
+use crate::exit::Exit;
+use crate::failure::{Failure, unlisted};
+use crate::output::items::{counts, seconds, table};
+use crate::output::table::Look;
+use crate::output::{note, print_report, progress};
+
+/// Runs the command.
+///
+/// # Errors
+/// The policy file is wrong, or EC2 or the table cannot be read.
+pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Failure> {
+    let now = arguments.now.or_clock();
+    let policies = load_policies(&arguments.policies.file, now)?;
+    let account = Account::connect(global).await?;
+    let Account { ec2, table, .. } = &account;
+    let place = account.region.as_deref().unwrap_or("no Region");
+    progress(&format!("reading EC2 and the ledger in {place} ..."));
+
+    let (number, creations) = tokio::join!(
+        sts::account(&account.config),
+        create::preview(ec2, table, &policies, now),
+    );
+    let mut items = creations?;
+    let sweep = Sweep {
+        policies: &policies,
+        only: None,
+        release: None,
+        account: number.as_deref(),
+        now,
+        take_release: false,
+    };
+    let lists = Lists::read(ec2, &sweep).await;
+    if let Some(error) = &lists.snapshots.error
+        && lists.snapshots.pages == 0
+    {
+        return Err(unlisted(error));
+    }
+    let planned = sweep::plan(table, &sweep, &lists).await;
+    items.extend(planned.verdicts.iter().map(|v| v.item(Outcome::Planned)));
+    let unread = unread(&lists);
+    let complete = unread.is_empty();
+    items.extend(unread);
+
+    if arguments.now.given.is_some() {
+        say_if_late(table, now).await?;
+    }
+    let run = Run {
+        mode: Some(Mode::Plan),
+        account: number,
+        region: account.region.clone(),
+        policy_sha256: Some(policies.sha256.clone()),
+        plan_hash: Some(planned.settled.plan_hash.clone()),
+        complete,
+        ..head("plan", now)
+    };
+    let report = Report::new(run, items);
+    let tripped: Vec<&str> = planned.settled.tripped.keys().map(String::as_str).collect();
+    print_report(global.json, &report, || {
+        people(&report, &tripped, Look::of_stdout())
+    })?;
+    Ok(Exit::of_report(&report))
+}
+
+/// One failed item for each list that was not read to its end: with an empty list there is no
+/// backup whose verdict could say so.
+fn unread(lists: &Lists) -> Vec<Item> {
+    fn error<T>(list: &Listing<T>) -> Option<(&'static str, &CallError)> {
+        Some((list.source.as_str(), list.error.as_ref()?))
+    }
+    let errors = [
+        error(&lists.snapshots),
+        error(&lists.images),
+        error(&lists.instances),
+        error(&lists.volumes),
+        lists.templates.as_ref().and_then(error),
+    ];
+    errors
+        .into_iter()
+        .flatten()
+        .map(|(source, error)| {
+            let reason = Reason::with(ReasonCode::EvidenceIncomplete, error.to_string());
+            Item::new(Action::Check, source, Outcome::Failed).reason(reason)
+        })
+        .collect()
+}
+
+/// Tells that a real run at this time would do less, because a later one was made.
+async fn say_if_late<R: Records>(records: &R, now: Timestamp) -> Result<(), Failure> {
+    for (function, does) in [
+        (create::FUNCTION, "only finishes what was begun"),
+        (sweep::FUNCTION, "only plans"),
+    ] {
+        let begun = records.begun(function).await?;
+        if let Some(highest) = begun.highest
+            && is_late(&begun, now)
+        {
+            note(&format!(
+                "{function} has run for {highest}; a run for {now} {does}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn people(report: &Report, tripped: &[&str], look: Look) -> String {
+    let run = &report.run;
+    let mut text = String::new();
+    if report.items.is_empty() {
+        text.push_str("nothing is due, and there are no backups to judge\n");
+    } else {
+        text.push_str(&table(look, &report.items, run.now));
+        text.push_str(&format!("\n{}\n", counts(&report.items)));
+    }
+    let unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".into());
+    text.push_str(&format!(
+        "account {}, Region {}, at {}\n",
+        unknown(&run.account),
+        unknown(&run.region),
+        seconds(run.now)
+    ));
+    if let Some(hash) = &run.plan_hash {
+        text.push_str(&format!("plan hash {hash}\n"));
+        if !tripped.is_empty() {
+            text.push_str(&format!(
+                "the breaker holds the deletions of {}; once a sweep has tripped too, send \
+                 sweep-retention {{\"override\": \"{hash}\"}} to let them go\n",
+                tripped.join(", ")
+            ));
+        }
+    }
+    text
+}

@@ -1,0 +1,91 @@
+//! What people and programs read: results on standard output, messages on standard error.
+
+pub mod age;
+pub mod items;
+pub mod table;
+
+use std::io::{self, IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use holdfast::report::Report;
+
+use crate::failure::Failure;
+
+/// Prints a result.
+///
+/// A reader that has seen enough (`holdfast … | head`) is no failure.
+///
+/// # Errors
+/// Standard output cannot be written, such as a file on a full disk.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let written = write!(out, "{text}{end}").and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints a report as JSON.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn print_json<T: serde::Serialize>(value: &T) -> Result<(), Failure> {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => print(&text),
+        Err(error) => Err(Failure::failed(format!("no JSON can be made: {error}"))),
+    }
+}
+
+/// Prints a report as JSON, or as what `people` make of it.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn print_report(
+    json: bool,
+    report: &Report,
+    people: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    if json {
+        print_json(report)
+    } else {
+        print(&people())
+    }
+}
+
+/// Says that a command could not be done.
+pub fn error(message: &str) {
+    let style = AnsiColor::Red.on_default().bold();
+    say(style, "error", message);
+}
+
+/// Says that something is missing from what was done.
+pub fn warn(message: &str) {
+    let style = AnsiColor::Yellow.on_default().bold();
+    say(style, "warning", message);
+}
+
+/// Says something worth knowing.
+pub fn note(message: &str) {
+    say(Style::new().bold(), "note", message);
+}
+
+/// Says what takes long, to a person who waits.
+pub fn progress(message: &str) {
+    if io::stderr().is_terminal() {
+        plain(message);
+    }
+}
+
+/// Says something in a format of its own.
+pub fn plain(message: &str) {
+    // Nobody is left to hear of a standard error that cannot be written.
+    let _ = writeln!(anstream::stderr(), "{message}");
+}
+
+fn say(style: Style, word: &str, message: &str) {
+    plain(&format!("{style}{word}{style:#}: {message}"));
+}
