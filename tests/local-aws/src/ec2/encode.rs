@@ -1,0 +1,119 @@
+//! Answers as the XML that `aws-sdk-ec2` reads: the element names are those of its parsers.
+
+use std::io;
+
+use holdfast_sim::{ApiError, Page, Response};
+
+use super::encode_parts as parts;
+use super::xml::Xml;
+
+const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
+
+/// What an answer says besides its content.
+pub(super) struct Context<'a> {
+    pub(super) operation: &'a str,
+    pub(super) request_id: &'a str,
+    pub(super) account_id: &'a str,
+    pub(super) region: &'a str,
+}
+
+/// An error answer.
+pub(super) fn error(error: &ApiError, request_id: &str) -> io::Result<Vec<u8>> {
+    let mut xml = Xml::new()?;
+    xml.root("Response", None, |xml| {
+        xml.element("Errors", |xml| {
+            xml.element("Error", |xml| {
+                xml.leaf("Code", &error.code)?;
+                xml.leaf("Message", &error.message)
+            })
+        })?;
+        xml.leaf("RequestID", request_id)
+    })?;
+    Ok(xml.into_bytes())
+}
+
+/// A good answer.
+pub(super) fn answer(context: &Context<'_>, response: &Response) -> io::Result<Vec<u8>> {
+    let mut xml = Xml::new()?;
+    let root = format!("{}Response", context.operation);
+    xml.root(&root, Some(NAMESPACE), |xml| {
+        xml.leaf("requestId", context.request_id)?;
+        body(xml, context, response)
+    })?;
+    Ok(xml.into_bytes())
+}
+
+fn paged<T>(
+    xml: &mut Xml,
+    name: &str,
+    page: &Page<T>,
+    write: impl FnMut(&mut Xml, &T) -> io::Result<()>,
+) -> io::Result<()> {
+    xml.list(name, &page.items, write)?;
+    xml.maybe("nextToken", page.next_token.as_ref())
+}
+
+fn body(xml: &mut Xml, context: &Context<'_>, response: &Response) -> io::Result<()> {
+    match response {
+        Response::Instances(page) => {
+            parts::reservations(xml, context, &page.items)?;
+            xml.maybe("nextToken", page.next_token.as_ref())
+        }
+        Response::Volumes(page) => paged(xml, "volumeSet", page, parts::volume),
+        Response::Snapshots(page) => paged(xml, "snapshotSet", page, |xml, snapshot| {
+            parts::snapshot(xml, snapshot)?;
+            // Only this call says why a snapshot failed.
+            xml.maybe("statusMessage", snapshot.state_message.as_ref())
+        }),
+        Response::Images(page) => paged(xml, "imagesSet", page, |xml, image| {
+            parts::image(xml, context, image)
+        }),
+        Response::LaunchTemplates(page) => paged(xml, "launchTemplates", page, |xml, t| {
+            parts::launch_template(xml, context, t)
+        }),
+        Response::LaunchTemplateVersions(page) => {
+            paged(xml, "launchTemplateVersionSet", page, |xml, v| {
+                parts::launch_template_version(xml, context, v)
+            })
+        }
+        Response::InstanceTypes(page) => paged(xml, "instanceTypeSet", page, parts::instance_type),
+        Response::Tags(page) => paged(xml, "tagSet", page, |xml, tag| {
+            xml.leaf("resourceId", &tag.resource)?;
+            xml.leaf("resourceType", tag.resource_type)?;
+            xml.leaf("key", &tag.key)?;
+            xml.leaf("value", &tag.value)
+        }),
+        Response::Snapshot(snapshot) => parts::snapshot(xml, snapshot),
+        Response::SnapshotSet(set) => xml.list("snapshotSet", set, parts::snapshot_info),
+        Response::ImageMade(id) => xml.leaf("imageId", id),
+        Response::Deregistered(deleted) => {
+            xml.leaf("return", "true")?;
+            xml.list("deleteSnapshotResultSet", deleted, |xml, one| {
+                xml.leaf("snapshotId", &one.id)?;
+                xml.leaf("returnCode", one.return_code)
+            })
+        }
+        Response::Volume(volume) => parts::volume(xml, volume),
+        Response::Attachment(attachment) => parts::attachment(xml, attachment),
+        Response::Launched(instances) => {
+            xml.maybe(
+                "reservationId",
+                instances.first().map(|i| i.reservation.as_str()),
+            )?;
+            xml.leaf("ownerId", context.account_id)?;
+            xml.list("instancesSet", instances, parts::instance)
+        }
+        Response::StateChanges(changes) => xml.list("instancesSet", changes, |xml, change| {
+            xml.leaf("instanceId", &change.instance)?;
+            parts::instance_state(xml, "currentState", &change.current)?;
+            parts::instance_state(xml, "previousState", &change.previous)
+        }),
+        Response::LaunchTemplate(template) => xml.element("launchTemplate", |xml| {
+            parts::launch_template(xml, context, template)
+        }),
+        Response::LaunchTemplateVersion(version) => xml.element("launchTemplateVersion", |xml| {
+            parts::launch_template_version(xml, context, version)
+        }),
+        Response::Done => xml.leaf("return", "true"),
+    }
+}

@@ -1,0 +1,104 @@
+//! The simulated account over HTTP: the EC2 Query protocol, as the real SDK clients speak it.
+//!
+//! `POST /` with a form-encoded body answers XML. Signatures are not checked: who can reach the
+//! door may use it. Every parameter of a request must be understood; one that is left over is
+//! refused (`UnknownParameter`), and so is an unknown operation (`InvalidAction`).
+
+mod decode;
+mod decode_change;
+mod encode;
+mod encode_parts;
+mod params;
+mod xml;
+
+use std::sync::{MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use holdfast_sim::{Account, ApiError, CallFailure};
+
+pub use holdfast_sim::SharedAccount;
+
+/// The API version that the SDK names in every request.
+const VERSION: &str = "2016-11-15";
+
+/// The door to an account. The account's lock is taken for the length of one call and never held
+/// over an `await`.
+pub fn router(account: SharedAccount) -> Router {
+    Router::new().route("/", post(handle)).with_state(account)
+}
+
+/// What becomes of a request.
+enum Answer {
+    Xml(u16, Vec<u8>),
+    /// Carried out; the connection breaks instead of an answer.
+    Lost,
+    /// Carried out; no answer comes.
+    Hang,
+}
+
+async fn handle(State(account): State<SharedAccount>, body: Bytes) -> Response {
+    match answer(&account, &body) {
+        Answer::Xml(status, text) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (
+                status,
+                [(header::CONTENT_TYPE, "text/xml;charset=UTF-8")],
+                text,
+            )
+                .into_response()
+        }
+        Answer::Lost => {
+            // A body that fails before its first byte makes the server close the connection.
+            let broken = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other(
+                "injected: response lost",
+            ))]);
+            Response::new(Body::from_stream(broken))
+        }
+        Answer::Hang => std::future::pending().await,
+    }
+}
+
+fn lock(account: &SharedAccount) -> MutexGuard<'_, Account> {
+    account.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn answer(account: &SharedAccount, body: &[u8]) -> Answer {
+    let mut account = lock(account);
+    let call = match decode::call(body) {
+        Ok(call) => call,
+        Err((operation, error)) => {
+            let error = account.refuse_unread(&operation, error);
+            return refusal(&error, account.request_id());
+        }
+    };
+    let result = account.perform(&call.request, call.dry_run);
+    let request_id = account.request_id().to_owned();
+    match result {
+        Ok(response) => {
+            let context = encode::Context {
+                operation: call.request.operation(),
+                request_id: &request_id,
+                account_id: &account.settings().account_id,
+                region: &account.settings().region,
+            };
+            match encode::answer(&context, &response) {
+                Ok(text) => Answer::Xml(200, text),
+                Err(_) => refusal(&ApiError::internal(), &request_id),
+            }
+        }
+        Err(CallFailure::Refused(error)) => refusal(&error, &request_id),
+        Err(CallFailure::ResponseLost) => Answer::Lost,
+        Err(CallFailure::Hang) => Answer::Hang,
+    }
+}
+
+fn refusal(error: &ApiError, request_id: &str) -> Answer {
+    // Writing to memory cannot fail; an empty body would still carry the status.
+    let text = encode::error(error, request_id).unwrap_or_default();
+    Answer::Xml(error.http_status, text)
+}
