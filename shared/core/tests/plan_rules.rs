@@ -156,6 +156,7 @@ fn a_full_volume_keeps_its_first_tags_and_the_rest_goes_into_lineage() {
         policy: &file.policies[0],
         slot: at("2026-01-01T09:00:00Z"),
         run: "r",
+        request: None,
     };
     let picked = PickedVolume {
         volume: VolumeId::new("vol-1"),
@@ -180,6 +181,7 @@ fn a_member_with_too_many_tags_turns_copying_off_for_the_whole_set() {
         policy: &file.policies[0],
         slot: at("2026-01-01T09:00:00Z"),
         run: "r",
+        request: None,
     };
     let machine = instance(&[("/dev/xvda", Some("vol-1")), ("/dev/sdb", Some("vol-2"))]);
     let set = |full: usize| {

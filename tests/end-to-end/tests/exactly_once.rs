@@ -294,3 +294,176 @@ async fn what_an_event_left_over_for_too_long_is_given_up_and_said() {
     let quiet = report(&create, &world.heartbeat("2026-03-03T13:05:00Z")).await;
     assert_eq!(quiet["items"], json!([]));
 }
+
+#[tokio::test]
+async fn an_event_that_finds_its_policy_busy_is_not_lost() {
+    let triggered = NIGHTLY.replace("retain:", "triggers: [stopped]\n    retain:");
+    let world = World::new(&triggered, "plan", |account| {
+        seed_instance(account, 2, &[("Backup", "nightly")]);
+    })
+    .await;
+    let instance = world.account(|account| account.instances().next().unwrap().id.to_string());
+    let create = world.function("create-snapshots");
+    report(&create, &world.heartbeat(SLOT)).await;
+    world.change(&format!("lease#{LEASE}"), "lease", |item| {
+        let ahead = jiff::Timestamp::now().as_millisecond() + 55_000;
+        item["holder"] = json!({ "S": "another" });
+        item["expires_ms"] = json!({ "N": ahead.to_string() });
+    });
+    let event = world.state_change("2026-03-03T12:00:00Z", &instance, "stopped");
+    let busy = report(&create, &event).await;
+    assert_eq!(codes(items(&busy, "deferred")[0]), ["lease-held"]);
+    assert_eq!(world.snapshots().len(), 3);
+    world.age_lease(LEASE);
+    let next = report(&create, &world.heartbeat("2026-03-03T12:05:00Z")).await;
+    assert_eq!(created(&next), 3, "{next:#}");
+    assert_eq!(next["items"][0]["slot"], "2026-03-03T12:00:00Z");
+}
+
+#[tokio::test]
+async fn a_request_that_falls_on_a_scheduled_slot_does_not_stand_for_it() {
+    let (world, instance) = world().await;
+    let create = world.function("create-snapshots");
+    let data = world.account(|account| {
+        let machine = account.instances().next().unwrap();
+        machine
+            .devices
+            .iter()
+            .find(|d| d.device != "/dev/xvda")
+            .unwrap()
+            .volume
+            .to_string()
+    });
+    world.advance(SLOT);
+    let request = json!({ "run": "nightly", "now": SLOT, "resources": [data] });
+    assert_eq!(created(&report(&create, &request).await), 1);
+    // A later clock, so that the volume may be taken again.
+    let beat = report(&create, &world.heartbeat("2026-03-03T03:05:00Z")).await;
+    assert_eq!(created(&beat), 3, "{beat:#}");
+    let slot = world
+        .item(&format!("slot#nightly#{instance}"), SLOT)
+        .unwrap();
+    assert_eq!(slot["artifacts"]["L"].as_array().unwrap().len(), 3);
+    assert_eq!(world.snapshots().len(), 4);
+}
+
+#[tokio::test]
+async fn a_part_of_a_set_is_not_taken_for_the_whole() {
+    let (world, instance) = world().await;
+    let create = world.function("create-snapshots");
+    world.inject(FaultRule::next(
+        "CreateSnapshots",
+        Fault::AppliedButResponseLost,
+    ));
+    world.inject(FaultRule::next(
+        "DescribeSnapshots",
+        Fault::Error(ApiError::new("UnauthorizedOperation", "not yet")),
+    ));
+    report(&create, &world.heartbeat(SLOT)).await;
+    // Of the three members one is not listed: EC2 shows the members of a set one by one.
+    let hidden = world.snapshots()[0].clone();
+    world.account(|account| account.vanish_snapshot(&hidden.id));
+    let part = report(&create, &world.heartbeat("2026-03-03T03:05:00Z")).await;
+    assert_eq!(
+        codes(items(&part, "deferred")[0]),
+        ["outcome-unknown"],
+        "{part:#}"
+    );
+    let slot = world
+        .item(&format!("slot#nightly#{instance}"), SLOT)
+        .unwrap();
+    assert_eq!(slot["state"]["S"], "requested");
+    // After two minutes, what is there is what there is, and it is not asked for again.
+    world.age_request("nightly", &instance, SLOT, SignedDuration::from_secs(121));
+    let settled = report(&create, &world.heartbeat("2026-03-03T03:10:00Z")).await;
+    assert_eq!(created(&settled), 2, "{settled:#}");
+    let calls = world.calls();
+    assert_eq!(calls.iter().filter(|c| *c == "CreateSnapshots").count(), 1);
+}
+
+#[tokio::test]
+async fn what_was_asked_for_in_a_slot_that_is_over_is_still_taken_over() {
+    let (world, instance) = world().await;
+    let create = world.function("create-snapshots");
+    world.account(|account| {
+        account.settings_mut().list_lag = SignedDuration::from_mins(30);
+        account.inject(FaultRule::next(
+            "CreateSnapshots",
+            Fault::AppliedButResponseLost,
+        ));
+    });
+    report(&create, &world.heartbeat(SLOT)).await;
+    let next_day = report(&create, &world.heartbeat("2026-03-04T03:00:00Z")).await;
+    assert_eq!(created(&next_day), 6, "{next_day:#}");
+    let slot = world
+        .item(&format!("slot#nightly#{instance}"), SLOT)
+        .unwrap();
+    assert_eq!(slot["state"]["S"], "created");
+    assert_eq!(world.snapshots().len(), 6);
+}
+
+#[tokio::test]
+async fn a_volume_detached_after_it_was_listed_does_not_close_its_machines_slot() {
+    let excluding = NIGHTLY.replace(
+        "select: { instances: { tags: { Backup: nightly } } }",
+        "select: { instances: { tags: { Backup: nightly } }, \
+         exclude: { tags: { Scratch: \"*\" } } }",
+    );
+    let world = World::new(&excluding, "plan", |account| {
+        let scratch = account.seed_volume(holdfast_sim::VolumeSeed {
+            tags: holdfast_end_to_end::tags(&[("Scratch", "yes")]),
+            ..holdfast_sim::VolumeSeed::default()
+        });
+        let root = account.seed_volume(holdfast_sim::VolumeSeed::default());
+        account.seed_instance(holdfast_sim::InstanceSeed {
+            devices: vec![("/dev/xvda".into(), root), ("/dev/sdb".into(), scratch)],
+            tags: holdfast_end_to_end::tags(&[("Backup", "nightly")]),
+            ..holdfast_sim::InstanceSeed::default()
+        });
+    })
+    .await;
+    let create = world.function("create-snapshots");
+    let moved = ApiError::new("InvalidParameterValue", "The volume is not attached");
+    world.inject(FaultRule::next("CreateSnapshots", Fault::Error(moved)));
+    let first = report(&create, &world.heartbeat(SLOT)).await;
+    assert_eq!(codes(items(&first, "failed")[0]), ["refused"]);
+    assert_eq!(first["run"]["complete"], false);
+    let second = report(&create, &world.heartbeat("2026-03-03T03:05:00Z")).await;
+    assert_eq!(created(&second), 1, "{second:#}");
+}
+
+#[tokio::test]
+async fn a_second_host_of_a_shared_volume_is_taken_when_it_stops() {
+    let triggered = NIGHTLY.replace("schedule: \"cron(0 3 * * ? *)\"", "triggers: [stopped]");
+    let volumes = triggered.replace(
+        "instances: { tags: { Backup: nightly } }",
+        "volumes: { tags: { Backup: nightly } }",
+    );
+    let world = World::new(&volumes, "plan", |account| {
+        let shared = account.seed_volume(holdfast_sim::VolumeSeed {
+            multi_attach: true,
+            volume_type: "io2".into(),
+            tags: holdfast_end_to_end::tags(&[("Backup", "nightly")]),
+            ..holdfast_sim::VolumeSeed::default()
+        });
+        for _ in 0..2 {
+            let root = account.seed_volume(holdfast_sim::VolumeSeed::default());
+            account.seed_instance(holdfast_sim::InstanceSeed {
+                devices: vec![
+                    ("/dev/xvda".into(), root),
+                    ("/dev/sdb".into(), shared.clone()),
+                ],
+                ..holdfast_sim::InstanceSeed::default()
+            });
+        }
+    })
+    .await;
+    let hosts: Vec<String> =
+        world.account(|account| account.instances().map(|i| i.id.to_string()).collect());
+    let create = world.function("create-snapshots");
+    for (n, host) in hosts.iter().enumerate() {
+        let event = world.state_change(&format!("2026-03-03T12:0{n}:00Z"), host, "stopped");
+        assert_eq!(created(&report(&create, &event).await), 1, "{host}");
+    }
+    assert_eq!(world.snapshots().len(), 2);
+}

@@ -112,6 +112,8 @@ pub struct SlotRecord {
     pub slot: Timestamp,
     /// What the call names: an instance or a volume.
     pub source: String,
+    /// The on-demand request it answers: one that falls on a scheduled slot is not that slot.
+    pub request: Option<String>,
     /// How far it has come.
     pub state: SlotState,
     /// The run that wrote it last.
@@ -174,6 +176,7 @@ mod tests {
             policy: "p".into(),
             slot: Timestamp::UNIX_EPOCH,
             source: "vol-1".into(),
+            request: None,
             state,
             run: "r".into(),
             attempt: 1,

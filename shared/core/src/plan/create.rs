@@ -8,7 +8,7 @@ use crate::artifact::{self, ArtifactKind, MAX_TAGS, Stamp};
 use crate::id::{InstanceId, VolumeId};
 use crate::inventory::{Image, Instance, InstanceType, MappingTarget, Tags, Volume, VolumeState};
 use crate::lineage::{Edge, EdgeKind, Node, NodeState};
-use crate::policy::selection::{PickedSet, PickedVolume};
+use crate::policy::selection::{self, PickedSet, PickedVolume};
 use crate::policy::{GroupBy, Policy};
 use crate::ports::{SetRequest, SnapshotRequest};
 use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
@@ -52,6 +52,8 @@ pub struct Order<'a> {
     pub slot: Timestamp,
     /// The run.
     pub run: &'a str,
+    /// The on-demand request, where it is one.
+    pub request: Option<&'a str>,
 }
 
 impl Order<'_> {
@@ -83,6 +85,16 @@ impl Order<'_> {
         }
     }
 
+    /// A request's artifacts carry its identifier as their run, and a scheduled slot of the same
+    /// second is not theirs.
+    fn trace(&self, stamp: &Stamp<'_>) -> Tags {
+        let mut trace = stamp.trace();
+        if let Some(request) = self.request {
+            trace.insert(artifact::RUN.into(), request.into());
+        }
+        trace
+    }
+
     fn group(&self, source_tags: &Tags) -> Option<String> {
         match &self.policy.group {
             GroupBy::Source => None,
@@ -112,7 +124,13 @@ impl Order<'_> {
             return Err(notes);
         }
         let root = instance.root_volume();
-        let unusable = picked.unusable.iter().map(|(id, _)| id);
+        // What is not there at all cannot be excluded.
+        let gone = selection::missing();
+        let unusable = picked
+            .unusable
+            .iter()
+            .filter(|(_, state)| *state != gone)
+            .map(|(id, _)| id);
         let mut excluded: Vec<&VolumeId> = picked.not_picked.iter().chain(unusable).collect();
         excluded.sort();
         excluded.dedup();
@@ -156,7 +174,7 @@ impl Order<'_> {
                 tags,
                 copy_tags_from_volume,
             }),
-            trace: stamp.trace(),
+            trace: self.trace(&stamp),
             volumes: picked.volumes.clone(),
             leftover,
             notes,
@@ -195,7 +213,7 @@ impl Order<'_> {
                 description: self.description(source),
                 tags,
             }),
-            trace: stamp.trace(),
+            trace: self.trace(&stamp),
             volumes: vec![volume.id.clone()],
             leftover,
             notes: Vec::new(),

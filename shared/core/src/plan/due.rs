@@ -16,6 +16,9 @@ pub struct Due<'p> {
     pub fresh: bool,
     /// Slots between the newest started one and this, which nobody will make.
     pub missed: Vec<Timestamp>,
+    /// The slot begun before, where it was not finished: it is no longer made, but what was asked
+    /// for is still to be taken over.
+    pub unfinished: Option<Timestamp>,
 }
 
 /// Whether an event of this time is older than one that the function has already handled.
@@ -44,9 +47,15 @@ pub fn due<'p>(
         if policy.protect != protect || policy.state != PolicyState::Active {
             continue;
         }
-        let head = begun.heads.get(&policy.name);
+        let own = begun.heads.get(&policy.name);
+        // After a rename, what the policy began under its earlier name is not begun again.
+        let earlier = policy
+            .formerly
+            .iter()
+            .filter_map(|name| begun.heads.get(name));
+        let head = own.or_else(|| earlier.max_by_key(|head| head.slot));
         let newest = if late { None } else { policy.latest_slot(now) };
-        let resumed = head.filter(|head| !head.complete).map(|head| head.slot);
+        let resumed = own.filter(|head| !head.complete).map(|head| head.slot);
         let fresh = newest.filter(|slot| head.is_none_or(|head| *slot > head.slot));
         if let Some(slot) = fresh {
             let mut missed = match head {
@@ -61,6 +70,7 @@ pub fn due<'p>(
                 slot,
                 fresh: true,
                 missed,
+                unfinished: resumed,
             });
         } else if let Some(slot) = resumed {
             due.push(Due {
@@ -68,6 +78,7 @@ pub fn due<'p>(
                 slot,
                 fresh: false,
                 missed: Vec::new(),
+                unfinished: None,
             });
         }
     }

@@ -320,12 +320,10 @@ fn first_look<'p>(
 }
 
 fn group_of(policy: &Policy, snapshot: &Snapshot, artifact: &Artifact) -> Option<GroupKey> {
-    let source = || {
-        let volume = snapshot.volume.as_ref().map(AsRef::as_ref);
-        volume
-            .filter(|v| *v != COPY_PLACEHOLDER)
-            .map(|v| GroupKey::Source(v.to_owned()))
-    };
+    let volume = snapshot.volume.as_ref().map(AsRef::as_ref);
+    // A copy holds another point in time than its own: in no group may it crowd out the originals.
+    let volume = volume.filter(|id| *id != COPY_PLACEHOLDER)?;
+    let source = || Some(GroupKey::Source(volume.to_owned()));
     match &policy.group {
         GroupBy::Source => source(),
         GroupBy::Policy => Some(GroupKey::Policy),

@@ -129,7 +129,7 @@ pub struct RunRecord {
     pub started: Timestamp,
 }
 
-/// A source of an event-triggered or on-demand run that a heartbeat has to finish.
+/// A source of an event-triggered run that a heartbeat has to finish.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OpenSource {
     /// The policy.
@@ -208,26 +208,33 @@ pub trait Records: Send + Sync {
         lease: &Lease,
     ) -> impl Future<Output = Result<(), TableError>> + Send;
 
-    /// The sources of event-triggered and on-demand runs that are left to heartbeats.
+    /// The sources of event-triggered runs that are left to heartbeats.
     fn open_sources(
         &self,
         function: &str,
     ) -> impl Future<Output = Result<Vec<OpenSource>, TableError>> + Send;
 
-    /// Leaves a source to the heartbeats, or takes it from them again.
-    fn set_open(
+    /// Leaves a source to the heartbeats. Repeating it changes nothing, and it is written before
+    /// any lease is asked for, so that a run that never gets one is not forgotten.
+    fn open(
         &self,
         function: &str,
         source: &OpenSource,
-        open: bool,
-        lease: &Lease,
     ) -> impl Future<Output = Result<(), TableError>> + Send;
 
-    /// The ledger's records of these sources for one slot.
+    /// Takes a source from the heartbeats again.
+    fn close(
+        &self,
+        function: &str,
+        source: &OpenSource,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
+
+    /// The ledger's records of these sources for one slot, or for one request.
     fn slots(
         &self,
         policy: &str,
         slot: Timestamp,
+        request: Option<&str>,
         sources: &[String],
     ) -> impl Future<Output = Result<BTreeMap<String, SlotRecord>, TableError>> + Send;
 
@@ -256,10 +263,18 @@ pub trait Records: Send + Sync {
     /// Sources recorded as pinned.
     fn pins(&self) -> impl Future<Output = Result<BTreeSet<String>, TableError>> + Send;
 
-    /// Records whether sources are pinned, so that a pin outlives its source.
-    fn set_pins(
+    /// Records sources as pinned, so that a pin outlives its source. It can only keep backups, so
+    /// it needs no lease.
+    fn pin(
         &self,
-        sources: &BTreeMap<String, bool>,
+        sources: &[String],
+        lease: Option<&Lease>,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
+
+    /// Records that sources are no longer pinned, unless a newer run recorded that they are.
+    fn unpin(
+        &self,
+        sources: &[String],
         lease: &Lease,
     ) -> impl Future<Output = Result<(), TableError>> + Send;
 

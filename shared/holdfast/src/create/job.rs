@@ -10,7 +10,7 @@ use holdfast_core::lineage::{SlotRecord, SlotState};
 use holdfast_core::plan::create::{Creation, Order, instance_store_devices};
 use holdfast_core::policy::Policy;
 use holdfast_core::policy::selection::{self, Picked, PickedSet, PickedVolume};
-use holdfast_core::ports::records::{Head, Lease, OpenSource, Records, TableError};
+use holdfast_core::ports::records::{Head, OpenSource, Records, TableErrorKind};
 use holdfast_core::ports::{ImageScope, ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
@@ -35,13 +35,8 @@ pub(super) enum Wanted<'a> {
     Instance(&'a InstanceId),
     /// What the request names.
     Resources(&'a [String]),
-    /// Sources that an event or a request left over; what is done already is not mentioned.
-    Left {
-        /// The sources.
-        open: &'a [OpenSource],
-        /// Forget them instead.
-        give_up: bool,
-    },
+    /// Sources that an event left over; what is done already is not mentioned.
+    Left(&'a [OpenSource]),
 }
 
 /// One policy and one slot.
@@ -50,8 +45,12 @@ pub(super) struct Job<'a> {
     pub slot: Timestamp,
     pub run: &'a str,
     pub wanted: Wanted<'a>,
-    /// For a scheduled slot: whether it is started now.
-    pub head: Option<bool>,
+    /// Whether it is a scheduled slot, which the policy's head stands for.
+    pub scheduled: bool,
+    /// The on-demand request, where it is one.
+    pub request: Option<&'a str>,
+    /// Take over what an earlier run made, and ask for nothing.
+    pub look_only: bool,
 }
 
 /// What came of a job.
@@ -98,25 +97,42 @@ impl Job<'_> {
         let mut picked = selection::pick(self.policy, &fleet.instances, &fleet.volumes);
         match self.wanted {
             Wanted::All | Wanted::Everything => (picked, Vec::new()),
-            Wanted::Instance(instance) => {
-                picked.sets.retain(|set| set.instance == *instance);
-                picked.volumes.clear();
-                (picked, Vec::new())
-            }
-            Wanted::Resources(resources) => self.restrict(picked, resources),
-            Wanted::Left { give_up: true, .. } => (Picked::default(), Vec::new()),
-            Wanted::Left { open, .. } => {
-                let is_open = |id: &str| open.iter().any(|source| source.source == id);
-                picked.sets.retain(|set| is_open(set.instance.as_str()));
+            // By itself: a volume that it shares may belong to another machine's set otherwise.
+            Wanted::Instance(instance) => (self.alone(fleet, instance), Vec::new()),
+            Wanted::Resources(resources) => self.restrict(picked, fleet, resources),
+            Wanted::Left(open) => {
+                picked.sets.clear();
                 picked
                     .volumes
-                    .retain(|single| is_open(single.volume.as_str()));
+                    .retain(|single| open.iter().any(|o| o.source == single.volume.as_str()));
+                for instance in open.iter().filter_map(|o| InstanceId::parse(&o.source)) {
+                    picked.sets.extend(self.alone(fleet, &instance).sets);
+                }
                 (picked, Vec::new())
             }
         }
     }
 
-    fn restrict(&self, picked: Picked, resources: &[String]) -> (Picked, Vec<Item>) {
+    fn alone(&self, fleet: &Fleet, instance: &InstanceId) -> Picked {
+        let found = fleet.instances.iter().find(|i| i.id == *instance);
+        let set = found.and_then(|i| selection::pick_set(self.policy, i, &fleet.volumes));
+        Picked {
+            sets: set.into_iter().collect(),
+            ..Picked::default()
+        }
+    }
+
+    fn restrict(
+        &self,
+        mut picked: Picked,
+        fleet: &Fleet,
+        resources: &[String],
+    ) -> (Picked, Vec<Item>) {
+        for instance in resources.iter().filter_map(|text| InstanceId::parse(text)) {
+            if !picked.sets.iter().any(|set| set.instance == instance) {
+                picked.sets.extend(self.alone(fleet, &instance).sets);
+            }
+        }
         let mut kept = Picked {
             instances: picked.instances,
             ..Picked::default()
@@ -233,8 +249,18 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 .set_head(FUNCTION, &job.policy.name, &head, &lease)
                 .await
         };
-        if job.head == Some(true) {
-            set_head(false).await?;
+        if job.scheduled {
+            // What was known when this run woke may have changed before it got the lease.
+            let begun = self.records.begun(FUNCTION).await?;
+            let head = begun.heads.get(&job.policy.name);
+            let over =
+                |head: &Head| head.slot > job.slot || (head.slot == job.slot && head.complete);
+            if head.is_some_and(over) {
+                return Ok(JobEnd::of(Vec::new(), true));
+            }
+            if head.is_none_or(|head| head.slot < job.slot) {
+                set_head(false).await?;
+            }
         }
         let (picked, items) = job.pick(fleet);
         let mut end = JobEnd::of(items, true);
@@ -243,14 +269,18 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             .iter()
             .map(|source| source.id().to_owned())
             .collect();
-        let records = self.records.slots(&job.policy.name, job.slot, &ids).await?;
+        let records = self
+            .records
+            .slots(&job.policy.name, job.slot, job.request, &ids)
+            .await?;
         let wall = Timestamp::now();
         let mut open = Vec::new();
         for source in &sources {
             let record = records.get(source.id());
             match ledger::next_move(record, wall) {
+                Move::Ask if job.look_only => {}
                 Move::Nothing => {
-                    if !matches!(job.wanted, Wanted::All | Wanted::Left { .. }) {
+                    if !matches!(job.wanted, Wanted::All | Wanted::Left(_)) {
                         end.items
                             .extend(record.map(|r| done_before(job, r)).unwrap_or_default());
                     }
@@ -263,11 +293,13 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             policy: job.policy,
             slot: job.slot,
             run: job.run,
+            request: job.request,
         };
         let work = Work {
             creator: self,
             held,
             order: &order,
+            look_only: job.look_only,
         };
         let volumes: BTreeMap<&VolumeId, &Volume> =
             fleet.volumes.iter().map(|v| (&v.id, v)).collect();
@@ -275,6 +307,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         for (source, record, step) in open {
             match creation(&order, source, fleet, &volumes, &devices) {
                 Ok(creation) => ready.push((creation, record, step)),
+                Err(_) if job.look_only => {}
                 Err(items) => {
                     let complete = work.refuse(source.id(), record, &items).await?;
                     end.source(source.id(), items, complete);
@@ -292,38 +325,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 progress.unwrap_or_else(|error| work.interrupted(&creation, &error));
             end.source(&creation.source, items, complete);
         }
-        if job.head.is_some() {
-            if end.complete {
-                set_head(true).await?;
+        if job.scheduled && end.complete {
+            match set_head(true).await {
+                // A newer run has taken over; what this one made stands in its report.
+                Err(error) if error.kind == TableErrorKind::Fenced => end.complete = false,
+                done => done?,
             }
-        } else {
-            self.leave(job, &end.left, &held.token().await).await?;
         }
         Ok(end)
-    }
-
-    /// Leaves what an event or a request could not finish to the heartbeats, and takes from them
-    /// what is finished: a scheduled slot is resumed by its head, these have none.
-    async fn leave(&self, job: &Job<'_>, left: &[String], lease: &Lease) -> Result<(), TableError> {
-        let known = match job.wanted {
-            Wanted::Left { open, .. } => open,
-            Wanted::All | Wanted::Everything | Wanted::Instance(_) | Wanted::Resources(_) => &[],
-        };
-        for open in known.iter().filter(|open| !left.contains(&open.source)) {
-            self.records.set_open(FUNCTION, open, false, lease).await?;
-        }
-        for source in left
-            .iter()
-            .filter(|id| !known.iter().any(|open| open.source == **id))
-        {
-            let open = OpenSource {
-                policy: job.policy.name.clone(),
-                slot: job.slot,
-                source: source.clone(),
-            };
-            self.records.set_open(FUNCTION, &open, true, lease).await?;
-        }
-        Ok(())
     }
 
     /// What a job would do, from what is listed now; the ledger is not asked.
@@ -333,6 +342,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             policy: job.policy,
             slot: job.slot,
             run: job.run,
+            request: job.request,
         };
         let volumes: BTreeMap<&VolumeId, &Volume> =
             fleet.volumes.iter().map(|v| (&v.id, v)).collect();

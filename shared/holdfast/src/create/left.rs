@@ -1,4 +1,4 @@
-//! What event-triggered and on-demand runs left over, for a heartbeat to finish.
+//! What event-triggered runs left over, for a heartbeat to finish.
 
 use std::collections::BTreeMap;
 
@@ -53,22 +53,28 @@ pub(super) fn group<'p>(
 }
 
 impl Group<'_> {
-    /// A finding for each source that is given up.
-    pub(super) fn given_up(&self) -> Vec<Item> {
-        if !self.give_up {
-            return Vec::new();
-        }
-        let item = |open: &OpenSource| {
-            let detail = format!(
-                "its backup for {} could not be made within {FINISHED_WITHIN:#} and is given up",
-                self.slot
-            );
-            Item::new(Action::Check, &open.source, Outcome::Finding)
-                .policy(&self.policy.name)
-                .source(&open.source)
-                .slot(self.slot)
-                .reason(Reason::with(ReasonCode::SlotMissed, detail))
-        };
-        self.open.iter().map(item).collect()
+    fn item(&self, open: &OpenSource, outcome: Outcome, reason: Reason) -> Item {
+        Item::new(Action::Create, &open.source, outcome)
+            .policy(&self.policy.name)
+            .source(&open.source)
+            .slot(self.slot)
+            .reason(reason)
+    }
+
+    /// The finding that a source is given up.
+    pub(super) fn given_up(&self, open: &OpenSource) -> Item {
+        let detail = format!(
+            "its backup for {} could not be made within {FINISHED_WITHIN:#} and is given up",
+            self.slot
+        );
+        let reason = Reason::with(ReasonCode::SlotMissed, detail);
+        self.item(open, Outcome::Finding, reason)
+    }
+
+    /// The word on a source that turned out not to be picked.
+    pub(super) fn not_picked(&self, open: &OpenSource) -> Item {
+        let detail = format!("{} does not pick it, or no longer", self.policy.name);
+        let reason = Reason::with(ReasonCode::NotPicked, detail);
+        self.item(open, Outcome::Skipped, reason)
     }
 }

@@ -13,7 +13,7 @@ use holdfast_core::inventory::{Instance, Listing, Volume};
 use holdfast_core::plan::due::{self, Due};
 use holdfast_core::policy::selection;
 use holdfast_core::policy::{Policy, PolicyFile, PolicyState, Protect, Trigger};
-use holdfast_core::ports::records::{Records, RunRecord};
+use holdfast_core::ports::records::{OpenSource, Records, RunRecord};
 use holdfast_core::ports::{ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run};
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ use crate::function::{Context, Invocation};
 use crate::pace::Pace;
 use crate::settings::Settings;
 use job::{Job, JobEnd, Wanted};
+use left::Group;
 
 /// The function's name in events, reports and records.
 pub const FUNCTION: &str = "create-snapshots";
@@ -109,25 +110,64 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 slot: slot.slot,
                 run: &self.invocation.id,
                 wanted: Wanted::All,
-                head: Some(slot.fresh),
+                scheduled: true,
+                request: None,
+                look_only: false,
             };
+            if let Some(begun) = slot.unfinished {
+                // What an earlier run asked for and never heard of is not lost with its slot.
+                let look = Job {
+                    slot: begun,
+                    scheduled: false,
+                    look_only: true,
+                    ..job
+                };
+                end.add(self.one_of_many(&look, &fleet).await?);
+            }
             end.add(self.one_of_many(&job, &fleet).await?);
         }
         for group in &left {
-            end.items.extend(group.given_up());
-            let job = Job {
-                policy: group.policy,
-                slot: group.slot,
-                run: &self.invocation.id,
-                wanted: Wanted::Left {
-                    open: &group.open,
-                    give_up: group.give_up,
-                },
-                head: None,
-            };
-            end.add(self.one_of_many(&job, &fleet).await?);
+            end.add(self.finish(group, &fleet).await?);
         }
         Ok(self.report(&self.invocation.id, now, Some(origin), None, &policies, end))
+    }
+
+    /// Finishes what an event left over, or gives it up.
+    async fn finish(&self, group: &Group<'_>, fleet: &Fleet) -> Result<JobEnd, RunError> {
+        let job = Job {
+            policy: group.policy,
+            slot: group.slot,
+            run: &self.invocation.id,
+            wanted: Wanted::Left(&group.open),
+            scheduled: false,
+            request: None,
+            look_only: group.give_up,
+        };
+        let mut end = self.one_of_many(&job, fleet).await?;
+        let (picked, _) = job.pick(fleet);
+        for open in &group.open {
+            let listed = fleet.instances.iter().any(|i| i.id.as_str() == open.source);
+            let found = picked
+                .sets
+                .iter()
+                .any(|set| set.instance.as_str() == open.source);
+            let waits = end.left.contains(&open.source) || (!found && !listed);
+            if waits && !group.give_up {
+                end.complete = false;
+                continue;
+            }
+            let made = end
+                .items
+                .iter()
+                .any(|item| item.outcome == Outcome::Created);
+            if group.give_up && !made {
+                end.items.push(group.given_up(open));
+            } else if !found {
+                end.items.push(group.not_picked(open));
+            }
+            self.records.close(FUNCTION, open).await?;
+        }
+        Ok(end)
     }
 
     /// A job of a heartbeat: one policy's trouble is not the other policies'.
@@ -172,23 +212,42 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             let found = fleet.instances.iter().find(|i| i.id == *instance);
             for policy in concerned {
                 let picked =
-                    found.is_some_and(|i| selection::picks_instance(policy, i, &fleet.volumes));
+                    found.is_none_or(|i| selection::picks_instance(policy, i, &fleet.volumes));
                 if !picked {
                     continue;
                 }
+                // On the heartbeats' list before anything else: whatever stops this run, they
+                // finish it.
+                let open = OpenSource {
+                    policy: policy.name.clone(),
+                    slot,
+                    source: instance.to_string(),
+                };
+                self.records.open(FUNCTION, &open).await?;
                 let job = Job {
                     policy,
                     slot,
                     run: &self.invocation.id,
                     wanted: Wanted::Instance(instance),
-                    head: None,
+                    scheduled: false,
+                    request: None,
+                    look_only: false,
                 };
-                // An error here makes Lambda deliver the event again a minute later.
-                let done = self.job(&job, &fleet).await?;
-                end.add(done.map_err(|until| RunError::Busy {
-                    policy: policy.name.clone(),
-                    until,
-                })?);
+                if found.is_none() {
+                    let detail = format!("{instance} is not listed yet");
+                    end.add(put_off(
+                        &job,
+                        Outcome::Deferred,
+                        ReasonCode::InstanceState,
+                        detail,
+                    ));
+                    continue;
+                }
+                let done = self.one_of_many(&job, &fleet).await?;
+                if done.complete {
+                    self.records.close(FUNCTION, &open).await?;
+                }
+                end.add(done);
             }
         }
         Ok(self.report(
@@ -243,7 +302,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                     Some(resources) => Wanted::Resources(resources),
                     None => Wanted::Everything,
                 },
-                head: None,
+                scheduled: false,
+                request: Some(id),
+                look_only: false,
             };
             if request.dry_run {
                 self.plan_job(&job, &fleet)

@@ -46,7 +46,9 @@ pub async fn preview<E: ReadEc2, R: Records>(
             slot: slot.slot,
             run: "preview",
             wanted: Wanted::All,
-            head: None,
+            scheduled: true,
+            request: None,
+            look_only: false,
         };
         let (picked, _) = job.pick(&fleet);
         let sources = sources(&picked);
@@ -54,11 +56,14 @@ pub async fn preview<E: ReadEc2, R: Records>(
             .iter()
             .map(|source| source.id().to_owned())
             .collect();
-        let known = records.slots(&slot.policy.name, slot.slot, &ids).await?;
+        let known = records
+            .slots(&slot.policy.name, slot.slot, None, &ids)
+            .await?;
         let order = Order {
             policy: slot.policy,
             slot: slot.slot,
             run: job.run,
+            request: None,
         };
         for source in &sources {
             if ledger::next_move(known.get(source.id()), Timestamp::now()) == Move::Nothing {

@@ -14,6 +14,20 @@ use super::Creator;
 use crate::aws::CALL_TIMEOUT;
 use crate::lease::Held;
 
+/// How often a set is asked for that EC2 refuses for a volume it excludes.
+const PARAMETER_ATTEMPTS: u32 = 3;
+
+/// Whether EC2 may have refused because a volume was detached or deleted after it was listed: the
+/// next heartbeat lists anew.
+fn fleet_moved_on(creation: &Creation, error: &CallError) -> bool {
+    let Call::Set(request) = &creation.call else {
+        return false;
+    };
+    let code = error.code.as_deref().unwrap_or_default();
+    !request.exclude_data_volumes.is_empty()
+        && (code.starts_with("InvalidParameter") || code.starts_with("InvalidVolume"))
+}
+
 /// What came of one source in this run.
 pub(super) struct Progress {
     pub items: Vec<Item>,
@@ -26,11 +40,16 @@ pub(super) struct Work<'a, 'c, E, R: Records> {
     pub creator: &'a Creator<'c, E, R>,
     pub held: &'a Held<'a, R>,
     pub order: &'a Order<'a>,
+    /// Take over what an earlier run made, and ask for nothing.
+    pub look_only: bool,
 }
 
 /// What a search by tags found.
 enum Trace {
+    /// Everything that was asked for.
     Found(Vec<Snapshot>),
+    /// A part: the members of a set become visible one by one.
+    Part(Vec<Snapshot>),
     /// Only artifacts that EC2 failed to complete.
     Failed,
     Absent,
@@ -57,6 +76,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             policy: self.order.policy.name.clone(),
             slot: self.order.slot,
             source: source.to_owned(),
+            request: self.order.request.map(str::to_owned),
             state: SlotState::Intended,
             run: self.order.run.to_owned(),
             attempt: before.map_or(0, |r| r.attempt),
@@ -76,17 +96,34 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         step: Move,
     ) -> Result<Progress, TableError> {
         if let (Move::Look { then_ask }, Some(record)) = (step, before) {
-            match self.look(creation).await {
+            let trace = self.look(creation).await;
+            let settled = then_ask || self.look_only;
+            match trace {
                 Trace::Found(found) => return Ok(self.keep(creation, record, &found, true).await),
-                Trace::Failed => return self.failed_in_ec2(creation, record).await,
+                Trace::Part(found) if settled => {
+                    return Ok(self.keep(creation, record, &found, true).await);
+                }
+                _ if self.look_only => {}
+                Trace::Failed if then_ask => return self.failed_in_ec2(creation, record).await,
                 Trace::Unknown(error) => return Ok(self.wait(creation, error.to_string())),
-                Trace::Absent if !then_ask => {
+                Trace::Part(_) => {
+                    let detail = "an earlier request made a part of the set; the rest is not \
+                                  listed yet";
+                    return Ok(self.wait(creation, detail.to_owned()));
+                }
+                Trace::Failed | Trace::Absent if !then_ask => {
                     let detail = "an earlier request left no trace yet; it is asked for again \
                                   when two minutes have passed";
                     return Ok(self.wait(creation, detail.to_owned()));
                 }
-                Trace::Absent => {}
+                Trace::Failed | Trace::Absent => {}
             }
+        }
+        if self.look_only {
+            return Ok(Progress {
+                items: Vec::new(),
+                complete: true,
+            });
         }
         if !self.creator.invocation.has_time() {
             let reason = Reason::with(ReasonCode::OutOfTime, "this invocation's time is over");
@@ -141,12 +178,13 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         if error.class == ErrorClass::UnknownOutcome {
             return Ok(match self.look(creation).await {
                 Trace::Found(found) => self.keep(creation, record, &found, true).await,
-                Trace::Failed | Trace::Absent | Trace::Unknown(_) => {
+                Trace::Part(_) | Trace::Failed | Trace::Absent | Trace::Unknown(_) => {
                     self.wait(creation, error.to_string())
                 }
             });
         }
-        let permanent = error.class == ErrorClass::Permanent || error.class == ErrorClass::InUse;
+        let permanent = matches!(error.class, ErrorClass::Permanent | ErrorClass::InUse)
+            && !(record.attempt < PARAMETER_ATTEMPTS && fleet_moved_on(creation, error));
         if let Ok(state) = ledger::step(Some(record.state), SlotStep::Fail) {
             let failed = SlotRecord {
                 state,
@@ -230,12 +268,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         if let Some(error) = list.error {
             return Trace::Unknown(error);
         }
-        let account = self.creator.invocation.account.as_deref();
+        // The list is of one's own snapshots already; a doubt here would make a second one.
         let ours: Vec<Snapshot> = list
             .items
             .into_iter()
             .filter(|snapshot| {
-                Artifact::read(&snapshot.tags, snapshot.owner.as_deref(), account)
+                Artifact::read(&snapshot.tags, snapshot.owner.as_deref(), None)
                     .is_ok_and(|artifact| artifact.kind == ArtifactKind::Snapshot)
             })
             .collect();
@@ -246,10 +284,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             .into_iter()
             .filter(|s| s.state != SnapshotState::Error)
             .collect();
-        if usable.is_empty() {
-            Trace::Failed
-        } else {
-            Trace::Found(usable)
+        let whole = creation
+            .volumes
+            .iter()
+            .all(|volume| usable.iter().any(|s| s.volume.as_ref() == Some(volume)));
+        match (usable.is_empty(), whole) {
+            (true, _) => Trace::Failed,
+            (false, true) => Trace::Found(usable),
+            (false, false) => Trace::Part(usable),
         }
     }
 

@@ -11,7 +11,7 @@ use holdfast_core::lineage::{Edge, EdgeKind, Node, NodeState};
 use holdfast_core::plan::judge::{Decision, Verdict};
 use holdfast_core::ports::records::{Deletion, Records, TableError};
 use holdfast_core::ports::{ErrorClass, ImageScope, ReadEc2, SnapshotScope, WriteEc2};
-use holdfast_core::report::{Item, Outcome, Reason, ReasonCode};
+use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -47,11 +47,15 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         let Planned {
             verdicts,
             settled,
-            pins,
+            pin,
+            unpin,
+            ..
         } = planned;
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
+        let mut notes = Vec::new();
         // A pin is on record before anything is deleted, so that it outlives its source.
-        self.records.set_pins(&pins, &lease).await?;
+        self.records.pin(&pin, Some(&lease)).await?;
+        self.records.unpin(&unpin, &lease).await?;
         let ids = |list: &[SnapshotId]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
         let begins = ids(&settled.grace_begins);
         self.records
@@ -67,13 +71,22 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
                 .flat_map(|(policy, ids)| ids.iter().map(|id| (policy.clone(), id.clone())))
                 .collect();
             let (hash, wall) = (&settled.plan_hash, Timestamp::now());
-            self.records.save_tripped(hash, &held, wall, &lease).await?;
+            // A plan too long for one record is held all the same; only its release is not on offer.
+            let saved = self.records.save_tripped(hash, &held, wall, &lease).await;
+            if let Err(error) = saved {
+                let detail = format!("{error}; sweep the policies one by one to release them");
+                notes.push(
+                    Item::new(Action::Check, hash, Outcome::Failed)
+                        .reason(Reason::with(ReasonCode::TableFailed, detail)),
+                );
+            }
         }
         self.record_holders(&verdicts, lists).await?;
 
         let (condemned, others): (Vec<Verdict>, Vec<Verdict>) =
             verdicts.into_iter().partition(Verdict::is_condemned);
         let mut items: Vec<Item> = others.iter().map(|v| v.item(Outcome::Held)).collect();
+        items.extend(notes);
         let mut complete = true;
         let pace = Pace::snapshots();
         let evidence = lists.summary();
@@ -149,7 +162,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             for holder in references.holders_of_snapshot(&verdict.snapshot.id) {
                 verdict.hold(holder);
             }
-            if let Some(now) = present.get(&verdict.snapshot.id) {
+            let now = present.get(&verdict.snapshot.id);
+            if now.is_none() && snapshots.is_complete() {
+                let detail = "it was not listed again; the next sweep sees whether it is gone";
+                verdict.hold(Reason::with(ReasonCode::EvidenceIncomplete, detail));
+            }
+            if let Some(now) = now {
                 if now.tags.contains_key(artifact::PIN) {
                     let detail = format!("it carries {}", artifact::PIN);
                     verdict.hold(Reason::with(ReasonCode::Pinned, detail));
@@ -222,8 +240,11 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         self.held.good_for(CALL_TIMEOUT).await?;
         match self.ec2.delete_snapshot(&snapshot.id).await {
             Ok(()) => {
-                self.records.end_deletion(&deletion, None, &lease).await?;
-                Ok((verdict.item(Outcome::Deleted), None))
+                let ended = self.records.end_deletion(&deletion, None, &lease).await;
+                let reason = ended.err().map(|error| {
+                    Reason::with(ReasonCode::TableFailed, format!("it is gone, but {error}"))
+                });
+                Ok((verdict.item(Outcome::Deleted), reason))
             }
             // Somebody was faster, or an earlier answer was lost.
             Err(error) if error.class == ErrorClass::NotFound => {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::artifact;
 use holdfast_core::inventory::{
-    Image, Instance, LaunchTemplateVersion, Listing, Snapshot, Tags, Volume,
+    Image, Instance, InstanceState, LaunchTemplateVersion, Listing, Snapshot, Tags, Volume,
+    VolumeState,
 };
 use holdfast_core::plan::judge::{Evidence, Verdict, judge};
 use holdfast_core::plan::settle::{Recorded, Settled, WINDOW, settle};
@@ -138,19 +139,27 @@ impl Lists {
         .collect()
     }
 
-    /// Live sources, and whether each is pinned now.
-    pub(super) fn live_pins(&self) -> BTreeMap<&str, bool> {
-        let pinned = |tags: &Tags| tags.contains_key(artifact::PIN);
-        let volumes = self
-            .volumes
-            .items
-            .iter()
-            .map(|v| (v.id.as_str(), pinned(&v.tags)));
-        let instances = self
-            .instances
-            .items
-            .iter()
-            .map(|i| (i.id.as_str(), pinned(&i.tags)));
+    /// Sources that are listed, and whether each is pinned now.
+    ///
+    /// `None` for those on their way out: EC2 takes the tags off a terminated instance while it is
+    /// still listed, so a missing pin says nothing there.
+    pub(super) fn listed_pins(&self) -> BTreeMap<&str, Option<bool>> {
+        let pinned = |tags: &Tags, dying: bool| match tags.contains_key(artifact::PIN) {
+            true => Some(true),
+            false if dying => None,
+            false => Some(false),
+        };
+        let volumes = self.volumes.items.iter().map(|volume| {
+            let dying = matches!(volume.state, VolumeState::Deleting | VolumeState::Deleted);
+            (volume.id.as_str(), pinned(&volume.tags, dying))
+        });
+        let instances = self.instances.items.iter().map(|instance| {
+            let dying = matches!(
+                instance.state,
+                InstanceState::ShuttingDown | InstanceState::Terminated
+            );
+            (instance.id.as_str(), pinned(&instance.tags, dying))
+        });
         volumes.chain(instances).collect()
     }
 }
@@ -162,8 +171,12 @@ pub struct Planned {
     pub verdicts: Vec<Verdict>,
     /// What the guardrails did.
     pub settled: Settled,
-    /// Changes of recorded pins that the live lists ask for.
-    pub pins: BTreeMap<String, bool>,
+    /// Sources to be recorded as pinned.
+    pub pin: Vec<String>,
+    /// Sources recorded as pinned that no longer are.
+    pub unpin: Vec<String>,
+    /// Whether a release was asked for that no stored plan answers to.
+    pub release_unknown: bool,
 }
 
 /// Decides, changing nothing. A table that cannot be read holds everything.
@@ -173,45 +186,58 @@ pub async fn plan<R: Records>(records: &R, sweep: &Sweep<'_>, lists: &Lists) -> 
     let evidence = lists.evidence(sweep.account, &gone_since);
     let mut verdicts = judge(sweep.policies, &evidence, sweep.now, sweep.only);
     let wall = Timestamp::now();
-    let (recorded, pins) = match recorded(records, sweep, lists, &verdicts, wall).await {
+    let mut known = match known(records, sweep, lists, &verdicts, wall).await {
         Ok(known) => known,
-        Err(error) => (
-            Recorded {
+        Err(error) => Known {
+            recorded: Recorded {
                 error: Some(error.to_string()),
                 ..Recorded::default()
             },
-            BTreeMap::new(),
-        ),
+            ..Known::default()
+        },
     };
+    let recorded = std::mem::take(&mut known.recorded);
     let settled = settle(sweep.policies, &mut verdicts, &recorded, sweep.now, wall);
     Planned {
         verdicts,
         settled,
-        pins,
+        pin: known.pin,
+        unpin: known.unpin,
+        release_unknown: known.release_unknown,
     }
 }
 
-async fn recorded<R: Records>(
+/// What the table says, and what the lists say against it.
+#[derive(Default)]
+struct Known {
+    recorded: Recorded,
+    pin: Vec<String>,
+    unpin: Vec<String>,
+    release_unknown: bool,
+}
+
+async fn known<R: Records>(
     records: &R,
     sweep: &Sweep<'_>,
     lists: &Lists,
     verdicts: &[Verdict],
     wall: Timestamp,
-) -> Result<(Recorded, BTreeMap<String, bool>), TableError> {
-    let mut recorded = Recorded::default();
-    let live = lists.live_pins();
-    let known = records.pins().await?;
+) -> Result<Known, TableError> {
+    let mut known = Known::default();
+    let recorded = &mut known.recorded;
+    let listed = lists.listed_pins();
+    let on_record = records.pins().await?;
     let sources: BTreeSet<&str> = verdicts.iter().flat_map(Verdict::sources).collect();
-    let mut pins = BTreeMap::new();
-    for (source, pinned) in &live {
-        if sources.contains(source) && *pinned != known.contains(*source) {
-            pins.insert((*source).to_owned(), *pinned);
+    for (source, pinned) in &listed {
+        let was = on_record.contains(*source);
+        match pinned {
+            Some(true) if !was && sources.contains(source) => known.pin.push((*source).into()),
+            Some(false) if was => known.unpin.push((*source).into()),
+            Some(_) | None => {}
         }
     }
-    recorded.pinned = known
-        .into_iter()
-        .filter(|id| !live.contains_key(id.as_str()))
-        .collect();
+    let taken_off = |id: &String| listed.get(id.as_str()) == Some(&Some(false));
+    recorded.pinned = on_record.into_iter().filter(|id| !taken_off(id)).collect();
 
     for policy in &sweep.policies.policies {
         let of_policy: Vec<&Verdict> = verdicts
@@ -234,7 +260,10 @@ async fn recorded<R: Records>(
             }
         }
         if of_policy.iter().any(|v| v.is_condemned()) {
-            let retired = records.retired(&policy.name, wall - WINDOW, wall).await?;
+            let mut retired = Vec::new();
+            for name in std::iter::once(&policy.name).chain(&policy.formerly) {
+                retired.extend(records.retired(name, wall - WINDOW, wall).await?);
+            }
             recorded.retired.insert(policy.name.clone(), retired);
         }
     }
@@ -245,7 +274,8 @@ async fn recorded<R: Records>(
             let pairs = list.iter().map(|(p, r)| (p.as_str(), r.as_str()));
             holdfast_core::plan::settle::plan_hash(pairs) == hash
         });
+        known.release_unknown = released.is_none();
         recorded.released = released.into_iter().flatten().collect();
     }
-    Ok((recorded, pins))
+    Ok(known)
 }

@@ -69,8 +69,8 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
     } else {
         records.begin(FUNCTION, now).await?
     };
-    let late = is_late(&begun, now);
-    let enforce = settings.mode == Mode::Enforce && !request.dry_run && !late;
+    let mut late = is_late(&begun, now);
+    let mut enforce = settings.mode == Mode::Enforce && !request.dry_run && !late;
 
     let held = if enforce {
         let holder = format!("{}#{}", invocation.id, Uuid::new_v4());
@@ -85,6 +85,11 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
         None
     };
 
+    if held.is_some() {
+        // What was known when this run woke may have changed before it got the lease.
+        late = is_late(&records.begun(FUNCTION).await?, now);
+        enforce = !late;
+    }
     let sweep = Sweep {
         policies: &policies,
         only: request.run.as_deref(),
@@ -95,8 +100,12 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
     };
     let lists = Lists::read(ec2, &sweep).await;
     let planned = plan(records, &sweep, &lists).await;
-    let (mut items, complete, plan_hash) = match &held {
+    let release_unknown = planned.release_unknown;
+    let (mut items, complete, plan_hash) = match held.as_ref().filter(|_| enforce) {
         None => {
+            if !request.dry_run {
+                records.pin(&planned.pin, None).await?;
+            }
             let items = planned
                 .verdicts
                 .iter()
@@ -124,6 +133,12 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
     let unread = lists.unread();
     let complete = complete && unread.is_empty();
     items.extend(unread);
+    if release_unknown {
+        let detail = "no plan of that hash tripped within 24 hours, or it was released before";
+        let reason = Reason::with(ReasonCode::CircuitBreaker, detail);
+        let hash = request.release.clone().unwrap_or_default();
+        items.push(Item::new(Action::Check, hash, Outcome::Finding).reason(reason));
+    }
     if late {
         let highest = begun.highest.unwrap_or(now);
         let detail = format!("a sweep for {highest} was made before; this one only plans");
@@ -139,7 +154,7 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
     Ok(Report::new(run, items))
 }
 
-/// One's own account: Lambda's word for it first, the envelope's else.
+/// One's own account: the envelope's word for it, which EventBridge writes; else Lambda's.
 fn account<'a>(invocation: &'a Invocation, origin: Option<&'a Origin>) -> Option<&'a str> {
     let envelope = origin.and_then(|origin| origin.account.as_deref());
     envelope.or(invocation.account.as_deref())

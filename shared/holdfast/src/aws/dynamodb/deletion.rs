@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use futures::{StreamExt, TryStreamExt, stream};
 use holdfast_core::lineage::{Node, NodeState};
 use holdfast_core::plan::settle::{Retired, WINDOW};
-use holdfast_core::ports::records::{Deletion, Lease, TableError, TableErrorKind};
+use holdfast_core::ports::records::{Deletion, Lease, TableError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::attribute::{Item, key, standing_update};
@@ -157,6 +157,10 @@ pub(super) async fn end(
     let item = deletion_item(deletion, lease, state).text_if("refused", refused);
     table.put(item, NEWER, fence(lease)).await?;
     if refused.is_none() {
+        // Restored from the Recycle Bin, it would have to be condemned anew.
+        table
+            .delete(&delete_pk(&deletion.resource), MARK, Some(lease))
+            .await?;
         let node = Node::new(&deletion.resource, NodeState::Deleted, deletion.at);
         return graph::record(table, &[node], &[], lease).await;
     }
@@ -164,7 +168,7 @@ pub(super) async fn end(
         // Nothing went, so it does not count.
         let sk = format!("{}#{}", deletion.at, deletion.resource);
         let pk = retired_pk(&deletion.policy, deletion.at);
-        table.delete(&pk, &sk, lease).await?;
+        table.delete(&pk, &sk, Some(lease)).await?;
     }
     Ok(())
 }
@@ -185,13 +189,8 @@ pub(super) async fn save_tripped(
         .flag_set("taken", false)
         .number_set("expires_at", (wall + WINDOW).as_second())
         .fence("fence", lease.fence);
-    let condition = "attribute_not_exists(pk) OR (fence <= :fence AND taken = :taken)";
-    let values = fence(lease).flag_set(":taken", false);
-    match table.put(item, condition, values).await {
-        // Taken before: the same plan is not offered twice.
-        Err(error) if error.kind == TableErrorKind::Fenced => Ok(()),
-        other => other,
-    }
+    // Over a plan that was released and not carried out whole, too: it is offered again.
+    table.put(item, NEWER, fence(lease)).await
 }
 
 pub(super) async fn tripped(

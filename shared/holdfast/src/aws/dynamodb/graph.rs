@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{
-    Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use holdfast_core::lineage::{Edge, EdgeKind, Node, NodeState};
 use holdfast_core::ports::records::{Lease, Relations, TableError, TableErrorKind};
@@ -331,44 +331,66 @@ pub(super) async fn relations(table: &Table, id: &str) -> Result<Relations, Tabl
 
 pub(super) async fn pins(table: &Table) -> Result<BTreeSet<String>, TableError> {
     let items = table.query(PINS, None).await?;
-    Ok(items.iter().filter_map(|item| item.owned("sk")).collect())
+    let pinned = items
+        .iter()
+        .filter(|item| item.flag("pinned") == Some(true));
+    Ok(pinned.filter_map(|item| item.owned("sk")).collect())
 }
 
-pub(super) async fn set_pins(
+pub(super) async fn pin(
     table: &Table,
-    sources: &BTreeMap<String, bool>,
+    sources: &[String],
+    lease: Option<&Lease>,
+) -> Result<(), TableError> {
+    let wall = Timestamp::now();
+    for source in sources {
+        let values = Item::new()
+            .flag_set(":pinned", true)
+            .time(":seen", wall)
+            .number_set(":schema", SCHEMA)
+            .fence(":fence", lease.map_or(0, |lease| lease.fence));
+        // Without a lease the token of the last holder stays.
+        let fence = match lease {
+            Some(_) => "fence = :fence",
+            None => "fence = if_not_exists(fence, :fence)",
+        };
+        table
+            .client
+            .update_item()
+            .table_name(&table.name)
+            .set_key(Some(key(PINS, source)))
+            .update_expression(format!(
+                "SET pinned = :pinned, seen = :seen, #schema = :schema, {fence}"
+            ))
+            .expression_attribute_names("#schema", "schema")
+            .set_expression_attribute_values(Some(values.0))
+            .send()
+            .await
+            .map_err(|e| table.error("UpdateItem", PINS, &e))?;
+    }
+    Ok(())
+}
+
+/// A pin that is taken off stays as a record, so that an older run cannot take it off again after
+/// a newer one put it back.
+pub(super) async fn unpin(
+    table: &Table,
+    sources: &[String],
     lease: &Lease,
 ) -> Result<(), TableError> {
     let wall = Timestamp::now();
-    let mut actions = Vec::new();
-    for (source, pinned) in sources {
-        let refused = |e: aws_sdk_dynamodb::error::BuildError| {
-            table.failure(
-                "TransactWriteItems",
-                PINS,
-                TableErrorKind::Refused,
-                e.to_string(),
-            )
-        };
-        let action = TransactWriteItem::builder();
-        actions.push(if *pinned {
-            let item = Item::keyed(PINS, source)
-                .time("seen", wall)
-                .number_set("schema", SCHEMA)
-                .fence(&fence_name(lease), lease.fence);
-            let put = Put::builder()
-                .table_name(&table.name)
-                .set_item(Some(item.0));
-            action.put(put.build().map_err(refused)?).build()
-        } else {
-            let delete = Delete::builder()
-                .table_name(&table.name)
-                .set_key(Some(key(PINS, source)));
-            action.delete(delete.build().map_err(refused)?).build()
-        });
-    }
-    for part in actions.chunks(ACTIONS) {
-        transact(table, part.to_vec()).await?;
+    for source in sources {
+        let item = Item::keyed(PINS, source)
+            .flag_set("pinned", false)
+            .time("seen", wall)
+            .fence("fence", lease.fence);
+        let condition = "attribute_not_exists(pk) OR fence <= :fence";
+        let values = Item::new().fence(":fence", lease.fence);
+        match table.put(item, condition, values).await {
+            // A newer run knows better.
+            Err(error) if error.kind == TableErrorKind::Fenced => {}
+            other => other?,
+        }
     }
     Ok(())
 }

@@ -161,39 +161,53 @@ pub(super) async fn open_sources(
     Ok(items.iter().filter_map(read).collect())
 }
 
-pub(super) async fn set_open(
+fn open_sk(source: &OpenSource) -> String {
+    format!("{}#{}#{}", source.policy, source.source, source.slot)
+}
+
+pub(super) async fn open(
     table: &Table,
     function: &str,
     source: &OpenSource,
-    open: bool,
-    lease: &Lease,
 ) -> Result<(), TableError> {
-    let pk = open_pk(function);
-    let sk = format!("{}#{}#{}", source.policy, source.source, source.slot);
-    if !open {
-        return table.delete(&pk, &sk, lease).await;
-    }
-    let item = Item::keyed(&pk, &sk)
+    let item = Item::keyed(&open_pk(function), &open_sk(source))
         .text("policy", &source.policy)
         .time("slot", source.slot)
         .text("source", &source.source)
-        .fence("fence", lease.fence)
         .number_set("expires_at", (source.slot + OPEN_TIME).as_second());
-    let values = Item::new().fence(":fence", lease.fence);
+    let newer = "attribute_not_exists(#schema) OR #schema = :schema";
+    let values = Item::new().number_set(":schema", SCHEMA);
+    put_named(table, item, newer, ("#schema", "schema"), values, |_| false).await
+}
+
+pub(super) async fn close(
+    table: &Table,
+    function: &str,
+    source: &OpenSource,
+) -> Result<(), TableError> {
     table
-        .put(item, "attribute_not_exists(pk) OR fence <= :fence", values)
+        .delete(&open_pk(function), &open_sk(source), None)
         .await
+}
+
+/// Sort key of a creation: an on-demand request has records of its own.
+fn slot_sk(slot: Timestamp, request: Option<&str>) -> String {
+    match request {
+        Some(id) => format!("{slot}#{id}"),
+        None => slot.to_string(),
+    }
 }
 
 pub(super) async fn slots(
     table: &Table,
     policy: &str,
     slot: Timestamp,
+    request: Option<&str>,
     sources: &[String],
 ) -> Result<BTreeMap<String, SlotRecord>, TableError> {
     let keys: Vec<(String, String)> = sources
         .iter()
-        .map(|source| (slot_pk(policy, source), slot.to_string()))
+        .map(|source| (slot_pk(policy, source), slot_sk(slot, request)))
         .collect();
     let mut records = BTreeMap::new();
     for item in table.batch(&keys).await? {
@@ -216,6 +230,7 @@ fn slot_record(item: &Item) -> Option<SlotRecord> {
         policy: item.owned("policy")?,
         slot: item.timestamp("slot")?,
         source: item.owned("source")?,
+        request: item.owned("request"),
         state: SlotState::parse(item.get("state")?)?,
         run: item.owned("run")?,
         attempt: u32::try_from(item.number("attempt")?).ok()?,
@@ -233,64 +248,69 @@ pub(super) async fn write_slot(
     record: &SlotRecord,
     before: Option<&SlotRecord>,
 ) -> Result<(), TableError> {
-    let item = Item::keyed(
-        &slot_pk(&record.policy, &record.source),
-        &record.slot.to_string(),
-    )
-    .text("policy", &record.policy)
-    .time("slot", record.slot)
-    .text("source", &record.source)
-    .text("state", record.state.as_str())
-    .text("run", &record.run)
-    .number_set("attempt", record.attempt.into())
-    .time_if("requested_at", record.requested_at)
-    .texts("artifacts", &record.artifacts)
-    .text_if("error", record.error.as_deref())
-    .flag_set("permanent", record.permanent)
-    .fence("fence", record.fence)
-    .number_set("expires_at", expires(record.slot));
+    let sk = slot_sk(record.slot, record.request.as_deref());
+    let item = Item::keyed(&slot_pk(&record.policy, &record.source), &sk)
+        .text("policy", &record.policy)
+        .time("slot", record.slot)
+        .text("source", &record.source)
+        .text_if("request", record.request.as_deref())
+        .text("state", record.state.as_str())
+        .text("run", &record.run)
+        .number_set("attempt", record.attempt.into())
+        .time_if("requested_at", record.requested_at)
+        .texts("artifacts", &record.artifacts)
+        .text_if("error", record.error.as_deref())
+        .flag_set("permanent", record.permanent)
+        .fence("fence", record.fence)
+        .number_set("expires_at", expires(record.slot));
+    // `state` is a reserved word of DynamoDB's expressions.
+    let state = ("#state", "state");
+    // The SDK repeats a write whose answer was lost, and is then told that its own record stands.
+    let own = |stands: &Item| slot_record(stands).as_ref() == Some(record);
     match before {
         None => {
-            table
-                .put(item, "attribute_not_exists(pk)", Item::new())
-                .await
+            let condition = "attribute_not_exists(pk) AND attribute_not_exists(#state)";
+            put_named(table, item, condition, state, Item::new(), own).await
         }
         Some(before) => {
             let condition = "#state = :state AND attempt = :attempt AND fence = :before \
                              AND fence <= :fence";
-            // `state` is a reserved word of DynamoDB's expressions.
-            let condition = condition.replace("#state", "#s");
             let values = Item::new()
                 .text(":state", before.state.as_str())
                 .number_set(":attempt", before.attempt.into())
                 .fence(":before", before.fence)
                 .fence(":fence", record.fence);
-            put_slot(table, item, &condition, values).await
+            put_named(table, item, condition, state, values, own).await
         }
     }
 }
 
-async fn put_slot(
+/// Writes a whole record under a condition; a refusal by a record that `own` knows as the same is
+/// success.
+async fn put_named(
     table: &Table,
     item: Item,
     condition: &str,
+    name: (&str, &str),
     values: Item,
+    own: impl Fn(&Item) -> bool,
 ) -> Result<(), TableError> {
-    let pk = item.get("pk").unwrap_or("slot").to_owned();
+    let pk = item.get("pk").unwrap_or("*").to_owned();
     let result = table
         .client
         .put_item()
         .table_name(&table.name)
         .set_item(Some(item.number_set("schema", SCHEMA).0))
         .condition_expression(condition)
-        .expression_attribute_names("#s", "state")
-        .set_expression_attribute_values(Some(values.0))
+        .expression_attribute_names(name.0, name.1)
+        .set_expression_attribute_values((!values.0.is_empty()).then_some(values.0))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .send()
         .await;
     match result {
         Ok(_) => Ok(()),
         Err(error) => match standing_put(&error) {
+            Some(stands) if own(&stands) => Ok(()),
             Some(stands) => Err(table.fenced("PutItem", &pk, Some(&stands))),
             None => Err(table.error("PutItem", &pk, &error)),
         },

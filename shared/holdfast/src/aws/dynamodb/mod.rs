@@ -5,9 +5,9 @@
 //! | `node#ID` | `node` | a resource of the lineage graph |
 //! | `node#FROM` | `out#KIND#TO` | an edge, seen from the dependent one |
 //! | `node#TO` | `in#KIND#FROM` | the same edge, seen from the other end |
-//! | `slot#POLICY#SOURCE` | slot | ledger: one creation |
+//! | `slot#POLICY#SOURCE` | `SLOT`, `SLOT#REQUEST` | ledger: one creation |
 //! | `head#FUNCTION` | `head` | ledger: highest `now`, newest slot of each policy |
-//! | `open#FUNCTION` | `POLICY#SOURCE#SLOT` | ledger: a source that an event or a request left over |
+//! | `open#FUNCTION` | `POLICY#SOURCE#SLOT` | ledger: a source that an event left over |
 //! | `run#FUNCTION#ID` | `run` | ledger: an on-demand run |
 //! | `lease#NAME` | `lease` | who may work now |
 //! | `delete#ID` | `mark`, `deletion` | condemned since; intent, evidence and end of a deletion |
@@ -267,15 +267,20 @@ impl Table {
         Err(self.failure("BatchGetItem", "*", TableErrorKind::Unavailable, message))
     }
 
-    /// Deletes a record unless a newer run of the lease wrote it; an absent one is no error.
-    async fn delete(&self, pk: &str, sk: &str, lease: &Lease) -> Result<(), TableError> {
-        let values = Item::new().fence(":fence", lease.fence);
-        self.client
+    /// Deletes a record; an absent one is no error. With a lease, not one that a newer run wrote.
+    async fn delete(&self, pk: &str, sk: &str, lease: Option<&Lease>) -> Result<(), TableError> {
+        let request = self
+            .client
             .delete_item()
             .table_name(&self.name)
-            .set_key(Some(key(pk, sk)))
-            .condition_expression("attribute_not_exists(pk) OR fence <= :fence")
-            .set_expression_attribute_values(Some(values.0))
+            .set_key(Some(key(pk, sk)));
+        let request = match lease {
+            Some(lease) => request
+                .condition_expression("attribute_not_exists(pk) OR fence <= :fence")
+                .set_expression_attribute_values(Some(Item::new().fence(":fence", lease.fence).0)),
+            None => request,
+        };
+        request
             .send()
             .await
             .map(|_| ())
@@ -348,23 +353,22 @@ impl Records for Table {
         ledger::open_sources(self, function).await
     }
 
-    async fn set_open(
-        &self,
-        function: &str,
-        source: &OpenSource,
-        open: bool,
-        lease: &Lease,
-    ) -> Result<(), TableError> {
-        ledger::set_open(self, function, source, open, lease).await
+    async fn open(&self, function: &str, source: &OpenSource) -> Result<(), TableError> {
+        ledger::open(self, function, source).await
+    }
+
+    async fn close(&self, function: &str, source: &OpenSource) -> Result<(), TableError> {
+        ledger::close(self, function, source).await
     }
 
     async fn slots(
         &self,
         policy: &str,
         slot: Timestamp,
+        request: Option<&str>,
         sources: &[String],
     ) -> Result<BTreeMap<String, SlotRecord>, TableError> {
-        ledger::slots(self, policy, slot, sources).await
+        ledger::slots(self, policy, slot, request, sources).await
     }
 
     async fn write_slot(
@@ -392,12 +396,12 @@ impl Records for Table {
         graph::pins(self).await
     }
 
-    async fn set_pins(
-        &self,
-        sources: &BTreeMap<String, bool>,
-        lease: &Lease,
-    ) -> Result<(), TableError> {
-        graph::set_pins(self, sources, lease).await
+    async fn pin(&self, sources: &[String], lease: Option<&Lease>) -> Result<(), TableError> {
+        graph::pin(self, sources, lease).await
+    }
+
+    async fn unpin(&self, sources: &[String], lease: &Lease) -> Result<(), TableError> {
+        graph::unpin(self, sources, lease).await
     }
 
     async fn condemned(
