@@ -2,16 +2,14 @@
 
 use holdfast::aws::sts;
 use holdfast::create;
-use holdfast::inventory::Listing;
 use holdfast::plan::due::is_late;
-use holdfast::ports::CallError;
 use holdfast::ports::records::Records;
-use holdfast::report::{Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run};
+use holdfast::report::{Mode, Outcome, Report, Run};
 use holdfast::settings::load_policies;
 use holdfast::sweep::{self, Lists, Sweep};
 use jiff::Timestamp;
 
-use super::head;
+use super::{head, note_images};
 use crate::account::Account;
 use crate::args::{Global, PlanArguments};
 use crate::exit::Exit;
@@ -28,6 +26,7 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
     let now = arguments.now.or_clock();
     let policies = load_policies(&arguments.policies.file, now)?;
     let account = Account::connect(global).await?;
+    note_images(&policies);
     let Account { ec2, table, .. } = &account;
     let place = account.region.as_deref().unwrap_or("no Region");
     progress(&format!("reading EC2 and the ledger in {place} ..."));
@@ -53,7 +52,7 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
     }
     let planned = sweep::plan(table, &sweep, &lists).await;
     items.extend(planned.verdicts.iter().map(|v| v.item(Outcome::Planned)));
-    let unread = unread(&lists);
+    let unread = lists.unread();
     let complete = unread.is_empty();
     items.extend(unread);
 
@@ -75,29 +74,6 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
         people(&report, &tripped, Look::of_stdout())
     })?;
     Ok(Exit::of_report(&report))
-}
-
-/// One failed item for each list that was not read to its end: with an empty list there is no
-/// backup whose verdict could say so.
-fn unread(lists: &Lists) -> Vec<Item> {
-    fn error<T>(list: &Listing<T>) -> Option<(&'static str, &CallError)> {
-        Some((list.source.as_str(), list.error.as_ref()?))
-    }
-    let errors = [
-        error(&lists.snapshots),
-        error(&lists.images),
-        error(&lists.instances),
-        error(&lists.volumes),
-        lists.templates.as_ref().and_then(error),
-    ];
-    errors
-        .into_iter()
-        .flatten()
-        .map(|(source, error)| {
-            let reason = Reason::with(ReasonCode::EvidenceIncomplete, error.to_string());
-            Item::new(Action::Check, source, Outcome::Failed).reason(reason)
-        })
-        .collect()
 }
 
 /// Tells that a real run at this time would do less, because a later one was made.

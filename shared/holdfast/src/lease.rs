@@ -1,11 +1,17 @@
 //! A lease held over a run, renewed as it goes.
 
+use std::future::Future;
+use std::time::Duration;
+
 use holdfast_core::ports::records::{Acquired, Lease, Records, TableError, TableErrorKind};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 /// With less than this left, a lease is renewed before the next use.
 const RENEW_BELOW: SignedDuration = SignedDuration::from_secs(40);
+
+/// How often a lease is looked after while work goes on that needs no call of its own.
+const RENEW_EVERY: Duration = Duration::from_secs(15);
 
 /// A lease and the means to renew it.
 ///
@@ -57,6 +63,24 @@ impl<'a, R: Records> Held<'a, R> {
             }
         }
         Ok(lease.clone())
+    }
+
+    /// Does `work` and keeps the lease from running out meanwhile, as far as the table answers.
+    ///
+    /// A renewal that fails is not reported here: [`Self::good_for`] tells before the next call.
+    pub async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = Box::pin(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::time::sleep(RENEW_EVERY) => {
+                    if let Err(error) = self.good_for(RENEW_BELOW).await {
+                        tracing::warn!("the lease was not renewed: {error}");
+                    }
+                }
+            }
+        }
     }
 
     /// The lease as it is, for writes that its fencing token protects.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::report::Mode;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::error::RunError;
 
@@ -16,6 +16,9 @@ pub const POLICIES: &str = "HOLDFAST_POLICIES";
 pub const MODE: &str = "HOLDFAST_MODE";
 /// Where the policy layer puts the file.
 pub const DEFAULT_POLICIES: &str = "/opt/holdfast/policies.yaml";
+
+/// For how long after its last slot a schedule that has run out is not yet an error.
+const LAST_SLOT: SignedDuration = SignedDuration::from_hours(24);
 
 /// The settings of a function.
 #[derive(Clone, Debug)]
@@ -54,12 +57,15 @@ impl Settings {
         })
     }
 
-    /// Reads and checks the policy file, whose schedules must have slots after `now`.
+    /// Reads and checks the policy file.
+    ///
+    /// A schedule must have slots after `now`, but one that ran out within the last day still
+    /// counts: its last slot is made by a heartbeat at or after that slot.
     ///
     /// # Errors
     /// [`RunError::PolicyFile`] and [`RunError::Policies`].
     pub fn load_policies(&self, now: Timestamp) -> Result<PolicyFile, RunError> {
-        load_policies(&self.policies, now)
+        load_policies(&self.policies, now - LAST_SLOT)
     }
 }
 

@@ -270,3 +270,19 @@ async fn a_snapshot_taken_away_during_the_sweep_counts_as_gone() {
     assert_eq!(items(&done, "deleted").len(), 1, "{done:#}");
     assert!(codes(items(&done, "deleted")[0]).contains(&"expired"));
 }
+
+#[tokio::test]
+async fn the_last_slot_of_a_schedule_that_runs_out_is_made_before_the_file_is_an_error() {
+    let finite = NIGHTLY
+        .replace("cron(0 3 * * ? *)", "cron(0 3 3 3 ? 2026)")
+        .replace("    triggers: [stopped, running, spot-interruption]\n", "");
+    let world = World::new(&finite, "plan", |account| {
+        seed_instance(account, 0, &[("Backup", "nightly")]);
+    })
+    .await;
+    let create = world.function("create-snapshots");
+    let last = report(&create, &world.heartbeat("2026-03-03T03:05:00Z")).await;
+    assert_eq!(items(&last, "created").len(), 1, "{last:#}");
+    let (kind, _) = error(&create, &world.heartbeat("2026-03-05T03:05:00Z")).await;
+    assert_eq!(kind, "PolicyFileWrong");
+}

@@ -226,7 +226,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             Ok(held) => held,
             Err(until) => return Ok(Err(until)),
         };
-        let end = self.under_lease(job, fleet, &held).await;
+        let end = held.during(self.under_lease(job, fleet, &held)).await;
         let released = held.release().await;
         let end = end?;
         released?;

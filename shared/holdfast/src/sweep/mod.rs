@@ -98,8 +98,15 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
         now,
         take_release: enforce,
     };
-    let lists = Lists::read(ec2, &sweep).await;
-    let planned = plan(records, &sweep, &lists).await;
+    let reading = async {
+        let lists = Lists::read(ec2, &sweep).await;
+        let planned = plan(records, &sweep, &lists).await;
+        (lists, planned)
+    };
+    let (lists, planned) = match &held {
+        Some(held) => held.during(reading).await,
+        None => reading.await,
+    };
     let release_unknown = planned.release_unknown;
     let (mut items, complete, plan_hash) = match held.as_ref().filter(|_| enforce) {
         None => {
@@ -122,7 +129,7 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
                 sweep: &sweep,
             };
             let plan_hash = planned.settled.plan_hash.clone();
-            let (items, complete) = deleter.enforce(planned, &lists).await?;
+            let (items, complete) = held.during(deleter.enforce(planned, &lists)).await?;
             (items, complete, plan_hash)
         }
     };

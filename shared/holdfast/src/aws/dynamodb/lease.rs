@@ -113,11 +113,5 @@ async fn set_expiry(table: &Table, lease: &Lease, expires: Timestamp) -> Result<
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .send()
         .await;
-    match result {
-        Ok(_) => Ok(()),
-        Err(error) => match standing_update(&error) {
-            Some(stands) => Err(table.fenced("UpdateItem", &pk, Some(&stands))),
-            None => Err(table.error("UpdateItem", &pk, &error)),
-        },
-    }
+    result.map(|_| ()).map_err(|e| table.update_error(&pk, &e))
 }

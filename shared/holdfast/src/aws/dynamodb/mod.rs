@@ -30,6 +30,7 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures::{StreamExt, stream};
 use holdfast_core::lineage::{Edge, Node, SlotRecord};
@@ -141,6 +142,18 @@ impl Table {
             TableErrorKind::Fenced,
             "a newer run wrote it meanwhile",
         )
+    }
+
+    /// What a failed conditional update means.
+    fn update_error(
+        &self,
+        record: &str,
+        error: &SdkError<UpdateItemError, HttpResponse>,
+    ) -> TableError {
+        match attribute::standing_update(error) {
+            Some(stands) => self.fenced("UpdateItem", record, Some(&stands)),
+            None => self.error("UpdateItem", record, error),
+        }
     }
 
     /// Refuses a record of another schema version.

@@ -2,6 +2,7 @@
 //!
 //! What lacks its identifier is dropped by the lists' callers as unreadable, never guessed at.
 
+use aws_sdk_ec2::operation::create_snapshot::CreateSnapshotOutput;
 use aws_sdk_ec2::types;
 use holdfast_core::id::{ImageId, InstanceId, LaunchTemplateId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{
@@ -82,52 +83,38 @@ pub(super) fn volume(from: types::Volume) -> Option<Volume> {
     })
 }
 
+/// The SDK has a type of its own for a snapshot in each answer, with the same fields.
+macro_rules! snapshot {
+    ($from:expr, $owner_alias:expr, $tier:expr) => {
+        Some(Snapshot {
+            id: SnapshotId::new($from.snapshot_id?),
+            volume: $from.volume_id.map(VolumeId::new),
+            state: SnapshotState::parse($from.state.as_ref().map_or("", |s| s.as_str())),
+            start: $from.start_time.as_ref().and_then(timestamp),
+            owner: $from.owner_id,
+            owner_alias: $owner_alias,
+            size_gib: $from.volume_size,
+            tier: $tier,
+            description: $from.description.unwrap_or_default(),
+            tags: tags(&$from.tags.unwrap_or_default()),
+        })
+    };
+}
+
 pub(super) fn snapshot(from: types::Snapshot) -> Option<Snapshot> {
-    Some(Snapshot {
-        id: SnapshotId::new(from.snapshot_id?),
-        volume: from.volume_id.map(VolumeId::new),
-        state: SnapshotState::parse(from.state.as_ref().map_or("", |s| s.as_str())),
-        start: from.start_time.as_ref().and_then(timestamp),
-        owner: from.owner_id,
-        owner_alias: from.owner_alias,
-        size_gib: from.volume_size,
-        tier: from.storage_tier.map(|t| t.as_str().to_owned()),
-        description: from.description.unwrap_or_default(),
-        tags: tags(&from.tags.unwrap_or_default()),
-    })
+    let tier = from.storage_tier.map(|t| t.as_str().to_owned());
+    snapshot!(from, from.owner_alias, tier)
 }
 
+/// A member of `CreateSnapshots`' answer, which tells neither alias nor tier.
 pub(super) fn set_member(from: types::SnapshotInfo) -> Option<Snapshot> {
-    Some(Snapshot {
-        id: SnapshotId::new(from.snapshot_id?),
-        volume: from.volume_id.map(VolumeId::new),
-        state: SnapshotState::parse(from.state.as_ref().map_or("", |s| s.as_str())),
-        start: from.start_time.as_ref().and_then(timestamp),
-        owner: from.owner_id,
-        owner_alias: None,
-        size_gib: from.volume_size,
-        tier: None,
-        description: from.description.unwrap_or_default(),
-        tags: tags(&from.tags.unwrap_or_default()),
-    })
+    snapshot!(from, None, None)
 }
 
-/// The answer of `CreateSnapshot`, which has the fields of a snapshot under a type of its own.
-pub(super) fn created(
-    from: aws_sdk_ec2::operation::create_snapshot::CreateSnapshotOutput,
-) -> Option<Snapshot> {
-    Some(Snapshot {
-        id: SnapshotId::new(from.snapshot_id?),
-        volume: from.volume_id.map(VolumeId::new),
-        state: SnapshotState::parse(from.state.as_ref().map_or("", |s| s.as_str())),
-        start: from.start_time.as_ref().and_then(timestamp),
-        owner: from.owner_id,
-        owner_alias: from.owner_alias,
-        size_gib: from.volume_size,
-        tier: from.storage_tier.map(|t| t.as_str().to_owned()),
-        description: from.description.unwrap_or_default(),
-        tags: tags(&from.tags.unwrap_or_default()),
-    })
+/// The answer of `CreateSnapshot`.
+pub(super) fn created(from: CreateSnapshotOutput) -> Option<Snapshot> {
+    let tier = from.storage_tier.map(|t| t.as_str().to_owned());
+    snapshot!(from, from.owner_alias, tier)
 }
 
 pub(super) fn image(from: types::Image) -> Option<Image> {
