@@ -17,12 +17,12 @@ local: build-debug ## A local AWS with the demo's fleet, until Ctrl-C; prints th
 
 build-debug: ## Build every binary
 	@echo "Building. The first build takes some minutes: the crate aws-sdk-ec2 is very large." >&2
-	@$(CARGO) build --workspace
+	@$(CARGO) build --locked --workspace
 
 test: ## Run all tests
-	@echo "Building and testing everything: some minutes the first time, about a minute after that." >&2
-	@$(CARGO) build --workspace --bins
-	@$(CARGO) test --workspace
+	@echo "Building and testing everything: some minutes the first time, under a minute after that." >&2
+	@$(CARGO) build --locked --workspace --bins
+	@$(CARGO) test --locked --workspace
 
 fmt: ## Format the code
 	@$(CARGO) fmt --all

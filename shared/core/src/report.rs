@@ -347,9 +347,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report of a run.
+    /// The report of a run. Its times are whole seconds, as the ledger's and the tags' are.
     #[must_use]
-    pub fn new(run: Run, items: Vec<Item>) -> Self {
+    pub fn new(mut run: Run, mut items: Vec<Item>) -> Self {
+        run.now = whole_second(run.now);
+        for item in &mut items {
+            item.time = item.time.map(whole_second);
+        }
         let mut summary = BTreeMap::new();
         for item in &items {
             *summary.entry(item.outcome).or_insert(0) += 1;
@@ -438,6 +442,12 @@ impl Report {
         );
         line.into()
     }
+}
+
+/// The second that a time lies in.
+#[must_use]
+pub fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 fn attention(outcome: Outcome) -> u8 {

@@ -58,7 +58,10 @@ pub enum RunError {
         until: Timestamp,
     },
     /// What is there could not be listed, so nothing could be picked.
-    #[error("nothing could be picked: {0}")]
+    #[error(
+        "nothing could be done without EC2's lists: {0}. \
+         Check the credentials, the role's permissions and the endpoint; the next heartbeat tries again"
+    )]
     Inventory(CallError),
     /// The table could not be used.
     #[error(transparent)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::aws::dynamodb::Table;
 use crate::aws::ec2::Ec2;
-use crate::aws::load_config;
+use crate::aws::{SdkConfig, check_config, load_config};
 use crate::error::RunError;
 use crate::settings::Settings;
 
@@ -66,6 +66,7 @@ pub struct Context {
     pub table: Table,
     /// The settings.
     pub settings: Settings,
+    config: SdkConfig,
 }
 
 impl Context {
@@ -78,6 +79,7 @@ impl Context {
         let config = load_config().await;
         let table = Table::new(&config, &settings.table);
         Ok(Self {
+            config: config.clone(),
             ec2: Ec2::new(&config),
             table,
             settings,
@@ -114,6 +116,18 @@ where
         };
         // Boxed: the futures of the SDK's operations nest deeper than rustc follows by itself.
         let result = Box::pin(handler(context, &event.payload, &invocation)).await;
+        let result = match result {
+            // Without a Region or credentials every call fails, with an error that has no code.
+            Err(RunError::Table(_) | RunError::Inventory(_))
+                if let Err(missing) = check_config(&context.config).await =>
+            {
+                Err(RunError::Setting {
+                    name: missing.variable(),
+                    problem: missing.to_string(),
+                })
+            }
+            other => other,
+        };
         match &result {
             Ok(report) => {
                 // CloudWatch reads the embedded metric format from a line of its own.

@@ -286,3 +286,15 @@ async fn the_last_slot_of_a_schedule_that_runs_out_is_made_before_the_file_is_an
     let (kind, _) = error(&create, &world.heartbeat("2026-03-05T03:05:00Z")).await;
     assert_eq!(kind, "PolicyFileWrong");
 }
+
+#[tokio::test]
+async fn missing_credentials_are_an_error_that_names_them() {
+    let world = world().await;
+    for name in ["create-snapshots", "sweep-retention"] {
+        let none = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
+        let function = world.function_with(name, &none);
+        let (kind, message) = error(&function, &world.heartbeat("2026-03-03T03:00:00Z")).await;
+        assert_eq!(kind, "Setting", "{message}");
+        assert!(message.contains("credentials"), "{message}");
+    }
+}

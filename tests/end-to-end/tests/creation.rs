@@ -262,6 +262,9 @@ async fn instance_store_disks_of_a_picked_instance_are_named_as_not_covered() {
     })
     .await;
     let create = world.function("create-snapshots");
+    let dry = json!({ "run": "nightly", "dry_run": true });
+    let foretold = report(&create, &dry).await;
+    assert_eq!(codes(items(&foretold, "finding")[0]), ["not-covered"]);
     let beat = report(&create, &world.heartbeat("2026-03-03T03:00:00Z")).await;
     let finding = items(&beat, "finding")[0];
     assert_eq!(codes(finding), ["not-covered"]);
@@ -372,10 +375,12 @@ async fn a_request_takes_what_is_picked_skips_the_rest_and_is_one_run_when_repea
     let second = report(&create, &again).await;
     assert_eq!(world.snapshots().len(), 1);
     assert_eq!(second["run"]["id"], "ticket-7");
-    assert_eq!(
-        item_of(&second, world.snapshots()[0].id.as_str())["reasons"][0]["code"],
-        "already-created"
-    );
+    let id = world.snapshots()[0].id.clone();
+    let (told, again) = (item_of(&first, id.as_str()), item_of(&second, id.as_str()));
+    assert_eq!(codes(again), ["already-created"]);
+    for key in ["resource", "outcome", "policy", "source", "slot", "time"] {
+        assert_eq!(told[key], again[key], "{key}");
+    }
 }
 
 #[tokio::test]

@@ -69,6 +69,14 @@ async fn lineage_shows_a_set_its_machine_and_the_ami_that_somebody_made_of_it() 
         "{graph:#}"
     );
     assert!(node(&image, "image", "available"), "{graph:#}");
+    // Somebody deletes it past Holdfast; the record stays and says that EC2 lists it no more.
+    world.account(|account| account.vanish_snapshot(&snapshot.id));
+    let graph = json_of(&world.holdfast(&["lineage", snapshot.id.as_str()]));
+    let lost = json!({ "id": snapshot.id, "kind": "snapshot", "state": "not-listed" });
+    assert!(
+        graph["nodes"].as_array().unwrap().contains(&lost),
+        "{graph:#}"
+    );
     let unknown = world.holdfast(&["lineage", "snap-0000000000000dead"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(unknown.stdout.is_empty());

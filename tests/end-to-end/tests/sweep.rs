@@ -3,7 +3,9 @@
 
 use holdfast_core::id::{SnapshotId, VolumeId};
 use holdfast_core::inventory::{ImageState, SnapshotState};
-use holdfast_end_to_end::{World, at, codes, item_of, items, report, resources, seed_backup, tags};
+use holdfast_end_to_end::{
+    World, at, codes, error, item_of, items, report, resources, seed_backup, tags,
+};
 use holdfast_sim::{Account, ApiError, Fault, FaultRule, ImageSeed, SnapshotSeed, VolumeSeed};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -239,10 +241,40 @@ async fn a_list_that_cannot_be_read_deletes_nothing_and_is_named() {
 }
 
 #[tokio::test]
+async fn without_credentials_the_sweep_is_an_error_and_not_an_empty_success() {
+    let (world, _) = world("enforce", POLICIES, 5).await;
+    let refused = ApiError::new(
+        "AuthFailure",
+        "AWS was not able to validate the credentials",
+    );
+    world.inject(FaultRule::next("*", Fault::Error(refused)).times(99));
+    let function = world.function("sweep-retention");
+    let (kind, message) = error(&function, &world.heartbeat(NOW)).await;
+    assert_eq!(kind, "Inventory");
+    assert!(message.contains("AuthFailure"), "{message}");
+    world.account(Account::clear_faults);
+    let next = report(&function, &world.heartbeat("2026-03-02T11:00:00Z")).await;
+    assert_eq!(items(&next, "deleted").len(), 3, "the lease was given back");
+}
+
+#[tokio::test]
+async fn the_account_is_ec2s_word_and_not_the_events() {
+    let (world, _) = world("enforce", POLICIES, 5).await;
+    let mut beat = world.heartbeat(NOW);
+    beat["account"] = json!("000000000000");
+    let done = report(&world.function("sweep-retention"), &beat).await;
+    assert_eq!(
+        done["summary"],
+        json!({ "deleted": 3, "kept": 2 }),
+        "{done:#}"
+    );
+}
+
+#[tokio::test]
 async fn a_second_page_of_snapshots_that_fails_holds_the_first() {
     let (world, _) = world("enforce", POLICIES, 1_200).await;
-    let error = ApiError::new("RequestLimitExceeded", "Request limit exceeded.");
-    world.inject(FaultRule::next("DescribeSnapshots", Fault::FailPage(2, error)).times(9));
+    let throttled = ApiError::new("RequestLimitExceeded", "Request limit exceeded.");
+    world.inject(FaultRule::next("DescribeSnapshots", Fault::FailPage(2, throttled)).times(9));
     let done = sweep(&world).await;
     assert_eq!(world.snapshots().len(), 1_200);
     assert_eq!(done["summary"]["held"], 998, "{}", done["summary"]);

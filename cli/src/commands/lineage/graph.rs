@@ -9,12 +9,16 @@ use serde::Serialize;
 /// The state of a resource that is neither recorded nor listed.
 const UNKNOWN: &str = "unknown";
 
+/// The state of a resource that is recorded as standing and that EC2 does not list.
+const NOT_LISTED: &str = "not-listed";
+
 /// What is known of a neighbourhood.
 #[derive(Debug, Default)]
 pub struct Known {
     edges: BTreeSet<Edge>,
     recorded: BTreeMap<String, &'static str>,
     live: BTreeMap<String, String>,
+    missed: BTreeSet<String>,
 }
 
 /// A part of the lineage, as it is printed.
@@ -61,6 +65,13 @@ impl Known {
     pub fn see(&mut self, id: &str, state: &str) {
         let state = if state.is_empty() { UNKNOWN } else { state };
         self.live.insert(id.to_owned(), state.to_owned());
+    }
+
+    /// Notes that EC2 was asked for a resource and did not list it.
+    ///
+    /// That alone is no proof that it is gone: lists lag behind.
+    pub fn miss(&mut self, id: &str) {
+        self.missed.insert(id.to_owned());
     }
 
     /// Adds a relation.
@@ -123,8 +134,13 @@ impl Known {
 
     fn state(&self, id: &str) -> &str {
         let live = self.live.get(id).map(String::as_str);
-        live.or_else(|| self.recorded.get(id).copied())
-            .unwrap_or(UNKNOWN)
+        let recorded = self.recorded.get(id).copied();
+        let recorded = match recorded {
+            Some("deleting" | "deleted" | "gone") | None => recorded,
+            Some(_) if self.missed.contains(id) => Some(NOT_LISTED),
+            Some(_) => recorded,
+        };
+        live.or(recorded).unwrap_or(UNKNOWN)
     }
 }
 

@@ -46,7 +46,12 @@ impl<'a, E: ReadEc2> Live<'a, E> {
             self.snapshots(snapshots, known).await;
         }
         if !images.is_empty() {
-            let list = self.ec2.images(&ImageScope::Ids(images)).await;
+            let list = self.ec2.images(&ImageScope::Ids(images.clone())).await;
+            if list.is_complete() {
+                let listed: BTreeSet<&ImageId> = list.items.iter().map(|i| &i.id).collect();
+                let missing = images.iter().filter(|id| !listed.contains(id));
+                missing.for_each(|id| known.miss(id.as_str()));
+            }
             self.images(list, known);
         }
         if kinds.contains(&NodeKind::Instance) || kinds.contains(&NodeKind::Image) {
@@ -58,10 +63,18 @@ impl<'a, E: ReadEc2> Live<'a, E> {
     }
 
     async fn snapshots(&mut self, ids: Vec<SnapshotId>, known: &mut Known) {
-        let (list, images) = (SnapshotScope::Ids(ids.clone()), ImageScope::MappingAny(ids));
+        let (list, images) = (
+            SnapshotScope::Ids(ids.clone()),
+            ImageScope::MappingAny(ids.clone()),
+        );
         let (list, images) = tokio::join!(self.ec2.snapshots(&list), self.ec2.images(&images));
         for snapshot in &list.items {
             snapshot_facts(snapshot, known);
+        }
+        if list.is_complete() {
+            let listed: BTreeSet<&SnapshotId> = list.items.iter().map(|s| &s.id).collect();
+            let missing = ids.iter().filter(|id| !listed.contains(id));
+            missing.for_each(|id| known.miss(id.as_str()));
         }
         self.note_error(&list);
         self.images(images, known);

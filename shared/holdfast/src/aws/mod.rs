@@ -42,6 +42,17 @@ pub enum NotReady {
     Credentials(String),
 }
 
+impl NotReady {
+    /// The environment variable by which it can be had.
+    #[must_use]
+    pub fn variable(&self) -> &'static str {
+        match self {
+            Self::Region => "AWS_REGION",
+            Self::Credentials(_) => "AWS_ACCESS_KEY_ID",
+        }
+    }
+}
+
 /// Loads the SDK's configuration from the environment, as the SDK itself defines it.
 pub async fn load_config() -> SdkConfig {
     load_config_for(&Chosen::default()).await

@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 use holdfast_core::id::{InstanceId, VolumeId};
-use holdfast_core::inventory::{Image, Instance, InstanceType, Volume};
+use holdfast_core::inventory::Volume;
 use holdfast_core::lineage::ledger::{self, Move, SlotStep};
-use holdfast_core::lineage::{SlotRecord, SlotState};
-use holdfast_core::plan::create::{Creation, Order, instance_store_devices};
+use holdfast_core::lineage::{Edge, EdgeKind, SlotRecord, SlotState};
+use holdfast_core::plan::create::{Creation, Order};
 use holdfast_core::policy::Policy;
 use holdfast_core::policy::selection::{self, Picked, PickedSet, PickedVolume};
-use holdfast_core::ports::records::{Head, OpenSource, Records, TableErrorKind};
-use holdfast_core::ports::{ImageScope, ReadEc2, WriteEc2};
+use holdfast_core::ports::records::{Head, OpenSource, Records, TableError, TableErrorKind};
+use holdfast_core::ports::{ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::work::{Progress, Work};
-use super::{Creator, FUNCTION, Fleet};
+use super::{Creator, FUNCTION, Fleet, devices};
 use crate::error::RunError;
 use crate::lease::Held;
 
@@ -280,15 +280,15 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             match ledger::next_move(record, wall) {
                 Move::Ask if job.look_only => {}
                 Move::Nothing => {
-                    if !matches!(job.wanted, Wanted::All | Wanted::Left(_)) {
-                        end.items
-                            .extend(record.map(|r| done_before(job, r)).unwrap_or_default());
+                    let by_request = !matches!(job.wanted, Wanted::All | Wanted::Left(_));
+                    if let Some(record) = record.filter(|_| by_request) {
+                        end.items.extend(self.done_before(job, record).await?);
                     }
                 }
                 step => open.push((source, record, step)),
             }
         }
-        let devices = self.instance_store(&open, fleet).await;
+        let devices = devices::instance_store(self.ec2, fleet, open.iter().map(|(s, ..)| *s)).await;
         let order = Order {
             policy: job.policy,
             slot: job.slot,
@@ -335,8 +335,39 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         Ok(end)
     }
 
+    /// What the same run made before, said again for a repeated request.
+    async fn done_before(
+        &self,
+        job: &Job<'_>,
+        record: &SlotRecord,
+    ) -> Result<Vec<Item>, TableError> {
+        if record.state == SlotState::Failed {
+            let detail = record.error.clone().unwrap_or_else(|| "it failed".into());
+            let reason = Reason::with(ReasonCode::Refused, detail);
+            let item = job.item(&record.source, Outcome::Failed, reason);
+            return Ok(vec![item.source(&record.source)]);
+        }
+        let mut items = Vec::new();
+        for id in &record.artifacts {
+            let known = self.records.relations(id).await?;
+            let of = |edge: &Edge| edge.kind == EdgeKind::SnapshotOf && edge.from == *id;
+            let volume = known
+                .edges
+                .iter()
+                .find(|edge| of(edge))
+                .map(|edge| edge.to.clone());
+            let words = format!("by run {}", record.run);
+            let reason = Reason::with(ReasonCode::AlreadyCreated, words);
+            let mut item = job.item(id, Outcome::Created, reason);
+            item.source = volume;
+            item.time = known.node.and_then(|node| node.time);
+            items.push(item);
+        }
+        Ok(items)
+    }
+
     /// What a job would do, from what is listed now; the ledger is not asked.
-    pub(super) fn plan_job(&self, job: &Job<'_>, fleet: &Fleet) -> JobEnd {
+    pub(super) async fn plan_job(&self, job: &Job<'_>, fleet: &Fleet) -> JobEnd {
         let (picked, mut items) = job.pick(fleet);
         let order = Order {
             policy: job.policy,
@@ -346,69 +377,15 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         };
         let volumes: BTreeMap<&VolumeId, &Volume> =
             fleet.volumes.iter().map(|v| (&v.id, v)).collect();
-        for source in sources(&picked) {
-            match creation(&order, &source, fleet, &volumes, &BTreeMap::new()) {
+        let sources = sources(&picked);
+        let devices = devices::instance_store(self.ec2, fleet, sources.iter()).await;
+        for source in &sources {
+            match creation(&order, source, fleet, &volumes, &devices) {
                 Ok(creation) => items.extend(planned(job, &creation)),
                 Err(refused) => items.extend(refused),
             }
         }
         JobEnd::of(items, true)
-    }
-
-    /// Instance-store devices of the instances about to be taken, by instance.
-    ///
-    /// Only words for the report hang on these two lists, so a refused one costs just them.
-    async fn instance_store(
-        &self,
-        open: &[(&Source<'_>, Option<&SlotRecord>, Move)],
-        fleet: &Fleet,
-    ) -> BTreeMap<InstanceId, Vec<String>> {
-        let wanted: BTreeSet<&InstanceId> = open
-            .iter()
-            .filter_map(|(source, _, _)| match source {
-                Source::Set(set) => Some(&set.instance),
-                Source::Single(_) => None,
-            })
-            .collect();
-        let instances: Vec<&Instance> = fleet
-            .instances
-            .iter()
-            .filter(|i| wanted.contains(&i.id))
-            .collect();
-        if instances.is_empty() {
-            return BTreeMap::new();
-        }
-        let types: BTreeSet<String> = instances
-            .iter()
-            .filter_map(|i| i.instance_type.clone())
-            .collect();
-        let images: BTreeSet<_> = instances.iter().filter_map(|i| i.image.clone()).collect();
-        let types: Vec<String> = types.into_iter().collect();
-        let images = ImageScope::Ids(images.into_iter().collect());
-        let (types, images) =
-            tokio::join!(self.ec2.instance_types(&types), self.ec2.images(&images));
-        for error in [&types.error, &images.error].into_iter().flatten() {
-            tracing::warn!("instance-store devices may go unmentioned: {error}");
-        }
-        let types: BTreeMap<&str, &InstanceType> =
-            types.items.iter().map(|t| (t.name.as_str(), t)).collect();
-        let images: BTreeMap<&str, &Image> =
-            images.items.iter().map(|i| (i.id.as_str(), i)).collect();
-        instances
-            .into_iter()
-            .map(|instance| {
-                let image = instance
-                    .image
-                    .as_ref()
-                    .and_then(|id| images.get(id.as_str()));
-                let kind = instance
-                    .instance_type
-                    .as_deref()
-                    .and_then(|name| types.get(name));
-                let devices = instance_store_devices(instance, image.copied(), kind.copied());
-                (instance.id.clone(), devices)
-            })
-            .collect()
     }
 }
 
@@ -448,25 +425,6 @@ pub(super) fn planned(job: &Job<'_>, creation: &Creation) -> Vec<Item> {
         .collect();
     items.extend(creation.notes.iter().cloned());
     items
-}
-
-/// What the same run made before, said again for a repeated request.
-fn done_before(job: &Job<'_>, record: &SlotRecord) -> Vec<Item> {
-    if record.state == SlotState::Failed {
-        let detail = record.error.clone().unwrap_or_else(|| "it failed".into());
-        let reason = Reason::with(ReasonCode::Refused, detail);
-        return vec![
-            job.item(&record.source, Outcome::Failed, reason)
-                .source(&record.source),
-        ];
-    }
-    let reason = || Reason::with(ReasonCode::AlreadyCreated, format!("by run {}", record.run));
-    let made = record.artifacts.iter();
-    made.map(|id| {
-        job.item(id, Outcome::Created, reason())
-            .source(&record.source)
-    })
-    .collect()
 }
 
 impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {

@@ -1,5 +1,6 @@
 //! create-snapshots: EBS snapshots of what the policies pick, exactly once.
 
+mod devices;
 mod job;
 mod left;
 mod preview;
@@ -15,7 +16,9 @@ use holdfast_core::policy::selection;
 use holdfast_core::policy::{Policy, PolicyFile, PolicyState, Protect, Trigger};
 use holdfast_core::ports::records::{OpenSource, Records, RunRecord};
 use holdfast_core::ports::{ReadEc2, WriteEc2};
-use holdfast_core::report::{Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run};
+use holdfast_core::report::{
+    Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run, whole_second,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -197,7 +200,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         instance: &InstanceId,
         trigger: Option<Trigger>,
     ) -> Result<Report, RunError> {
-        let slot = origin.time;
+        let slot = whole_second(origin.time);
         event::check_now(slot, Timestamp::now(), false)?;
         let policies = self.settings.load_policies(slot)?;
         let concerned: Vec<&Policy> = policies
@@ -273,8 +276,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 policy.name
             )));
         }
-        // EC2's tags and the ledger's keys know whole seconds.
-        let mut slot = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let mut slot = whole_second(now);
         if !request.dry_run {
             let run = RunRecord {
                 function: FUNCTION.into(),
@@ -307,7 +309,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 look_only: false,
             };
             if request.dry_run {
-                self.plan_job(&job, &fleet)
+                self.plan_job(&job, &fleet).await
             } else {
                 self.job(&job, &fleet)
                     .await?

@@ -14,7 +14,7 @@ use holdfast_core::report::Item;
 use jiff::Timestamp;
 
 use super::job::{Job, Wanted, creation, planned, sources};
-use super::{FUNCTION, Fleet, missed, whole};
+use super::{FUNCTION, Fleet, devices, missed, whole};
 use crate::error::RunError;
 
 /// The items that a heartbeat of create-snapshots at `now` would make, as `planned`.
@@ -65,11 +65,12 @@ pub async fn preview<E: ReadEc2, R: Records>(
             run: job.run,
             request: None,
         };
+        let devices = devices::instance_store(ec2, &fleet, sources.iter()).await;
         for source in &sources {
             if ledger::next_move(known.get(source.id()), Timestamp::now()) == Move::Nothing {
                 continue;
             }
-            match creation(&order, source, &fleet, &by_id, &BTreeMap::new()) {
+            match creation(&order, source, &fleet, &by_id, &devices) {
                 Ok(creation) => items.extend(planned(&job, &creation)),
                 Err(refused) => items.extend(refused),
             }

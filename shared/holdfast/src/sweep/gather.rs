@@ -11,7 +11,7 @@ use holdfast_core::plan::judge::{Evidence, Verdict, judge};
 use holdfast_core::plan::settle::{Recorded, Settled, WINDOW, settle};
 use holdfast_core::policy::{EvidenceSource, PolicyFile};
 use holdfast_core::ports::records::{Records, TableError};
-use holdfast_core::ports::{ImageScope, ReadEc2, SnapshotScope};
+use holdfast_core::ports::{CallError, ImageScope, ReadEc2, SnapshotScope};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
 
@@ -92,7 +92,7 @@ impl Lists {
             volumes: &self.volumes,
             templates: self.templates.as_ref(),
             gone_since,
-            account,
+            account: self.own_account(account),
         }
     }
 
@@ -114,6 +114,35 @@ impl Lists {
         ];
         all.extend(self.templates.as_ref().map(of));
         all.into()
+    }
+
+    /// The error of a run that could not read anything at all: no credentials, no EC2.
+    #[must_use]
+    pub fn nothing_read(&self) -> Option<&CallError> {
+        let pages = self.snapshots.pages
+            + self.images.pages
+            + self.instances.pages
+            + self.volumes.pages
+            + self.templates.as_ref().map_or(0, |list| list.pages);
+        self.snapshots.error.as_ref().filter(|_| pages == 0)
+    }
+
+    /// One's own account.
+    ///
+    /// The lists were asked for with `self` as the owner, so an owner that all of them name is
+    /// EC2's own word for it. Only where they disagree does the caller's word decide.
+    fn own_account<'a>(&'a self, told: Option<&'a str>) -> Option<&'a str> {
+        let snapshots = self
+            .snapshots
+            .items
+            .iter()
+            .filter_map(|s| s.owner.as_deref());
+        let images = self.images.items.iter().filter_map(|i| i.owner.as_deref());
+        let owners: BTreeSet<&str> = snapshots.chain(images).collect();
+        match owners.iter().next() {
+            Some(owner) if owners.len() == 1 => Some(owner),
+            Some(_) | None => told,
+        }
     }
 
     /// A failed item for each list that was not read to its end.

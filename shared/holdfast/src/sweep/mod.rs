@@ -9,7 +9,9 @@ use holdfast_core::event::{self, Origin, SweepEvent, SweepRequest};
 use holdfast_core::plan::due::is_late;
 use holdfast_core::ports::records::Records;
 use holdfast_core::ports::{ReadEc2, WriteEc2};
-use holdfast_core::report::{Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run};
+use holdfast_core::report::{
+    Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run, whole_second,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
@@ -59,6 +61,7 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
         .map(|o| o.time)
         .or(request.now)
         .unwrap_or(wall);
+    let now = whole_second(now);
     event::check_now(now, wall, request.dry_run)?;
     let policies = settings.load_policies(now)?;
     if let Some(name) = &request.run {
@@ -107,6 +110,12 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
         Some(held) => held.during(reading).await,
         None => reading.await,
     };
+    if let Some(error) = lists.nothing_read() {
+        if let Some(held) = held {
+            held.release().await?;
+        }
+        return Err(RunError::Inventory(error.clone()));
+    }
     let release_unknown = planned.release_unknown;
     let (mut items, complete, plan_hash) = match held.as_ref().filter(|_| enforce) {
         None => {
