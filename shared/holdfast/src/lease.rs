@@ -1,5 +1,6 @@
 //! A lease held over a run, renewed as it goes.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 
@@ -69,16 +70,20 @@ impl<'a, R: Records> Held<'a, R> {
     ///
     /// A renewal that fails is not reported here: [`Self::good_for`] tells before the next call.
     pub async fn during<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = Box::pin(work);
+        // Both are polled side by side: work that holds the lease's lock must be able to go on
+        // while a renewal waits for it.
+        tokio::select! {
+            biased;
+            done = Box::pin(work) => done,
+            never = self.renew_for_ever() => match never {},
+        }
+    }
+
+    async fn renew_for_ever(&self) -> Infallible {
         loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return done,
-                () = tokio::time::sleep(RENEW_EVERY) => {
-                    if let Err(error) = self.good_for(RENEW_BELOW).await {
-                        tracing::warn!("the lease was not renewed: {error}");
-                    }
-                }
+            tokio::time::sleep(RENEW_EVERY).await;
+            if let Err(error) = self.good_for(RENEW_BELOW).await {
+                tracing::warn!("the lease was not renewed: {error}");
             }
         }
     }

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod backups;
+
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
 

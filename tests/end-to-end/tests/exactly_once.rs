@@ -313,6 +313,12 @@ async fn an_event_that_finds_its_policy_busy_is_not_lost() {
     let event = world.state_change("2026-03-03T12:00:00Z", &instance, "stopped");
     let busy = report(&create, &event).await;
     assert_eq!(codes(items(&busy, "deferred")[0]), ["lease-held"]);
+    let still = report(&create, &world.heartbeat("2026-03-03T12:02:00Z")).await;
+    assert_eq!(
+        codes(items(&still, "deferred")[0]),
+        ["lease-held"],
+        "{still:#}"
+    );
     assert_eq!(world.snapshots().len(), 3);
     world.age_lease(LEASE);
     let next = report(&create, &world.heartbeat("2026-03-03T12:05:00Z")).await;

@@ -59,6 +59,10 @@ pub(super) struct JobEnd {
     pub complete: bool,
     /// Sources that a later heartbeat has to finish.
     pub left: Vec<String>,
+    /// Sources whose backup is there.
+    pub made: Vec<String>,
+    /// Whether nothing was looked at: another run had the lease, or the table failed.
+    pub put_off: bool,
 }
 
 impl JobEnd {
@@ -67,10 +71,15 @@ impl JobEnd {
             items,
             complete,
             left: Vec::new(),
+            made: Vec::new(),
+            put_off: false,
         }
     }
 
     fn source(&mut self, id: &str, items: Vec<Item>, complete: bool) {
+        if items.iter().any(|item| item.outcome == Outcome::Created) {
+            self.made.push(id.to_owned());
+        }
         self.items.extend(items);
         self.complete &= complete;
         if !complete {
@@ -280,6 +289,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             match ledger::next_move(record, wall) {
                 Move::Ask if job.look_only => {}
                 Move::Nothing => {
+                    if record.is_some_and(|r| r.state != SlotState::Failed) {
+                        end.made.push(source.id().to_owned());
+                    }
                     let by_request = !matches!(job.wanted, Wanted::All | Wanted::Left(_));
                     if let Some(record) = record.filter(|_| by_request) {
                         end.items.extend(self.done_before(job, record).await?);

@@ -125,7 +125,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                     look_only: true,
                     ..job
                 };
-                end.add(self.one_of_many(&look, &fleet).await?);
+                let looked = self.one_of_many(&look, &fleet).await?;
+                let put_off = looked.put_off;
+                end.add(looked);
+                if put_off {
+                    continue;
+                }
             }
             end.add(self.one_of_many(&job, &fleet).await?);
         }
@@ -147,24 +152,23 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             look_only: group.give_up,
         };
         let mut end = self.one_of_many(&job, fleet).await?;
+        if end.put_off {
+            return Ok(end);
+        }
         let (picked, _) = job.pick(fleet);
         for open in &group.open {
-            let listed = fleet.instances.iter().any(|i| i.id.as_str() == open.source);
-            let found = picked
-                .sets
-                .iter()
-                .any(|set| set.instance.as_str() == open.source);
+            let is = |id: &str| id == open.source;
+            let listed = fleet.instances.iter().any(|i| is(i.id.as_str()));
+            let found = picked.sets.iter().any(|set| is(set.instance.as_str()));
+            let made = end.made.contains(&open.source);
             let waits = end.left.contains(&open.source) || (!found && !listed);
-            if waits && !group.give_up {
+            if group.give_up {
+                if !made {
+                    end.items.push(group.given_up(open));
+                }
+            } else if waits {
                 end.complete = false;
                 continue;
-            }
-            let made = end
-                .items
-                .iter()
-                .any(|item| item.outcome == Outcome::Created);
-            if group.give_up && !made {
-                end.items.push(group.given_up(open));
             } else if !found {
                 end.items.push(group.not_picked(open));
             }
@@ -380,7 +384,10 @@ fn put_off(job: &Job<'_>, outcome: Outcome, code: ReasonCode, detail: String) ->
         .policy(&job.policy.name)
         .slot(job.slot)
         .reason(Reason::with(code, detail));
-    JobEnd::of(vec![item], false)
+    JobEnd {
+        put_off: true,
+        ..JobEnd::of(vec![item], false)
+    }
 }
 
 /// The policy of that name.
