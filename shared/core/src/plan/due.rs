@@ -64,7 +64,10 @@ pub fn due<'p>(
             };
             missed.retain(|missed| *missed < slot && head.is_some_and(|head| *missed > head.slot));
             // What was begun and not finished is not finished any more either.
-            missed.splice(0..0, resumed);
+            missed.splice(
+                0..0,
+                head.filter(|head| !head.complete).map(|head| head.slot),
+            );
             due.push(Due {
                 policy,
                 slot,

@@ -63,6 +63,8 @@ pub(super) struct JobEnd {
     pub made: Vec<String>,
     /// Whether nothing was looked at: another run had the lease, or the table failed.
     pub put_off: bool,
+    /// Whether that was because another run had the lease.
+    pub busy: bool,
 }
 
 impl JobEnd {
@@ -73,6 +75,7 @@ impl JobEnd {
             left: Vec::new(),
             made: Vec::new(),
             put_off: false,
+            busy: false,
         }
     }
 
@@ -236,10 +239,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             Err(until) => return Ok(Err(until)),
         };
         let end = held.during(self.under_lease(job, fleet, &held)).await;
-        let released = held.release().await;
-        let end = end?;
-        released?;
-        Ok(Ok(end))
+        held.release().await;
+        Ok(Ok(end?))
     }
 
     async fn under_lease(

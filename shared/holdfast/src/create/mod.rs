@@ -126,9 +126,18 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                     ..job
                 };
                 let looked = self.one_of_many(&look, &fleet).await?;
-                let put_off = looked.put_off;
+                for source in &looked.left {
+                    let open = OpenSource {
+                        policy: slot.policy.name.clone(),
+                        slot: begun,
+                        source: source.clone(),
+                    };
+                    self.records.open(FUNCTION, &open).await?;
+                }
+                let busy = looked.busy;
                 end.add(looked);
-                if put_off {
+                // The head stays where it is until what it began was looked for.
+                if busy {
                     continue;
                 }
             }
@@ -161,14 +170,15 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             let listed = fleet.instances.iter().any(|i| is(i.id.as_str()));
             let found = picked.sets.iter().any(|set| is(set.instance.as_str()));
             let made = end.made.contains(&open.source);
-            let waits = end.left.contains(&open.source) || (!found && !listed);
+            let unlisted = !found && !listed && !group.give_up;
+            if end.left.contains(&open.source) || unlisted {
+                end.complete = false;
+                continue;
+            }
             if group.give_up {
                 if !made {
                     end.items.push(group.given_up(open));
                 }
-            } else if waits {
-                end.complete = false;
-                continue;
             } else if !found {
                 end.items.push(group.not_picked(open));
             }
@@ -183,12 +193,11 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(until)) => {
                 let detail = format!("another run of it is at work until {until}");
-                Ok(put_off(
-                    job,
-                    Outcome::Deferred,
-                    ReasonCode::LeaseHeld,
-                    detail,
-                ))
+                let code = ReasonCode::LeaseHeld;
+                Ok(JobEnd {
+                    busy: true,
+                    ..put_off(job, Outcome::Deferred, code, detail)
+                })
             }
             Err(RunError::Table(error)) if !error.kind.stops_everything() => {
                 let code = ReasonCode::TableFailed;

@@ -97,15 +97,15 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
     ) -> Result<Progress, TableError> {
         if let (Move::Look { then_ask }, Some(record)) = (step, before) {
             let trace = self.look(creation).await;
-            let settled = then_ask || self.look_only;
             match trace {
                 Trace::Found(found) => return Ok(self.keep(creation, record, &found, true).await),
-                Trace::Part(found) if settled => {
+                Trace::Part(found) if then_ask => {
                     return Ok(self.keep(creation, record, &found, true).await);
                 }
-                _ if self.look_only => {}
-                Trace::Failed if then_ask => return self.failed_in_ec2(creation, record).await,
                 Trace::Unknown(error) => return Ok(self.wait(creation, error.to_string())),
+                Trace::Failed if then_ask && !self.look_only => {
+                    return self.failed_in_ec2(creation, record).await;
+                }
                 Trace::Part(_) => {
                     let detail = "an earlier request made a part of the set; the rest is not \
                                   listed yet";

@@ -141,7 +141,10 @@ impl Lists {
         let owners: BTreeSet<&str> = snapshots.chain(images).collect();
         match owners.iter().next() {
             Some(owner) if owners.len() == 1 => Some(owner),
-            Some(_) | None => told,
+            None => told,
+            // Lists of one's own that name several owners, and nobody to say which is one's own:
+            // then nothing is.
+            Some(_) => told.or(Some("unknown")),
         }
     }
 

@@ -67,7 +67,7 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
     if let Some(name) = &request.run {
         named(&policies, name)?;
     }
-    let begun = if request.dry_run {
+    let mut begun = if request.dry_run {
         records.begun(FUNCTION).await?
     } else {
         records.begin(FUNCTION, now).await?
@@ -90,7 +90,8 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
 
     if held.is_some() {
         // What was known when this run woke may have changed before it got the lease.
-        late = is_late(&records.begun(FUNCTION).await?, now);
+        begun = records.begun(FUNCTION).await?;
+        late = is_late(&begun, now);
         enforce = !late;
     }
     let sweep = Sweep {
@@ -112,22 +113,21 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
     };
     if let Some(error) = lists.nothing_read() {
         if let Some(held) = held {
-            held.release().await?;
+            held.release().await;
         }
         return Err(RunError::Inventory(error.clone()));
     }
     let release_unknown = planned.release_unknown;
-    let (mut items, complete, plan_hash) = match held.as_ref().filter(|_| enforce) {
+    let plan_hash = planned.settled.plan_hash.clone();
+    let done = match held.as_ref().filter(|_| enforce) {
         None => {
-            if !request.dry_run {
-                records.pin(&planned.pin, None).await?;
-            }
-            let items = planned
-                .verdicts
-                .iter()
-                .map(|v| v.item(Outcome::Planned))
-                .collect();
-            (items, true, planned.settled.plan_hash.clone())
+            let pinned = match request.dry_run {
+                true => Ok(()),
+                false => records.pin(&planned.pin, None).await,
+            };
+            let verdicts = planned.verdicts.iter();
+            let items: Vec<Item> = verdicts.map(|v| v.item(Outcome::Planned)).collect();
+            pinned.map(|()| (items, true)).map_err(RunError::from)
         }
         Some(held) => {
             let deleter = delete::Deleter {
@@ -137,14 +137,13 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
                 invocation,
                 sweep: &sweep,
             };
-            let plan_hash = planned.settled.plan_hash.clone();
-            let (items, complete) = held.during(deleter.enforce(planned, &lists)).await?;
-            (items, complete, plan_hash)
+            held.during(deleter.enforce(planned, &lists)).await
         }
     };
     if let Some(held) = held {
-        held.release().await?;
+        held.release().await;
     }
+    let (mut items, complete) = done?;
     // A list that failed on its first page leaves no item that could say so.
     let unread = lists.unread();
     let complete = complete && unread.is_empty();

@@ -8,6 +8,8 @@ use super::attribute::{Item, key, standing_update};
 use super::{SCHEMA, Table};
 
 const SK: &str = "lease";
+/// Holder of a lease that was given back: a renewal that arrives late does not take it again.
+const NOBODY: &str = "-";
 
 fn pk(name: &str) -> String {
     format!("lease#{name}")
@@ -81,7 +83,7 @@ pub(super) async fn renew(
     lease: &Lease,
     wall: Timestamp,
 ) -> Result<Lease, TableError> {
-    set_expiry(table, lease, wall + LEASE_TIME).await?;
+    set_expiry(table, lease, &lease.holder, wall + LEASE_TIME).await?;
     Ok(Lease {
         expires: wall + LEASE_TIME,
         ..lease.clone()
@@ -90,24 +92,30 @@ pub(super) async fn renew(
 
 /// Ends a lease at once; one that has passed to another is left alone.
 pub(super) async fn release(table: &Table, lease: &Lease) -> Result<(), TableError> {
-    match set_expiry(table, lease, Timestamp::UNIX_EPOCH).await {
+    match set_expiry(table, lease, NOBODY, Timestamp::UNIX_EPOCH).await {
         Err(error) if error.kind == TableErrorKind::Fenced => Ok(()),
         other => other,
     }
 }
 
-async fn set_expiry(table: &Table, lease: &Lease, expires: Timestamp) -> Result<(), TableError> {
+async fn set_expiry(
+    table: &Table,
+    lease: &Lease,
+    next: &str,
+    expires: Timestamp,
+) -> Result<(), TableError> {
     let pk = pk(&lease.name);
     let values = Item::new()
         .text(":holder", &lease.holder)
         .fence(":fence", lease.fence)
+        .text(":next", next)
         .number_set(":expires", expires.as_millisecond());
     let result = table
         .client
         .update_item()
         .table_name(&table.name)
         .set_key(Some(key(&pk, SK)))
-        .update_expression("SET expires_ms = :expires")
+        .update_expression("SET expires_ms = :expires, holder = :next")
         .condition_expression("holder = :holder AND fence = :fence")
         .set_expression_attribute_values(Some(values.0))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
