@@ -213,6 +213,8 @@ pub struct Snapshot {
     pub size_gib: Option<i32>,
     /// `standard` or `archive`.
     pub tier: Option<String>,
+    /// Why its state is `error`.
+    pub state_message: Option<String>,
     /// Its description.
     pub description: String,
     /// Its tags.
@@ -248,6 +250,10 @@ pub struct Image {
     pub name: Option<String>,
     /// Its state when it was listed.
     pub state: ImageState,
+    /// Why its state is `failed`.
+    pub state_reason: Option<String>,
+    /// Whether EC2 refuses to deregister it (deregistration protection, its cool-down included).
+    pub deregistration_protected: bool,
     /// Account that owns it.
     pub owner: Option<String>,
     /// When it was made.

@@ -185,6 +185,28 @@ words!(
         Late = "late",
         /// A slot is due.
         SlotDue = "slot-due",
+        /// EC2 refuses to deregister it.
+        DeregistrationProtected = "deregistration-protected",
+        /// A disabled AMI: no backup that counts, and not deleted either.
+        Disabled = "disabled",
+        /// A snapshot that it maps is not there.
+        SnapshotMissing = "snapshot-missing",
+        /// It carries Holdfast's tags and was not on record.
+        Unrecorded = "unrecorded",
+        /// It is on record and not in EC2.
+        Gone = "gone",
+        /// Nothing of that identifier is known.
+        NotFound = "not-found",
+        /// Something else has the name that the backup would get.
+        NameTaken = "name-taken",
+        /// EC2 failed it as often as it may be started.
+        AttemptsExhausted = "attempts-exhausted",
+        /// It waits for its next attempt.
+        RetryLater = "retry-later",
+        /// The instance was stopped before the call and still after it.
+        Quiet = "quiet",
+        /// The instance was not stopped all the while.
+        NotQuiet = "not-quiet",
     }
 );
 

@@ -221,6 +221,8 @@ fn instance_store_disks_are_named_from_the_type_or_from_the_ami() {
         id: ImageId::new("ami-1"),
         name: None,
         state: ImageState::Available,
+        state_reason: None,
+        deregistration_protected: false,
         owner: None,
         created: None,
         source_instance: None,
@@ -315,6 +317,7 @@ fn backup(n: usize, time: Timestamp) -> Snapshot {
         owner_alias: None,
         size_gib: None,
         tier: None,
+        state_message: None,
         description: String::new(),
         tags: stamp.tags(),
     }

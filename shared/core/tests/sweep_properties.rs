@@ -160,6 +160,7 @@ prop_compose! {
             owner_alias: None,
             size_gib: Some(8),
             tier: None,
+            state_message: None,
             description: String::new(),
             tags,
         }
@@ -171,6 +172,8 @@ fn image(n: usize, state: ImageState, snapshots: Vec<usize>) -> Image {
         id: ImageId::new(format!("ami-{n}")),
         name: None,
         state,
+        state_reason: None,
+        deregistration_protected: false,
         owner: Some("111122223333".into()),
         created: None,
         source_instance: None,

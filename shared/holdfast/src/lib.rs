@@ -5,6 +5,7 @@
 pub mod aws;
 pub mod create;
 pub mod error;
+pub mod explain;
 pub mod function;
 pub mod lease;
 pub mod pace;

@@ -6,18 +6,19 @@ use holdfast_core::error_code::classify;
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{
     Attachment, Image, ImageMapping, Instance, InstanceDevice, InstanceType, LaunchTemplateVersion,
-    Listing, MappingTarget, Snapshot, Source, Volume,
+    Listing, MappingTarget, Snapshot, Source, Tags, Volume,
 };
 use holdfast_core::ports::{
-    CallError, ErrorClass, ImageScope, ReadEc2, SetRequest, SnapshotRequest, SnapshotScope,
-    WriteEc2,
+    BackingDeletion, CallError, ErrorClass, ImageRequest, ImageScope, InstanceScope, ReadEc2,
+    SetRequest, SnapshotRequest, SnapshotScope, WriteEc2,
 };
 
 use crate::account::{Account, SharedAccount};
 use crate::error::CallFailure;
 use crate::filter::Filter;
 use crate::model;
-use crate::model::device::DeviceTarget;
+use crate::model::device::{BlockDevice, DeviceTarget};
+use crate::model::image::DeregistrationProtection;
 use crate::page::Page;
 use crate::request::{self, PageRequest, Request, TagSpecification};
 use crate::response::Response;
@@ -116,6 +117,25 @@ impl InProcess {
             }
         }
         all
+    }
+
+    fn instances_with(&self, filters: Vec<Filter>) -> Listing<Instance> {
+        self.list(
+            Source::Instances,
+            |page| {
+                Request::DescribeInstances(request::DescribeInstances {
+                    include_managed: true,
+                    filters: filters.clone(),
+                    page,
+                    ..Default::default()
+                })
+            },
+            |r| match r {
+                Response::Instances(page) => Some(page),
+                _ => None,
+            },
+            instance,
+        )
     }
 
     fn own_snapshots(&self, filters: Vec<Filter>) -> Listing<Snapshot> {
@@ -244,6 +264,7 @@ fn snapshot(s: model::snapshot::Snapshot) -> Snapshot {
         owner_alias: s.owner_alias,
         size_gib: Some(s.size_gib),
         tier: Some(s.tier),
+        state_message: s.state_message,
         description: s.description,
         tags: s.tags,
     }
@@ -254,6 +275,8 @@ fn image(i: model::image::Image) -> Image {
         id: i.id,
         name: Some(i.name),
         state: i.state,
+        state_reason: i.state_reason.map(|(_, message)| message),
+        deregistration_protected: i.protection != DeregistrationProtection::Disabled,
         owner: Some(i.owner),
         created: Some(i.created),
         source_instance: i.source_instance,
@@ -299,22 +322,20 @@ fn instance_type(t: model::instance_type::InstanceTypeInfo) -> InstanceType {
 }
 
 impl ReadEc2 for InProcess {
-    async fn instances(&self) -> Listing<Instance> {
-        self.list(
-            Source::Instances,
-            |page| {
-                Request::DescribeInstances(request::DescribeInstances {
-                    include_managed: true,
-                    page,
-                    ..Default::default()
-                })
-            },
-            |r| match r {
-                Response::Instances(page) => Some(page),
-                _ => None,
-            },
-            instance,
-        )
+    async fn instances(&self, scope: &InstanceScope) -> Listing<Instance> {
+        let text = |id: &dyn AsRef<str>| id.as_ref().to_owned();
+        let by = |name: &str, ids: Vec<String>| {
+            self.in_chunks(Source::Instances, &ids, |chunk| {
+                self.instances_with(vec![Filter::new(name, chunk)])
+            })
+        };
+        match scope {
+            InstanceScope::All => self.instances_with(Vec::new()),
+            InstanceScope::Ids(ids) => by("instance-id", ids.iter().map(|id| text(id)).collect()),
+            InstanceScope::LaunchedFrom(ids) => {
+                by("image-id", ids.iter().map(|id| text(id)).collect())
+            }
+        }
     }
 
     async fn volumes(&self) -> Listing<Volume> {
@@ -369,6 +390,9 @@ impl ReadEc2 for InProcess {
                 found.items.sort_by(|a, b| a.id.cmp(&b.id));
                 found.items.dedup_by(|a, b| a.id == b.id);
                 found
+            }
+            ImageScope::Named(name) => {
+                self.images_with(own(), vec![Filter::new("name", [plain(name)])])
             }
             ImageScope::Ids(ids) => {
                 let ids: Vec<String> = ids
@@ -464,7 +488,7 @@ fn plain(value: &str) -> String {
     })
 }
 
-fn snapshot_tags(tags: &holdfast_core::inventory::Tags) -> Vec<TagSpecification> {
+fn snapshot_tags(tags: &Tags) -> Vec<TagSpecification> {
     if tags.is_empty() {
         return Vec::new();
     }
@@ -501,6 +525,49 @@ impl WriteEc2 for InProcess {
         match self.make(&request, r.volume.as_str())? {
             Response::Snapshot(made) => Ok(snapshot(*made)),
             _ => Err(mismatch("CreateSnapshot", r.volume.as_str())),
+        }
+    }
+
+    async fn create_image(&self, r: &ImageRequest) -> Result<ImageId, CallError> {
+        let spec = |kind: &str, tags: &Tags| {
+            let pairs = tags.iter().map(|(k, v)| (k.clone(), v.clone()));
+            TagSpecification::new(kind, pairs)
+        };
+        let request = Request::CreateImage(request::CreateImage {
+            instance: r.instance.as_str().to_owned(),
+            name: r.name.clone(),
+            description: Some(r.description.clone()),
+            no_reboot: r.no_reboot,
+            mappings: r
+                .excluded_devices
+                .iter()
+                .map(|device| BlockDevice {
+                    device: device.clone(),
+                    target: DeviceTarget::NoDevice,
+                })
+                .collect(),
+            tags: vec![spec("image", &r.tags), spec("snapshot", &r.snapshot_tags)],
+        });
+        match self.make(&request, r.instance.as_str())? {
+            Response::ImageMade(id) => Ok(id),
+            _ => Err(mismatch("CreateImage", r.instance.as_str())),
+        }
+    }
+
+    async fn deregister_image(
+        &self,
+        id: &ImageId,
+    ) -> Result<Vec<(SnapshotId, BackingDeletion)>, CallError> {
+        let request = Request::DeregisterImage(request::DeregisterImage {
+            id: id.as_str().to_owned(),
+            delete_associated_snapshots: true,
+        });
+        match self.make(&request, id.as_str())? {
+            Response::Deregistered(list) => Ok(list
+                .into_iter()
+                .map(|one| (one.id, BackingDeletion::parse(one.return_code)))
+                .collect()),
+            _ => Err(mismatch("DeregisterImage", id.as_str())),
         }
     }
 

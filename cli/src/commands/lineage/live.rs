@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast::id::{ImageId, SnapshotId};
 use holdfast::inventory::{Image, Listing, Snapshot, Source};
 use holdfast::lineage::{Edge, EdgeKind, NodeKind};
-use holdfast::ports::{CallError, ImageScope, ReadEc2, SnapshotScope};
+use holdfast::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 
 use super::graph::Known;
 
@@ -91,7 +91,7 @@ impl<'a, E: ReadEc2> Live<'a, E> {
         if !self.whole.insert(Source::Instances) {
             return;
         }
-        let list = self.ec2.instances().await;
+        let list = self.ec2.instances(&InstanceScope::All).await;
         for instance in &list.items {
             let id = instance.id.as_str();
             known.see(id, instance.state.as_str());

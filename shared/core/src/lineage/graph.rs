@@ -64,6 +64,21 @@ pub enum NodeState {
 }
 
 impl NodeState {
+    /// Whether the resource is no longer there.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Deleted | Self::Gone)
+    }
+
+    /// The state for a spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        use serde::de::IntoDeserializer;
+        let text: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
+            text.into_deserializer();
+        Self::deserialize(text).ok()
+    }
+
     /// Its spelling in `holdfast lineage`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -121,8 +136,42 @@ pub struct Node {
     pub source: Option<String>,
     /// The point in time it holds.
     pub time: Option<Timestamp>,
+    /// The consistency that the backup reached, where known.
+    pub consistency: Option<Consistency>,
     /// The source's tags that did not fit on the artifact.
     pub tags: BTreeMap<String, String>,
+}
+
+/// What a backup's point in time is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Consistency {
+    /// As after a power failure.
+    Crash,
+    /// The instance was stopped before the call and still after it, without a start in between.
+    Stopped,
+    /// EC2 rebooted the instance for it.
+    Rebooted,
+}
+
+impl Consistency {
+    /// Its spelling in records and reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Crash => "crash",
+            Self::Stopped => "stopped",
+            Self::Rebooted => "rebooted",
+        }
+    }
+
+    /// The level for a spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Crash, Self::Stopped, Self::Rebooted]
+            .into_iter()
+            .find(|level| level.as_str() == text)
+    }
 }
 
 impl Node {
@@ -137,8 +186,15 @@ impl Node {
             run: None,
             source: None,
             time: None,
+            consistency: None,
             tags: BTreeMap::new(),
         }
+    }
+
+    /// Whether it is a backup's node rather than a source's: a snapshot or an AMI.
+    #[must_use]
+    pub fn is_artifact(&self) -> bool {
+        matches!(self.kind(), NodeKind::Snapshot | NodeKind::Image)
     }
 
     /// What the identifier says it is.

@@ -122,14 +122,59 @@ pub struct SlotRecord {
     pub attempt: u32,
     /// When the call was last about to be sent, on the wall clock.
     pub requested_at: Option<Timestamp>,
-    /// What EC2 made.
+    /// Whether a call that may have rebooted the instance was sent: a slot reboots at most once.
+    pub rebooted: bool,
+    /// What EC2 made, by the last attempt.
     pub artifacts: Vec<String>,
+    /// What earlier attempts made and EC2 failed to complete; never taken for the backup.
+    pub lost: Vec<String>,
+    /// How many times EC2 failed what it had started.
+    pub failures: u32,
+    /// When that was last seen, on the wall clock.
+    pub failed_at: Option<Timestamp>,
     /// Why it failed.
     pub error: Option<String>,
     /// Whether asking again with the same words cannot help.
     pub permanent: bool,
     /// Fencing token of the lease under which it was written last.
     pub fence: u64,
+}
+
+/// How often a backup is started for one policy, slot and source when EC2 fails it each time.
+pub const MAX_STARTS: u32 = 3;
+
+impl SlotRecord {
+    /// When the backup may be started again after EC2 failed it: 15 minutes after the first
+    /// failure, an hour after a later one. `None` when there was none, or when there were enough.
+    #[must_use]
+    pub fn retry_at(&self) -> Option<Timestamp> {
+        let failed_at = self.failed_at?;
+        match self.failures {
+            0 => None,
+            1 => Some(failed_at + SignedDuration::from_mins(15)),
+            n if n < MAX_STARTS => Some(failed_at + SignedDuration::from_hours(1)),
+            _ => None,
+        }
+    }
+
+    /// The record after EC2 failed what it had started; the artifacts become lost ones.
+    ///
+    /// # Errors
+    /// [`IllegalStep`] when it is recorded as completed.
+    pub fn failed_in_ec2(&self, words: &str, wall: Timestamp) -> Result<Self, IllegalStep> {
+        let mut lost = self.lost.clone();
+        lost.extend(self.artifacts.iter().cloned());
+        Ok(Self {
+            state: step(Some(self.state), SlotStep::Fail)?,
+            artifacts: Vec::new(),
+            lost,
+            failures: self.failures + 1,
+            failed_at: Some(wall),
+            error: Some(words.to_owned()),
+            permanent: self.failures + 1 >= MAX_STARTS,
+            ..self.clone()
+        })
+    }
 }
 
 /// What a run does about one source of a due slot.
@@ -139,6 +184,8 @@ pub enum Move {
     Nothing,
     /// Ask for it.
     Ask,
+    /// Not before this time, on the wall clock: EC2 failed what it had started.
+    Wait(Timestamp),
     /// Look for a trace of the earlier request; adopt it, or ask again if `then_ask`.
     Look {
         /// Whether enough time has passed to ask again when there is no trace.
@@ -158,7 +205,11 @@ pub fn next_move(record: Option<&SlotRecord>, wall: Timestamp) -> Move {
     match record.state {
         SlotState::Created | SlotState::Completed => Move::Nothing,
         SlotState::Failed if record.permanent => Move::Nothing,
-        SlotState::Intended | SlotState::Failed => Move::Ask,
+        SlotState::Failed => match record.retry_at().filter(|at| wall < *at) {
+            Some(at) => Move::Wait(at),
+            None => Move::Ask,
+        },
+        SlotState::Intended => Move::Ask,
         SlotState::Requested => Move::Look {
             then_ask: record
                 .requested_at
@@ -181,7 +232,11 @@ mod tests {
             run: "r".into(),
             attempt: 1,
             requested_at: Some(requested_at),
+            rebooted: false,
             artifacts: vec![],
+            lost: vec![],
+            failures: 0,
+            failed_at: None,
             error: None,
             permanent: false,
             fence: 1,
@@ -208,6 +263,50 @@ mod tests {
             let old = record(state, Timestamp::UNIX_EPOCH);
             assert_eq!(next_move(Some(&old), Timestamp::now()), Move::Nothing);
         }
+    }
+
+    #[test]
+    fn a_backup_that_ec2_fails_is_started_three_times_a_quarter_and_an_hour_apart() {
+        let at = Timestamp::UNIX_EPOCH;
+        let minutes = |n| at + SignedDuration::from_mins(n);
+        let once = record(SlotState::Created, at)
+            .failed_in_ec2("x", at)
+            .unwrap();
+        assert_eq!(next_move(Some(&once), minutes(14)), Move::Wait(minutes(15)));
+        assert_eq!(next_move(Some(&once), minutes(15)), Move::Ask);
+        let again = SlotRecord {
+            state: SlotState::Created,
+            ..once
+        };
+        let twice = again.failed_in_ec2("x", at).unwrap();
+        assert_eq!(
+            next_move(Some(&twice), minutes(59)),
+            Move::Wait(minutes(60))
+        );
+        assert_eq!(next_move(Some(&twice), minutes(60)), Move::Ask);
+        let again = SlotRecord {
+            state: SlotState::Created,
+            ..twice
+        };
+        let thrice = again.failed_in_ec2("x", at).unwrap();
+        assert_eq!(next_move(Some(&thrice), minutes(600)), Move::Nothing);
+    }
+
+    #[test]
+    fn what_ec2_failed_is_remembered_as_lost() {
+        let at = Timestamp::UNIX_EPOCH;
+        let made = SlotRecord {
+            artifacts: vec!["snap-1".into()],
+            ..record(SlotState::Created, at)
+        };
+        let failed = made.failed_in_ec2("a key is disabled", at).unwrap();
+        assert_eq!(failed.lost, ["snap-1"]);
+        assert!(failed.artifacts.is_empty());
+        assert!(
+            record(SlotState::Completed, at)
+                .failed_in_ec2("x", at)
+                .is_err()
+        );
     }
 
     #[test]

@@ -5,5 +5,5 @@
 pub mod graph;
 pub mod ledger;
 
-pub use graph::{Edge, EdgeKind, Node, NodeKind, NodeState};
+pub use graph::{Consistency, Edge, EdgeKind, Node, NodeKind, NodeState};
 pub use ledger::{SlotRecord, SlotState, SlotStep};

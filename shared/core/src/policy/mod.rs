@@ -76,6 +76,27 @@ pub enum Trigger {
     SpotInterruption,
 }
 
+impl Trigger {
+    /// Every trigger.
+    pub const ALL: [Self; 3] = [Self::Stopped, Self::Running, Self::SpotInterruption];
+
+    /// Its spelling in policy files and records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Running => "running",
+            Self::SpotInterruption => "spot-interruption",
+        }
+    }
+
+    /// The trigger for a spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text)
+    }
+}
+
 /// A source of evidence that a policy may declare not in use in this account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EvidenceSource {

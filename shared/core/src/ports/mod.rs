@@ -87,6 +87,60 @@ pub struct SnapshotRequest {
     pub tags: Tags,
 }
 
+/// A request for an AMI: `CreateImage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageRequest {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Name, unique in the account and Region: EC2's only idempotency key here.
+    pub name: String,
+    /// Description.
+    pub description: String,
+    /// Do not reboot the instance.
+    pub no_reboot: bool,
+    /// Devices left out (`NoDevice`); never the root.
+    pub excluded_devices: Vec<String>,
+    /// Tags put on the AMI.
+    pub tags: Tags,
+    /// Tags put on every backing snapshot.
+    pub snapshot_tags: Tags,
+}
+
+/// What became of one backing snapshot of a deregistered AMI
+/// (`DeleteSnapshotReturnCode`, EC2 API Reference).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackingDeletion {
+    /// It is gone.
+    Deleted,
+    /// Another AMI uses it, so it stays.
+    Shared,
+    /// EC2 could not or would not delete it; its return code.
+    Refused(String),
+}
+
+impl BackingDeletion {
+    /// For EC2's return code.
+    #[must_use]
+    pub fn parse(code: &str) -> Self {
+        match code {
+            "success" => Self::Deleted,
+            "skipped" => Self::Shared,
+            other => Self::Refused(other.to_owned()),
+        }
+    }
+}
+
+/// Which instances to list. In any state, managed ones (`IncludeManagedResources`) included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InstanceScope {
+    /// Every one.
+    All,
+    /// Those named, asked for by filter, so that a missing one is absent rather than an error.
+    Ids(Vec<InstanceId>),
+    /// Those launched from any of these images.
+    LaunchedFrom(Vec<ImageId>),
+}
+
 /// Which snapshots to list. Always one's own (`OwnerIds=self`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SnapshotScope {
@@ -107,14 +161,16 @@ pub enum ImageScope {
     Own,
     /// Those of one's own that map any of these snapshots, disabled and deprecated ones included.
     MappingAny(Vec<SnapshotId>),
-    /// Those named, whoever owns them, asked for by filter.
+    /// Those named, whoever owns them, asked for by filter; disabled and deprecated ones included.
     Ids(Vec<ImageId>),
+    /// The one of one's own that has this name, in any state.
+    Named(String),
 }
 
 /// Reads the account. Every list goes to the last page or says that it did not.
 pub trait ReadEc2: Send + Sync {
-    /// Every instance in any state, managed ones (`IncludeManagedResources`) included.
-    fn instances(&self) -> impl Future<Output = Listing<Instance>> + Send;
+    /// Instances.
+    fn instances(&self, scope: &InstanceScope) -> impl Future<Output = Listing<Instance>> + Send;
     /// Every volume in any state.
     fn volumes(&self) -> impl Future<Output = Listing<Volume>> + Send;
     /// Snapshots of the account.
@@ -144,6 +200,18 @@ pub trait WriteEc2: Send + Sync {
         &self,
         request: &SnapshotRequest,
     ) -> impl Future<Output = Result<Snapshot, CallError>> + Send;
+    /// `CreateImage`. It answers with the identifier alone; the backing snapshots are read later.
+    fn create_image(
+        &self,
+        request: &ImageRequest,
+    ) -> impl Future<Output = Result<ImageId, CallError>> + Send;
+    /// `DeregisterImage` with `DeleteAssociatedSnapshots`: the AMI goes, then each backing snapshot
+    /// that no other AMI maps. The call succeeds even if every snapshot was refused, so each is told.
+    /// An image that is not there is [`ErrorClass::NotFound`].
+    fn deregister_image(
+        &self,
+        id: &ImageId,
+    ) -> impl Future<Output = Result<Vec<(SnapshotId, BackingDeletion)>, CallError>> + Send;
     /// `DeleteSnapshot`. A snapshot that is not there is [`ErrorClass::NotFound`].
     fn delete_snapshot(
         &self,

@@ -8,8 +8,9 @@ use std::future::Future;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::lineage::{Edge, Node, SlotRecord};
+use crate::lineage::{Edge, Node, NodeState, SlotRecord};
 use crate::plan::settle::Retired;
+use crate::policy::Trigger;
 
 /// For how long a lease is valid after it was taken or renewed, on the wall clock.
 pub const LEASE_TIME: SignedDuration = SignedDuration::from_mins(1);
@@ -129,7 +130,8 @@ pub struct RunRecord {
     pub started: Timestamp,
 }
 
-/// A source of an event-triggered run that a heartbeat has to finish.
+/// A source that a heartbeat has to finish although its slot is no longer due: an event left it
+/// over, or EC2 failed its backup after it was started.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OpenSource {
     /// The policy.
@@ -138,6 +140,12 @@ pub struct OpenSource {
     pub slot: Timestamp,
     /// What the call names.
     pub source: String,
+    /// The on-demand request, where it was one.
+    pub request: Option<String>,
+    /// The trigger of the event that left it over.
+    pub trigger: Option<Trigger>,
+    /// Whether EC2 failed its backup and it is to be started again.
+    pub reopened: bool,
 }
 
 /// A deletion, from its intent to its end.
@@ -157,6 +165,26 @@ pub struct Deletion {
     pub evidence: String,
     /// When the intent was recorded, on the wall clock.
     pub at: Timestamp,
+}
+
+/// How a recorded deletion ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeletionState {
+    /// The call was about to be sent; its end was not heard of.
+    Intended,
+    /// It is gone.
+    Deleted,
+    /// EC2 refused.
+    Refused,
+}
+
+/// Since when a resource is missing from complete lists, by reconciles' `now`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Absence {
+    /// The first reconcile that missed it.
+    pub first: Timestamp,
+    /// The first one that missed it long enough after that.
+    pub confirmed: Option<Timestamp>,
 }
 
 /// The lineage of one resource as recorded.
@@ -331,6 +359,36 @@ pub trait Records: Send + Sync {
         wall: Timestamp,
         take: bool,
     ) -> impl Future<Output = Result<Option<Vec<(String, String)>>, TableError>> + Send;
+
+    /// What is recorded of the deletions of these resources.
+    fn deletions(
+        &self,
+        resources: &[String],
+    ) -> impl Future<Output = Result<BTreeMap<String, (Deletion, DeletionState)>, TableError>> + Send;
+
+    /// Every artifact that the lineage says exists, with its state. Kept by [`Self::record`] and
+    /// [`Self::end_deletion`]: an artifact recorded as deleted or gone is off the roster.
+    fn roster(
+        &self,
+    ) -> impl Future<Output = Result<BTreeMap<String, NodeState>, TableError>> + Send;
+
+    /// The recorded nodes of these resources.
+    fn nodes(
+        &self,
+        ids: &[String],
+    ) -> impl Future<Output = Result<BTreeMap<String, Node>, TableError>> + Send;
+
+    /// Resources that reconciles miss.
+    fn absences(
+        &self,
+    ) -> impl Future<Output = Result<BTreeMap<String, Absence>, TableError>> + Send;
+
+    /// Sets (`Some`) or forgets (`None`) absences.
+    fn set_absences(
+        &self,
+        changes: &BTreeMap<String, Option<Absence>>,
+        lease: &Lease,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
 
     /// Everything recorded about one resource.
     fn relations(&self, id: &str) -> impl Future<Output = Result<Relations, TableError>> + Send;

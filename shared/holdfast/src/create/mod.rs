@@ -15,7 +15,7 @@ use holdfast_core::plan::due::{self, Due};
 use holdfast_core::policy::selection;
 use holdfast_core::policy::{Policy, PolicyFile, PolicyState, Protect, Trigger};
 use holdfast_core::ports::records::{OpenSource, Records, RunRecord};
-use holdfast_core::ports::{ReadEc2, WriteEc2};
+use holdfast_core::ports::{InstanceScope, ReadEc2, WriteEc2};
 use holdfast_core::report::{
     Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run, whole_second,
 };
@@ -131,6 +131,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                         policy: slot.policy.name.clone(),
                         slot: begun,
                         source: source.clone(),
+                        request: None,
+                        trigger: None,
+                        reopened: false,
                     };
                     self.records.open(FUNCTION, &open).await?;
                 }
@@ -238,6 +241,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                     policy: policy.name.clone(),
                     slot,
                     source: instance.to_string(),
+                    request: None,
+                    trigger,
+                    reopened: false,
                 };
                 self.records.open(FUNCTION, &open).await?;
                 let job = Job {
@@ -345,7 +351,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
 
     /// Everything that can be picked, or an error: from half a list, half a backup would follow.
     async fn fleet(&self) -> Result<Fleet, RunError> {
-        let (instances, volumes) = tokio::join!(self.ec2.instances(), self.ec2.volumes());
+        let (instances, volumes) =
+            tokio::join!(self.ec2.instances(&InstanceScope::All), self.ec2.volumes());
         Ok(Fleet {
             instances: whole(instances)?,
             volumes: whole(volumes)?,

@@ -8,8 +8,8 @@ use holdfast_core::lineage::ledger::{self, Move};
 use holdfast_core::plan::create::Order;
 use holdfast_core::plan::due;
 use holdfast_core::policy::{PolicyFile, Protect};
-use holdfast_core::ports::ReadEc2;
 use holdfast_core::ports::records::Records;
+use holdfast_core::ports::{InstanceScope, ReadEc2};
 use holdfast_core::report::Item;
 use jiff::Timestamp;
 
@@ -32,7 +32,7 @@ pub async fn preview<E: ReadEc2, R: Records>(
     if due.is_empty() {
         return Ok(Vec::new());
     }
-    let (instances, volumes) = tokio::join!(ec2.instances(), ec2.volumes());
+    let (instances, volumes) = tokio::join!(ec2.instances(&InstanceScope::All), ec2.volumes());
     let fleet = Fleet {
         instances: whole(instances)?,
         volumes: whole(volumes)?,

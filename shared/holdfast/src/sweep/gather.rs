@@ -11,7 +11,7 @@ use holdfast_core::plan::judge::{Evidence, Verdict, judge};
 use holdfast_core::plan::settle::{Recorded, Settled, WINDOW, settle};
 use holdfast_core::policy::{EvidenceSource, PolicyFile};
 use holdfast_core::ports::records::{Records, TableError};
-use holdfast_core::ports::{CallError, ImageScope, ReadEc2, SnapshotScope};
+use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
 
@@ -66,7 +66,7 @@ impl Lists {
         let (snapshots, images, instances, volumes, templates) = tokio::join!(
             ec2.snapshots(&SnapshotScope::Managed),
             ec2.images(&ImageScope::Own),
-            ec2.instances(),
+            ec2.instances(&InstanceScope::All),
             ec2.volumes(),
             templates,
         );

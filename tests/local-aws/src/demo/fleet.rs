@@ -218,7 +218,7 @@ mod tests {
     use super::*;
     use holdfast_core::policy::PolicyFile;
     use holdfast_core::policy::selection::pick;
-    use holdfast_core::ports::ReadEc2;
+    use holdfast_core::ports::{InstanceScope, ReadEc2};
     use holdfast_sim::{InProcess, Settings};
 
     #[tokio::test]
@@ -227,7 +227,10 @@ mod tests {
         let fleet = seed(&mut account).unwrap();
         let now = account.now();
         let ec2 = InProcess::new(account.shared());
-        let (instances, volumes) = (ec2.instances().await.items, ec2.volumes().await.items);
+        let (instances, volumes) = (
+            ec2.instances(&InstanceScope::All).await.items,
+            ec2.volumes().await.items,
+        );
         let path = super::super::policies_path();
         let text = std::fs::read_to_string(path).unwrap();
         let file = PolicyFile::parse("policies.yaml", &text, now).unwrap();

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use futures::{StreamExt, TryStreamExt, stream};
 use holdfast_core::lineage::{Node, NodeState};
 use holdfast_core::plan::settle::{Retired, WINDOW};
-use holdfast_core::ports::records::{Deletion, Lease, TableError};
+use holdfast_core::ports::records::{Deletion, DeletionState, Lease, TableError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::attribute::{Item, key, standing_update};
@@ -171,6 +171,36 @@ pub(super) async fn end(
         table.delete(&pk, &sk, Some(lease)).await?;
     }
     Ok(())
+}
+
+pub(super) async fn recorded(
+    table: &Table,
+    resources: &[String],
+) -> Result<BTreeMap<String, (Deletion, DeletionState)>, TableError> {
+    let keys: Vec<_> = resources
+        .iter()
+        .map(|id| (delete_pk(id), DELETION.to_owned()))
+        .collect();
+    let read = |item: &Item| {
+        let state = match item.get("state")? {
+            "intended" => DeletionState::Intended,
+            "deleted" => DeletionState::Deleted,
+            "refused" => DeletionState::Refused,
+            _ => return None,
+        };
+        let deletion = Deletion {
+            resource: item.owned("id")?,
+            policy: item.owned("policy")?,
+            good: item.flag("good")?,
+            time: item.timestamp("time")?,
+            run: item.owned("run")?,
+            evidence: item.owned("evidence")?,
+            at: item.timestamp("at")?,
+        };
+        Some((deletion.resource.clone(), (deletion, state)))
+    };
+    let items = table.batch(&keys).await?;
+    Ok(items.iter().filter_map(read).collect())
 }
 
 pub(super) async fn save_tripped(

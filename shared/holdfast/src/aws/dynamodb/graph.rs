@@ -6,12 +6,12 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{
     Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use holdfast_core::lineage::{Edge, EdgeKind, Node, NodeState};
+use holdfast_core::lineage::{Consistency, Edge, EdgeKind, Node, NodeKind, NodeState};
 use holdfast_core::ports::records::{Lease, Relations, TableError, TableErrorKind};
 use jiff::Timestamp;
 
 use super::attribute::{Item, key};
-use super::{SCHEMA, Table};
+use super::{SCHEMA, Table, roster};
 
 const NODE: &str = "node";
 const PINS: &str = "pins";
@@ -75,12 +75,22 @@ async fn attempt(
         .filter_map(|item| Some(((item.owned("pk")?, item.owned("sk")?), item)))
         .collect();
 
-    let mut node_actions: Vec<TransactWriteItem> = Vec::new();
-    let merged: BTreeMap<&str, Node> = merge_all(nodes, &stored);
+    let mut sources: Vec<TransactWriteItem> = Vec::new();
+    let mut artifacts: Vec<TransactWriteItem> = Vec::new();
+    let merged = merge_all(nodes, &stored);
+    let mut merged: Vec<(&str, Node)> = merged.into_iter().collect();
+    // An image after its snapshots.
+    merged.sort_by_key(|(_, node)| node.kind() == NodeKind::Image);
     for (id, node) in &merged {
         let before = stored.get(&(node_pk(id), NODE.to_owned()));
-        if before.and_then(read_node).as_ref() != Some(node) {
-            node_actions.push(node_update(table, node, before, lease)?);
+        if before.and_then(read_node).as_ref() == Some(node) {
+            continue;
+        }
+        let update = node_update(table, node, before, lease)?;
+        if node.is_artifact() {
+            artifacts.extend([update, roster::action(table, node)?]);
+        } else {
+            sources.push(update);
         }
     }
     let mut edge_actions: Vec<TransactWriteItem> = Vec::new();
@@ -93,10 +103,13 @@ async fn attempt(
             }
         }
     }
-    // The two ends of an edge stay in one transaction: they come in pairs and `ACTIONS` is even.
-    for part in node_actions
+    // An image with 128 snapshots does not fit into one transaction. What belongs together stays
+    // together, because pairs fit an even `ACTIONS`; and an artifact's state, by which the reconcile
+    // tells what is left to do, is written when everything it depends on is there.
+    for part in edge_actions
         .chunks(ACTIONS)
-        .chain(edge_actions.chunks(ACTIONS))
+        .chain(sources.chunks(ACTIONS))
+        .chain(artifacts.chunks(ACTIONS))
     {
         transact(table, part.to_vec()).await?;
     }
@@ -139,6 +152,7 @@ fn merge(before: Option<Node>, seen: &Node) -> Node {
         run: seen.run.clone().or(before.run),
         source: seen.source.clone().or(before.source),
         time: seen.time.or(before.time),
+        consistency: seen.consistency.or(before.consistency),
         tags: if seen.tags.is_empty() {
             before.tags
         } else {
@@ -150,19 +164,16 @@ fn merge(before: Option<Node>, seen: &Node) -> Node {
 fn read_node(item: &Item) -> Option<Node> {
     Some(Node {
         id: item.owned("id")?,
-        state: read_state(item.get("state")?)?,
+        state: NodeState::parse(item.get("state")?)?,
         changed: item.timestamp("changed")?,
         policy: item.owned("policy"),
         slot: item.timestamp("slot"),
         run: item.owned("run"),
         source: item.owned("source"),
         time: item.timestamp("time"),
+        consistency: item.get("consistency").and_then(Consistency::parse),
         tags: item.text_map("tags"),
     })
-}
-
-fn read_state(text: &str) -> Option<NodeState> {
-    serde_json::from_value(serde_json::Value::String(text.to_owned())).ok()
 }
 
 /// Sets a node's attributes, keeping other leases' fencing tokens, if it is as it was read.
@@ -181,6 +192,7 @@ fn node_update(
         .text_if("run", node.run.as_deref())
         .text_if("source", node.source.as_deref())
         .time_if("time", node.time)
+        .text_if("consistency", node.consistency.map(Consistency::as_str))
         .map("tags", &node.tags)
         .number_set("schema", SCHEMA)
         .fence(&fence_name(lease), lease.fence);
@@ -307,6 +319,19 @@ async fn transact(table: &Table, actions: Vec<TransactWriteItem>) -> Result<(), 
         TableErrorKind::Unavailable,
         message,
     ))
+}
+
+pub(super) async fn nodes(
+    table: &Table,
+    ids: &[String],
+) -> Result<BTreeMap<String, Node>, TableError> {
+    let keys: Vec<_> = ids
+        .iter()
+        .map(|id| (node_pk(id), NODE.to_owned()))
+        .collect();
+    let items = table.batch(&keys).await?;
+    let nodes = items.iter().filter_map(read_node);
+    Ok(nodes.map(|node| (node.id.clone(), node)).collect())
 }
 
 pub(super) async fn relations(table: &Table, id: &str) -> Result<Relations, TableError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use holdfast_core::lineage::{SlotRecord, SlotState};
+use holdfast_core::policy::Trigger;
 use holdfast_core::ports::records::{
     Begun, Head, Lease, OpenSource, RunRecord, TableError, TableErrorKind,
 };
@@ -15,7 +16,7 @@ use super::{SCHEMA, Table};
 /// How long ledger records stay; the lineage graph has no end.
 const LEDGER_TIME: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// How long a source that nobody finishes, because its policy is gone, stays on the list.
-const OPEN_TIME: SignedDuration = SignedDuration::from_hours(48);
+const OPEN_TIME: SignedDuration = SignedDuration::from_hours(8 * 24);
 const HEAD: &str = "head";
 const RUN: &str = "run";
 /// Prefix of the attributes of a head record that hold a policy's newest slot.
@@ -150,13 +151,17 @@ pub(super) async fn open_sources(
             policy: item.owned("policy")?,
             slot: item.timestamp("slot")?,
             source: item.owned("source")?,
+            request: item.owned("request"),
+            trigger: item.get("trigger").and_then(Trigger::parse),
+            reopened: item.flag("reopened").unwrap_or(false),
         })
     };
     Ok(items.iter().filter_map(read).collect())
 }
 
 fn open_sk(source: &OpenSource) -> String {
-    format!("{}#{}#{}", source.policy, source.source, source.slot)
+    let slot = slot_sk(source.slot, source.request.as_deref());
+    format!("{}#{}#{slot}", source.policy, source.source)
 }
 
 pub(super) async fn open(
@@ -168,6 +173,9 @@ pub(super) async fn open(
         .text("policy", &source.policy)
         .time("slot", source.slot)
         .text("source", &source.source)
+        .text_if("request", source.request.as_deref())
+        .text_if("trigger", source.trigger.map(Trigger::as_str))
+        .flag_set("reopened", source.reopened)
         .number_set("expires_at", (source.slot + OPEN_TIME).as_second());
     let newer = "attribute_not_exists(#schema) OR #schema = :schema";
     let values = Item::new().number_set(":schema", SCHEMA);
@@ -229,7 +237,11 @@ fn slot_record(item: &Item) -> Option<SlotRecord> {
         run: item.owned("run")?,
         attempt: u32::try_from(item.number("attempt")?).ok()?,
         requested_at: item.timestamp("requested_at"),
+        rebooted: item.flag("rebooted").unwrap_or(false),
         artifacts: item.list("artifacts"),
+        lost: item.list("lost"),
+        failures: u32::try_from(item.number("failures").unwrap_or(0)).ok()?,
+        failed_at: item.timestamp("failed_at"),
         error: item.owned("error"),
         permanent: item.flag("permanent").unwrap_or(false),
         fence: item.fence_of("fence")?,
@@ -252,7 +264,11 @@ pub(super) async fn write_slot(
         .text("run", &record.run)
         .number_set("attempt", record.attempt.into())
         .time_if("requested_at", record.requested_at)
+        .flag_set("rebooted", record.rebooted)
         .texts("artifacts", &record.artifacts)
+        .texts("lost", &record.lost)
+        .number_set("failures", record.failures.into())
+        .time_if("failed_at", record.failed_at)
         .text_if("error", record.error.as_deref())
         .flag_set("permanent", record.permanent)
         .fence("fence", record.fence)

@@ -7,13 +7,15 @@
 //! | `node#TO` | `in#KIND#FROM` | the same edge, seen from the other end |
 //! | `slot#POLICY#SOURCE` | `SLOT`, `SLOT#REQUEST` | ledger: one creation |
 //! | `head#FUNCTION` | `head` | ledger: highest `now`, newest slot of each policy |
-//! | `open#FUNCTION` | `POLICY#SOURCE#SLOT` | ledger: a source that an event left over |
+//! | `open#FUNCTION` | `POLICY#SOURCE#SLOT` | ledger: a source left over by an event, or reopened |
 //! | `run#FUNCTION#ID` | `run` | ledger: an on-demand run |
 //! | `lease#NAME` | `lease` | who may work now |
 //! | `delete#ID` | `mark`, `deletion` | condemned since; intent, evidence and end of a deletion |
 //! | `retired#POLICY#DAY` | `TIME#ID` | deletions of one UTC day, for the breaker |
 //! | `tripped#HASH` | `tripped` | what a tripped breaker held |
 //! | `pins` | source | sources that are pinned |
+//! | `roster#SHARD` | artifact | artifacts that the graph says exist, with their state |
+//! | `absent` | resource | since when reconciles miss it |
 //!
 //! Both directions of the graph are base-table reads, always strongly consistent: no index is
 //! ever asked. The first word of the partition key is what `dynamodb:LeadingKeys` limits per role.
@@ -23,6 +25,7 @@ mod deletion;
 mod graph;
 mod lease;
 mod ledger;
+mod roster;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,11 +36,11 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures::{StreamExt, stream};
-use holdfast_core::lineage::{Edge, Node, SlotRecord};
+use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
 use holdfast_core::plan::settle::Retired;
 use holdfast_core::ports::records::{
-    Acquired, Begun, Deletion, Head, Lease, OpenSource, Records, Relations, RunRecord, TableError,
-    TableErrorKind,
+    Absence, Acquired, Begun, Deletion, DeletionState, Head, Lease, OpenSource, Records, Relations,
+    RunRecord, TableError, TableErrorKind,
 };
 use jiff::Timestamp;
 
@@ -472,6 +475,33 @@ impl Records for Table {
         take: bool,
     ) -> Result<Option<Vec<(String, String)>>, TableError> {
         deletion::tripped(self, plan_hash, wall, take).await
+    }
+
+    async fn deletions(
+        &self,
+        resources: &[String],
+    ) -> Result<BTreeMap<String, (Deletion, DeletionState)>, TableError> {
+        deletion::recorded(self, resources).await
+    }
+
+    async fn roster(&self) -> Result<BTreeMap<String, NodeState>, TableError> {
+        roster::read(self).await
+    }
+
+    async fn nodes(&self, ids: &[String]) -> Result<BTreeMap<String, Node>, TableError> {
+        graph::nodes(self, ids).await
+    }
+
+    async fn absences(&self) -> Result<BTreeMap<String, Absence>, TableError> {
+        roster::absences(self).await
+    }
+
+    async fn set_absences(
+        &self,
+        changes: &BTreeMap<String, Option<Absence>>,
+        lease: &Lease,
+    ) -> Result<(), TableError> {
+        roster::set_absences(self, changes, lease).await
     }
 
     async fn relations(&self, id: &str) -> Result<Relations, TableError> {

@@ -85,7 +85,7 @@ pub(super) fn volume(from: types::Volume) -> Option<Volume> {
 
 /// The SDK has a type of its own for a snapshot in each answer, with the same fields.
 macro_rules! snapshot {
-    ($from:expr, $owner_alias:expr, $tier:expr) => {
+    ($from:expr, $owner_alias:expr, $tier:expr, $message:expr) => {
         Some(Snapshot {
             id: SnapshotId::new($from.snapshot_id?),
             volume: $from.volume_id.map(VolumeId::new),
@@ -95,6 +95,7 @@ macro_rules! snapshot {
             owner_alias: $owner_alias,
             size_gib: $from.volume_size,
             tier: $tier,
+            state_message: $message,
             description: $from.description.unwrap_or_default(),
             tags: tags(&$from.tags.unwrap_or_default()),
         })
@@ -103,18 +104,18 @@ macro_rules! snapshot {
 
 pub(super) fn snapshot(from: types::Snapshot) -> Option<Snapshot> {
     let tier = from.storage_tier.map(|t| t.as_str().to_owned());
-    snapshot!(from, from.owner_alias, tier)
+    snapshot!(from, from.owner_alias, tier, from.state_message)
 }
 
 /// A member of `CreateSnapshots`' answer, which tells neither alias nor tier.
 pub(super) fn set_member(from: types::SnapshotInfo) -> Option<Snapshot> {
-    snapshot!(from, None, None)
+    snapshot!(from, None, None, None)
 }
 
 /// The answer of `CreateSnapshot`.
 pub(super) fn created(from: CreateSnapshotOutput) -> Option<Snapshot> {
     let tier = from.storage_tier.map(|t| t.as_str().to_owned());
-    snapshot!(from, from.owner_alias, tier)
+    snapshot!(from, from.owner_alias, tier, from.state_message)
 }
 
 pub(super) fn image(from: types::Image) -> Option<Image> {
@@ -122,6 +123,12 @@ pub(super) fn image(from: types::Image) -> Option<Image> {
         id: ImageId::new(from.image_id?),
         name: from.name,
         state: ImageState::parse(from.state.as_ref().map_or("", |s| s.as_str())),
+        state_reason: from.state_reason.and_then(|reason| reason.message),
+        // `disabled`, `enabled-without-cooldown`, `enabled-with-cooldown` or, in the cool-down, the
+        // time until which it lasts (`DeregistrationProtection`, EC2 API Reference).
+        deregistration_protected: from
+            .deregistration_protection
+            .is_some_and(|text| !text.is_empty() && text != "disabled"),
         owner: from.owner_id,
         // An ISO 8601 string in UTC, unlike every other time of EC2's.
         created: from.creation_date.and_then(|text| text.parse().ok()),

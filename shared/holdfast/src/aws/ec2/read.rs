@@ -5,7 +5,9 @@ use futures::{StreamExt, stream};
 use holdfast_core::inventory::{
     Image, Instance, InstanceType, LaunchTemplateVersion, Listing, Snapshot, Source, Volume,
 };
-use holdfast_core::ports::{CallError, ErrorClass, ImageScope, ReadEc2, SnapshotScope};
+use holdfast_core::ports::{
+    CallError, ErrorClass, ImageScope, InstanceScope, ReadEc2, SnapshotScope,
+};
 use jiff::Timestamp;
 
 use super::error::call_error;
@@ -77,20 +79,32 @@ fn chunks<T: AsRef<str>>(ids: &[T]) -> impl Iterator<Item = Vec<String>> {
 }
 
 impl ReadEc2 for Ec2 {
-    async fn instances(&self) -> Listing<Instance> {
+    async fn instances(&self, scope: &InstanceScope) -> Listing<Instance> {
         let mut list = begun(Source::Instances);
-        let request = self
-            .client
-            .describe_instances()
-            .include_managed_resources(true)
-            .max_results(PAGE);
-        collect!(list, "DescribeInstances", request,
-            page => page
-                .reservations
-                .unwrap_or_default()
-                .into_iter()
-                .flat_map(|reservation| reservation.instances.unwrap_or_default()),
-            convert::instance);
+        let all = || {
+            self.client
+                .describe_instances()
+                .include_managed_resources(true)
+                .max_results(PAGE)
+        };
+        let requests = match scope {
+            InstanceScope::All => vec![all()],
+            InstanceScope::Ids(ids) => chunks(ids)
+                .map(|ids| all().filters(filter("instance-id", ids)))
+                .collect(),
+            InstanceScope::LaunchedFrom(ids) => chunks(ids)
+                .map(|ids| all().filters(filter("image-id", ids)))
+                .collect(),
+        };
+        for request in requests {
+            collect!(list, "DescribeInstances", request,
+                page => page
+                    .reservations
+                    .unwrap_or_default()
+                    .into_iter()
+                    .flat_map(|reservation| reservation.instances.unwrap_or_default()),
+                convert::instance);
+        }
         list
     }
 
@@ -158,6 +172,9 @@ impl ReadEc2 for Ec2 {
             ImageScope::Ids(ids) => chunks(ids)
                 .map(|ids| all().filters(filter("image-id", ids)))
                 .collect(),
+            ImageScope::Named(name) => {
+                vec![all().owners("self").filters(filter("name", [name]))]
+            }
         };
         for request in requests {
             collect!(list, "DescribeImages", request,

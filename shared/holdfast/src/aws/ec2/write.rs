@@ -1,11 +1,15 @@
 //! Calls that change the account.
 
 use aws_sdk_ec2::config::Builder;
-use aws_sdk_ec2::types::{CopyTagsFromSource, InstanceSpecification, ResourceType};
+use aws_sdk_ec2::types::{
+    BlockDeviceMapping, CopyTagsFromSource, InstanceSpecification, ResourceType,
+};
 use aws_smithy_types::retry::RetryConfig;
-use holdfast_core::id::SnapshotId;
+use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::Snapshot;
-use holdfast_core::ports::{CallError, ErrorClass, SetRequest, SnapshotRequest, WriteEc2};
+use holdfast_core::ports::{
+    BackingDeletion, CallError, ErrorClass, ImageRequest, SetRequest, SnapshotRequest, WriteEc2,
+};
 
 use super::error::call_error;
 use super::{Ec2, convert};
@@ -26,7 +30,7 @@ fn nameless(operation: &'static str, resource: &str) -> CallError {
         resource: resource.to_owned(),
         code: None,
         class: ErrorClass::UnknownOutcome,
-        message: "the answer does not name a snapshot".into(),
+        message: "the answer does not name what was made".into(),
     }
 }
 
@@ -80,6 +84,66 @@ impl WriteEc2 for Ec2 {
             .await
             .map_err(|e| call_error("CreateSnapshot", request.volume.as_str(), &e))?;
         convert::created(output).ok_or_else(|| nameless("CreateSnapshot", request.volume.as_str()))
+    }
+
+    async fn create_image(&self, request: &ImageRequest) -> Result<ImageId, CallError> {
+        let dropped = request
+            .excluded_devices
+            .iter()
+            .map(|device| {
+                BlockDeviceMapping::builder()
+                    .device_name(device)
+                    .no_device("")
+                    .build()
+            })
+            .collect::<Vec<_>>();
+        let output = self
+            .client
+            .create_image()
+            .instance_id(request.instance.as_str())
+            .name(&request.name)
+            .description(&request.description)
+            .no_reboot(request.no_reboot)
+            .set_block_device_mappings((!dropped.is_empty()).then_some(dropped))
+            .tag_specifications(convert::sdk_tags(ResourceType::Image, &request.tags))
+            .tag_specifications(convert::sdk_tags(
+                ResourceType::Snapshot,
+                &request.snapshot_tags,
+            ))
+            .customize()
+            .config_override(once())
+            .send()
+            .await
+            .map_err(|e| call_error("CreateImage", request.instance.as_str(), &e))?;
+        output
+            .image_id
+            .map(ImageId::new)
+            .ok_or_else(|| nameless("CreateImage", request.instance.as_str()))
+    }
+
+    async fn deregister_image(
+        &self,
+        id: &ImageId,
+    ) -> Result<Vec<(SnapshotId, BackingDeletion)>, CallError> {
+        let output = self
+            .client
+            .deregister_image()
+            .image_id(id.as_str())
+            .delete_associated_snapshots(true)
+            .customize()
+            .config_override(Builder::default().timeout_config(call_timeout()))
+            .send()
+            .await
+            .map_err(|e| call_error("DeregisterImage", id.as_str(), &e))?;
+        let results = output.delete_snapshot_results.unwrap_or_default();
+        Ok(results
+            .into_iter()
+            .filter_map(|one| {
+                let code = one.return_code.as_ref().map_or("", |code| code.as_str());
+                let snapshot = SnapshotId::new(one.snapshot_id?);
+                Some((snapshot, BackingDeletion::parse(code)))
+            })
+            .collect())
     }
 
     async fn delete_snapshot(&self, id: &SnapshotId) -> Result<(), CallError> {
