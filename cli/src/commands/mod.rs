@@ -5,7 +5,6 @@ mod plan;
 mod policies;
 mod retention;
 
-use holdfast::policy::{PolicyFile, Protect};
 use holdfast::report::Run;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -13,7 +12,6 @@ use uuid::Uuid;
 use crate::args::{Arguments, Command, PoliciesCommand};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::note;
 
 /// Does what was asked for.
 ///
@@ -27,21 +25,6 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         // Boxed: the futures of the SDK's operations are large.
         Command::Plan(plan) => Box::pin(plan::run(global, plan)).await,
         Command::Lineage(lineage) => Box::pin(lineage::run(global, lineage)).await,
-    }
-}
-
-/// Warns of policies that this version checks and does not carry out: a backup that a policy
-/// promises is never silently missing.
-fn note_images(policies: &PolicyFile) {
-    for policy in policies
-        .policies
-        .iter()
-        .filter(|p| p.protect == Protect::Instances)
-    {
-        note(&format!(
-            "{}: this version makes no AMIs yet; nothing backs up what it selects",
-            policy.name
-        ));
     }
 }
 

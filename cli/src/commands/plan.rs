@@ -9,7 +9,7 @@ use holdfast::settings::load_policies;
 use holdfast::sweep::{self, Lists, Sweep};
 use jiff::Timestamp;
 
-use super::{head, note_images};
+use super::head;
 use crate::account::Account;
 use crate::args::{Global, PlanArguments};
 use crate::exit::Exit;
@@ -26,7 +26,6 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
     let now = arguments.now.or_clock();
     let policies = load_policies(&arguments.policies.file, now)?;
     let account = Account::connect(global).await?;
-    note_images(&policies);
     let Account { ec2, table, .. } = &account;
     let place = account.region.as_deref().unwrap_or("no Region");
     progress(&format!("reading EC2 and the ledger in {place} ..."));
@@ -79,7 +78,8 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
 /// Tells that a real run at this time would do less, because a later one was made.
 async fn say_if_late<R: Records>(records: &R, now: Timestamp) -> Result<(), Failure> {
     for (function, does) in [
-        (create::FUNCTION, "only finishes what was begun"),
+        (create::SNAPSHOTS, "only finishes what was begun"),
+        (create::IMAGES, "only finishes what was begun"),
         (sweep::FUNCTION, "only plans"),
     ] {
         let begun = records.begun(function).await?;

@@ -8,7 +8,7 @@ use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run};
 use holdfast::settings::load_policies;
 use jiff::Timestamp;
 
-use super::{head, note_images};
+use super::head;
 use crate::args::{CheckArguments, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -28,7 +28,6 @@ pub fn check(global: &Global, arguments: &CheckArguments) -> Result<Exit, Failur
     let now = arguments.now.or_clock();
     match load_policies(&arguments.file, now) {
         Ok(file) => {
-            note_images(&file);
             if global.json {
                 print_json(&report(&file, now))?;
             } else {

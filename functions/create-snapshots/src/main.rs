@@ -2,5 +2,5 @@
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    holdfast::function::run(holdfast::create::handle).await
+    holdfast::function::run(holdfast::create::snapshots).await
 }

@@ -160,6 +160,15 @@ impl Stamp<'_> {
     }
 }
 
+/// The name of an AMI: `holdfast/POLICY/i-…/YYYYMMDDTHHMMSSZ/ATTEMPT`, the slot in UTC.
+///
+/// EC2 allows a name once in an account and Region, which makes it the call's idempotency key.
+#[must_use]
+pub fn image_name(policy: &str, source: &str, slot: Timestamp, attempt: u32) -> String {
+    let slot = slot.strftime("%Y%m%dT%H%M%SZ");
+    format!("holdfast/{policy}/{source}/{slot}/{attempt}")
+}
+
 /// The tags of a source that are copied to its backups: neither AWS's own nor Holdfast's.
 pub fn copied(tags: &Tags) -> impl Iterator<Item = (&String, &String)> {
     tags.iter()

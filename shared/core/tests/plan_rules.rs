@@ -170,7 +170,7 @@ fn a_full_volume_keeps_its_first_tags_and_the_rest_goes_into_lineage() {
     };
     assert_eq!(call.tags.len(), 50);
     assert_eq!(call.tags["holdfast:source"], "vol-1");
-    let left = &creation.leftover[&VolumeId::new("vol-1")];
+    let left = &creation.leftover["vol-1"];
     assert_eq!(left.len() + call.tags.len(), 50 + 6);
 }
 
@@ -210,8 +210,8 @@ fn a_member_with_too_many_tags_turns_copying_off_for_the_whole_set() {
     };
     assert!(!call.copy_tags_from_volume);
     assert_eq!(call.tags.len(), 6 + 2, "ours and what both members have");
-    assert_eq!(over.leftover[&VolumeId::new("vol-2")].len(), 43);
-    assert!(!over.leftover.contains_key(&VolumeId::new("vol-1")));
+    assert_eq!(over.leftover["vol-2"].len(), 43);
+    assert!(!over.leftover.contains_key("vol-1"));
 }
 
 #[test]

@@ -23,6 +23,12 @@ impl Pace {
         Self::new(100.0, 5.0)
     }
 
+    /// The bucket of `CreateImage`: that of the mutating calls without one of their own.
+    #[must_use]
+    pub fn images() -> Self {
+        Self::new(50.0, 5.0)
+    }
+
     /// A full bucket.
     #[must_use]
     pub fn new(capacity: f64, per_second: f64) -> Self {

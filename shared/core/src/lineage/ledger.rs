@@ -5,6 +5,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::policy::Trigger;
+
 /// For how long after a recorded request an artifact that cannot be found may still turn up.
 ///
 /// Lists lag behind creation (EC2 Developer Guide, "Eventual consistency"); only after this time
@@ -114,6 +116,8 @@ pub struct SlotRecord {
     pub source: String,
     /// The on-demand request it answers: one that falls on a scheduled slot is not that slot.
     pub request: Option<String>,
+    /// The state change that asked for it, where one did.
+    pub trigger: Option<Trigger>,
     /// How far it has come.
     pub state: SlotState,
     /// The run that wrote it last.
@@ -228,6 +232,7 @@ mod tests {
             slot: Timestamp::UNIX_EPOCH,
             source: "vol-1".into(),
             request: None,
+            trigger: None,
             state,
             run: "r".into(),
             attempt: 1,

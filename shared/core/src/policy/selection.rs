@@ -55,6 +55,31 @@ pub fn missing() -> VolumeState {
     VolumeState::Unknown("missing".to_owned())
 }
 
+/// Whether a volume in this state may be usable a little later: it is being made, or the lists of
+/// instances and of volumes were read at different moments.
+#[must_use]
+pub fn is_passing(state: &VolumeState) -> bool {
+    *state == VolumeState::Creating || *state == missing()
+}
+
+/// The volumes of `instance` that `policy` excludes by their tags.
+#[must_use]
+pub fn excluded_volumes<'i>(
+    policy: &Policy,
+    instance: &'i Instance,
+    volumes: &BTreeMap<&VolumeId, &Volume>,
+) -> BTreeSet<&'i VolumeId> {
+    let devices = instance.devices.iter();
+    devices
+        .filter_map(|device| device.volume.as_ref())
+        .filter(|id| {
+            volumes
+                .get(id)
+                .is_some_and(|volume| any_matches(&policy.select.exclude_tags, &volume.tags))
+        })
+        .collect()
+}
+
 impl Picked {
     /// The set of `instance`.
     #[must_use]

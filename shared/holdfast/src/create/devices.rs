@@ -21,6 +21,7 @@ pub(super) async fn instance_store<'s, E: ReadEc2>(
     let wanted: BTreeSet<&InstanceId> = sources
         .filter_map(|source| match source {
             Source::Set(set) => Some(&set.instance),
+            Source::Machine(instance) => Some(*instance),
             Source::Single(_) => None,
         })
         .collect();

@@ -7,9 +7,9 @@ use holdfast_core::id::{InstanceId, VolumeId};
 use holdfast_core::inventory::Volume;
 use holdfast_core::lineage::ledger::{self, Move, SlotStep};
 use holdfast_core::lineage::{Edge, EdgeKind, SlotRecord, SlotState};
-use holdfast_core::plan::create::{Creation, Order};
-use holdfast_core::policy::Policy;
+use holdfast_core::plan::create::{Call, Creation, Order, Refused};
 use holdfast_core::policy::selection::{self, Picked, PickedSet, PickedVolume};
+use holdfast_core::policy::{Policy, Trigger};
 use holdfast_core::ports::records::{Head, OpenSource, Records, TableError, TableErrorKind};
 use holdfast_core::ports::{ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::work::{Progress, Work};
-use super::{Creator, FUNCTION, Fleet, devices};
+use super::{Creator, Fleet, devices};
 use crate::error::RunError;
 use crate::lease::Held;
 
@@ -49,6 +49,8 @@ pub(super) struct Job<'a> {
     pub scheduled: bool,
     /// The on-demand request, where it is one.
     pub request: Option<&'a str>,
+    /// The state change that asked for it, where one did.
+    pub trigger: Option<Trigger>,
     /// Take over what an earlier run made, and ask for nothing.
     pub look_only: bool,
 }
@@ -115,6 +117,9 @@ impl Job<'_> {
             Wanted::Left(open) => {
                 picked.sets.clear();
                 picked
+                    .instances
+                    .retain(|id| open.iter().any(|o| o.source == id.as_str()));
+                picked
                     .volumes
                     .retain(|single| open.iter().any(|o| o.source == single.volume.as_str()));
                 for instance in open.iter().filter_map(|o| InstanceId::parse(&o.source)) {
@@ -127,11 +132,14 @@ impl Job<'_> {
 
     fn alone(&self, fleet: &Fleet, instance: &InstanceId) -> Picked {
         let found = fleet.instances.iter().find(|i| i.id == *instance);
-        let set = found.and_then(|i| selection::pick_set(self.policy, i, &fleet.volumes));
-        Picked {
-            sets: set.into_iter().collect(),
-            ..Picked::default()
-        }
+        found.map_or_else(Picked::default, |instance| {
+            let alone = std::slice::from_ref(instance);
+            let picked = selection::pick(self.policy, alone, &fleet.volumes);
+            Picked {
+                volumes: Vec::new(),
+                ..picked
+            }
+        })
     }
 
     fn restrict(
@@ -145,13 +153,14 @@ impl Job<'_> {
                 picked.sets.extend(self.alone(fleet, &instance).sets);
             }
         }
-        let mut kept = Picked {
-            instances: picked.instances,
-            ..Picked::default()
-        };
+        let mut kept = Picked::default();
         let mut skipped = Vec::new();
         let mut wanted_volumes: BTreeSet<VolumeId> = BTreeSet::new();
         for resource in resources {
+            if let Some(id) = picked.instances.iter().find(|i| i.as_str() == resource) {
+                kept.instances.push(id.clone());
+                continue;
+            }
             let set = InstanceId::parse(resource)
                 .and_then(|id| picked.sets.iter().find(|set| set.instance == id));
             if let Some(set) = set {
@@ -206,6 +215,7 @@ impl Job<'_> {
 
 /// A picked source.
 pub(super) enum Source<'p> {
+    Machine(&'p InstanceId),
     Set(&'p PickedSet),
     Single(&'p PickedVolume),
 }
@@ -213,6 +223,7 @@ pub(super) enum Source<'p> {
 impl Source<'_> {
     pub(super) fn id(&self) -> &str {
         match self {
+            Self::Machine(instance) => instance.as_str(),
             Self::Set(set) => set.instance.as_str(),
             Self::Single(single) => single.volume.as_str(),
         }
@@ -220,8 +231,10 @@ impl Source<'_> {
 }
 
 pub(super) fn sources(picked: &Picked) -> Vec<Source<'_>> {
-    let sets = picked.sets.iter().map(Source::Set);
-    sets.chain(picked.volumes.iter().map(Source::Single))
+    let machines = picked.instances.iter().map(Source::Machine);
+    machines
+        .chain(picked.sets.iter().map(Source::Set))
+        .chain(picked.volumes.iter().map(Source::Single))
         .collect()
 }
 
@@ -232,7 +245,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         job: &Job<'_>,
         fleet: &Fleet,
     ) -> Result<Result<JobEnd, Timestamp>, RunError> {
-        let name = format!("{FUNCTION}#{}", job.policy.name);
+        let name = format!("{}#{}", self.function(), job.policy.name);
         let holder = format!("{}#{}", self.invocation.id, Uuid::new_v4());
         let held = match Held::take(self.records, &name, &holder).await? {
             Ok(held) => held,
@@ -256,12 +269,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             };
             let lease = held.token().await;
             self.records
-                .set_head(FUNCTION, &job.policy.name, &head, &lease)
+                .set_head(self.function(), &job.policy.name, &head, &lease)
                 .await
         };
         if job.scheduled {
             // What was known when this run woke may have changed before it got the lease.
-            let begun = self.records.begun(FUNCTION).await?;
+            let begun = self.records.begun(self.function()).await?;
             let head = begun.heads.get(&job.policy.name);
             let over =
                 |head: &Head| head.slot > job.slot || (head.slot == job.slot && head.complete);
@@ -288,7 +301,13 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         for source in &sources {
             let record = records.get(source.id());
             match ledger::next_move(record, wall) {
-                Move::Ask if job.look_only => {}
+                Move::Ask | Move::Wait(_) if job.look_only => {}
+                Move::Wait(until) => {
+                    let detail = format!("EC2 failed it; it is started again from {until}");
+                    let reason = Reason::with(ReasonCode::RetryLater, detail);
+                    let item = job.item(source.id(), Outcome::Deferred, reason);
+                    end.source(source.id(), vec![item.source(source.id())], false);
+                }
                 Move::Nothing => {
                     if record.is_some_and(|r| r.state != SlotState::Failed) {
                         end.made.push(source.id().to_owned());
@@ -312,18 +331,19 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             creator: self,
             held,
             order: &order,
+            trigger: job.trigger,
             look_only: job.look_only,
         };
         let volumes: BTreeMap<&VolumeId, &Volume> =
             fleet.volumes.iter().map(|v| (&v.id, v)).collect();
         let mut ready = Vec::new();
         for (source, record, step) in open {
-            match creation(&order, source, fleet, &volumes, &devices) {
+            match creation(&order, source, fleet, &volumes, &devices, record) {
                 Ok(creation) => ready.push((creation, record, step)),
                 Err(_) if job.look_only => {}
-                Err(items) => {
-                    let complete = work.refuse(source.id(), record, &items).await?;
-                    end.source(source.id(), items, complete);
+                Err(refused) => {
+                    let complete = work.refuse(source.id(), record, &refused).await?;
+                    end.source(source.id(), refused.items, complete);
                 }
             }
         }
@@ -363,8 +383,10 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         let mut items = Vec::new();
         for id in &record.artifacts {
             let known = self.records.relations(id).await?;
-            let of = |edge: &Edge| edge.kind == EdgeKind::SnapshotOf && edge.from == *id;
-            let volume = known
+            let of = |edge: &Edge| {
+                matches!(edge.kind, EdgeKind::SnapshotOf | EdgeKind::ImageOf) && edge.from == *id
+            };
+            let source = known
                 .edges
                 .iter()
                 .find(|edge| of(edge))
@@ -372,7 +394,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             let words = format!("by run {}", record.run);
             let reason = Reason::with(ReasonCode::AlreadyCreated, words);
             let mut item = job.item(id, Outcome::Created, reason);
-            item.source = volume;
+            item.source = source;
             item.time = known.node.and_then(|node| node.time);
             items.push(item);
         }
@@ -393,9 +415,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         let sources = sources(&picked);
         let devices = devices::instance_store(self.ec2, fleet, sources.iter()).await;
         for source in &sources {
-            match creation(&order, source, fleet, &volumes, &devices) {
+            match creation(&order, source, fleet, &volumes, &devices, None) {
                 Ok(creation) => items.extend(planned(job, &creation)),
-                Err(refused) => items.extend(refused),
+                Err(refused) => items.extend(refused.items),
             }
         }
         JobEnd::of(items, true)
@@ -408,34 +430,56 @@ pub(super) fn creation(
     fleet: &Fleet,
     volumes: &BTreeMap<&VolumeId, &Volume>,
     devices: &BTreeMap<InstanceId, Vec<String>>,
-) -> Result<Creation, Vec<Item>> {
+    record: Option<&SlotRecord>,
+) -> Result<Creation, Refused> {
+    let nothing = || Refused {
+        items: Vec::new(),
+        passing: false,
+    };
+    let listed = |id: &InstanceId| {
+        let instance = fleet.instances.iter().find(|i| i.id == *id);
+        instance.ok_or_else(nothing)
+    };
+    let devices = |id: &InstanceId| devices.get(id).map_or(&[][..], Vec::as_slice);
     match source {
+        Source::Machine(id) => order.image(listed(id)?, volumes, devices(id), record),
         Source::Set(set) => {
-            let instance = fleet.instances.iter().find(|i| i.id == set.instance);
-            let Some(instance) = instance else {
-                return Err(Vec::new());
-            };
-            let devices = devices.get(&set.instance).map_or(&[][..], Vec::as_slice);
-            order.set(set, instance, volumes, devices)
+            let instance = listed(&set.instance)?;
+            order.set(set, instance, volumes, devices(&set.instance))
         }
-        Source::Single(single) => match volumes.get(&single.volume) {
-            Some(volume) => order.single(single, volume),
-            None => Err(Vec::new()),
-        },
+        Source::Single(single) => {
+            let volume = volumes.get(&single.volume).ok_or_else(nothing)?;
+            order.single(single, volume)
+        }
     }
 }
 
 pub(super) fn planned(job: &Job<'_>, creation: &Creation) -> Vec<Item> {
-    let mut items: Vec<Item> = creation
-        .volumes
-        .iter()
-        .map(|volume| {
-            let detail = format!("a snapshot of {volume}, asked for by {}", creation.source);
-            let reason = Reason::with(ReasonCode::SlotDue, detail);
-            job.item(volume.as_str(), Outcome::Planned, reason)
-                .source(volume.as_str())
-        })
-        .collect();
+    let planned = |resource: &str, detail: String| {
+        let reason = Reason::with(ReasonCode::SlotDue, detail);
+        let item = job.item(resource, Outcome::Planned, reason);
+        item.source(resource)
+    };
+    let mut items: Vec<Item> = match &creation.call {
+        Call::Image(request) => {
+            let reboot = if request.no_reboot {
+                ""
+            } else {
+                "; it is rebooted"
+            };
+            let volumes = creation.volumes.len();
+            let detail = format!("an AMI with {volumes} backing snapshots{reboot}");
+            vec![planned(&creation.source, detail)]
+        }
+        Call::Set(_) | Call::Single(_) => {
+            let source = &creation.source;
+            let detail = |volume| format!("a snapshot of {volume}, asked for by {source}");
+            let volumes = creation.volumes.iter();
+            volumes
+                .map(|volume| planned(volume.as_str(), detail(volume)))
+                .collect()
+        }
+    };
     items.extend(creation.notes.iter().cloned());
     items
 }
@@ -446,16 +490,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         &self,
         source: &str,
         before: Option<&SlotRecord>,
-        items: &[Item],
+        refused: &Refused,
     ) -> Result<bool, RunError> {
-        let reasons = items.iter().flat_map(|item| &item.reasons);
+        let reasons = refused.items.iter().flat_map(|item| &item.reasons);
         let words: Vec<&str> = reasons.filter_map(|r| r.detail.as_deref()).collect();
-        // A volume that is being made becomes usable; one in error does not.
-        let passing = words
-            .iter()
-            .any(|text| text.ends_with(" is creating") || text.ends_with(" is missing"));
-        if words.is_empty() || passing {
-            return Ok(words.is_empty());
+        if refused.passing || words.is_empty() {
+            return Ok(!refused.passing);
         }
         let lease = self.held.token().await;
         let Ok(state) = ledger::step(before.map(|r| r.state), SlotStep::Fail) else {

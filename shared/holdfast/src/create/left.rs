@@ -1,50 +1,74 @@
-//! What event-triggered runs left over, for a heartbeat to finish.
+//! What is left to heartbeats although no slot is due: sources that events left over, and backups
+//! that EC2 failed after they were started.
 
 use std::collections::BTreeMap;
 
-use holdfast_core::policy::{Policy, PolicyFile, PolicyState, Protect};
-use holdfast_core::ports::records::OpenSource;
+use holdfast_core::policy::{Policy, PolicyFile, PolicyState, Protect, Trigger};
+use holdfast_core::ports::records::{Begun, OpenSource};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::{SignedDuration, Timestamp};
 
-/// For how long after its slot a run that no schedule repeats is still finished: later, the
-/// machine has moved on from what the event said of it.
+/// For how long after its slot a run that an event left over is still finished: later, the machine
+/// has moved on from what the event said of it.
 const FINISHED_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// The open sources of one policy and slot.
 pub(super) struct Group<'p> {
     pub policy: &'p Policy,
     pub slot: Timestamp,
+    /// The on-demand request, where it was one.
+    pub request: Option<&'p str>,
+    pub trigger: Option<Trigger>,
     pub open: Vec<OpenSource>,
-    /// Too old to be made.
-    pub give_up: bool,
+    /// Why it is not made any more, if so.
+    pub give_up: Option<String>,
 }
 
 /// Groups open sources; those of a policy that is gone or rests are left alone.
 pub(super) fn group<'p>(
     policies: &'p PolicyFile,
-    open: &[OpenSource],
+    protect: Protect,
+    begun: &Begun,
+    open: &'p [OpenSource],
     now: Timestamp,
 ) -> Vec<Group<'p>> {
-    let mut groups: BTreeMap<(&str, Timestamp), Vec<OpenSource>> = BTreeMap::new();
+    type Key<'p> = (&'p str, Timestamp, Option<&'p str>, Option<Trigger>, bool);
+    let mut groups: BTreeMap<Key<'_>, Vec<OpenSource>> = BTreeMap::new();
     for source in open {
-        groups
-            .entry((&source.policy, source.slot))
-            .or_default()
-            .push(source.clone());
+        let key = (
+            source.policy.as_str(),
+            source.slot,
+            source.request.as_deref(),
+            source.trigger,
+            source.reopened,
+        );
+        groups.entry(key).or_default().push(source.clone());
     }
     let active = |name: &str| {
-        policies.policies.iter().find(|p| {
-            p.name == name && p.protect == Protect::Volumes && p.state == PolicyState::Active
-        })
+        let policy = policies.policies.iter().find(|p| p.name == name);
+        policy.filter(|p| p.protect == protect && p.state == PolicyState::Active)
     };
     groups
         .into_iter()
-        .filter_map(|((name, slot), open)| {
-            let give_up = now.duration_since(slot) > FINISHED_WITHIN;
+        .filter_map(|((name, slot, request, trigger, reopened), open)| {
+            let policy = active(name)?;
+            let newer = begun.heads.get(name).filter(|head| head.slot > slot);
+            let give_up = match (reopened, newer) {
+                // A slot older than one already started is never made.
+                (true, Some(head)) if request.is_none() => {
+                    Some(format!("EC2 failed it, and {} has begun", head.slot))
+                }
+                (true, _) => None,
+                (false, _) if now.duration_since(slot) > FINISHED_WITHIN => {
+                    Some(format!("it could not be made within {FINISHED_WITHIN:#}"))
+                }
+                (false, _) => None,
+            };
             Some(Group {
-                policy: active(name)?,
+                policy,
                 slot,
+                request,
+                trigger,
                 open,
                 give_up,
             })
@@ -62,11 +86,8 @@ impl Group<'_> {
     }
 
     /// The finding that a source is given up.
-    pub(super) fn given_up(&self, open: &OpenSource) -> Item {
-        let detail = format!(
-            "its backup for {} could not be made within {FINISHED_WITHIN:#} and is given up",
-            self.slot
-        );
+    pub(super) fn given_up(&self, open: &OpenSource, why: &str) -> Item {
+        let detail = format!("its backup for {} is given up: {why}", self.slot);
         let reason = Reason::with(ReasonCode::SlotMissed, detail);
         self.item(open, Outcome::Finding, reason)
     }

@@ -1,9 +1,12 @@
-//! create-snapshots: EBS snapshots of what the policies pick, exactly once.
+//! create-snapshots and create-images: backups of what the policies pick, exactly once.
 
 mod devices;
 mod job;
 mod left;
 mod preview;
+mod quiet;
+mod record;
+mod trace;
 mod work;
 
 pub use preview::preview;
@@ -29,19 +32,52 @@ use crate::settings::Settings;
 use job::{Job, JobEnd, Wanted};
 use left::Group;
 
-/// The function's name in events, reports and records.
-pub const FUNCTION: &str = "create-snapshots";
+/// The name of the function that makes snapshots, in events, reports and records.
+pub const SNAPSHOTS: &str = "create-snapshots";
+/// The name of the function that makes AMIs.
+pub const IMAGES: &str = "create-images";
 
-/// Handles one invocation of the Lambda function.
+/// The function that makes what a policy protects its sources by.
+#[must_use]
+pub fn function_of(protect: Protect) -> &'static str {
+    match protect {
+        Protect::Volumes => SNAPSHOTS,
+        Protect::Instances => IMAGES,
+    }
+}
+
+/// Handles one invocation of create-snapshots.
 ///
 /// # Errors
 /// [`RunError`]: the run as a whole could not be done.
-pub async fn handle(
+pub async fn snapshots(
+    context: &Context,
+    payload: &Value,
+    invocation: &Invocation,
+) -> Result<Report, RunError> {
+    handle(Protect::Volumes, context, payload, invocation).await
+}
+
+/// Handles one invocation of create-images.
+///
+/// # Errors
+/// [`RunError`]: the run as a whole could not be done.
+pub async fn images(
+    context: &Context,
+    payload: &Value,
+    invocation: &Invocation,
+) -> Result<Report, RunError> {
+    handle(Protect::Instances, context, payload, invocation).await
+}
+
+async fn handle(
+    protect: Protect,
     context: &Context,
     payload: &Value,
     invocation: &Invocation,
 ) -> Result<Report, RunError> {
     let creator = Creator {
+        protect,
         ec2: &context.ec2,
         records: &context.table,
         settings: &context.settings,
@@ -55,6 +91,7 @@ pub async fn handle(
 struct Paces {
     sets: Pace,
     singles: Pace,
+    images: Pace,
 }
 
 impl Default for Paces {
@@ -62,11 +99,13 @@ impl Default for Paces {
         Self {
             sets: Pace::snapshots(),
             singles: Pace::snapshots(),
+            images: Pace::images(),
         }
     }
 }
 
 struct Creator<'a, E, R> {
+    protect: Protect,
     ec2: &'a E,
     records: &'a R,
     settings: &'a Settings,
@@ -80,8 +119,12 @@ struct Fleet {
 }
 
 impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
+    fn function(&self) -> &'static str {
+        function_of(self.protect)
+    }
+
     async fn run(&self, payload: &Value) -> Result<Report, RunError> {
-        match event::create(FUNCTION, payload)? {
+        match event::create(self.function(), payload)? {
             CreateEvent::Heartbeat(origin) => self.heartbeat(&origin).await,
             CreateEvent::StateChange {
                 origin,
@@ -97,10 +140,10 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         let now = origin.time;
         event::check_now(now, Timestamp::now(), false)?;
         let policies = self.settings.load_policies(now)?;
-        let begun = self.records.begin(FUNCTION, now).await?;
-        let due = due::due(&policies, Protect::Volumes, &begun, now);
-        let open = self.records.open_sources(FUNCTION).await?;
-        let left = left::group(&policies, &open, now);
+        let begun = self.records.begin(self.function(), now).await?;
+        let due = due::due(&policies, self.protect, &begun, now);
+        let open = self.records.open_sources(self.function()).await?;
+        let left = left::group(&policies, self.protect, &begun, &open, now);
         let mut end = JobEnd::of(Vec::new(), true);
         if due.is_empty() && left.is_empty() {
             return Ok(self.report(&self.invocation.id, now, Some(origin), None, &policies, end));
@@ -115,6 +158,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 wanted: Wanted::All,
                 scheduled: true,
                 request: None,
+                trigger: None,
                 look_only: false,
             };
             if let Some(begun) = slot.unfinished {
@@ -135,7 +179,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                         trigger: None,
                         reopened: false,
                     };
-                    self.records.open(FUNCTION, &open).await?;
+                    self.records.open(self.function(), &open).await?;
                 }
                 let busy = looked.busy;
                 end.add(looked);
@@ -157,11 +201,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         let job = Job {
             policy: group.policy,
             slot: group.slot,
-            run: &self.invocation.id,
+            run: group.request.unwrap_or(&self.invocation.id),
             wanted: Wanted::Left(&group.open),
             scheduled: false,
-            request: None,
-            look_only: group.give_up,
+            request: group.request,
+            trigger: group.trigger,
+            look_only: group.give_up.is_some(),
         };
         let mut end = self.one_of_many(&job, fleet).await?;
         if end.put_off {
@@ -170,22 +215,28 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         let (picked, _) = job.pick(fleet);
         for open in &group.open {
             let is = |id: &str| id == open.source;
-            let listed = fleet.instances.iter().any(|i| is(i.id.as_str()));
-            let found = picked.sets.iter().any(|set| is(set.instance.as_str()));
+            let listed = fleet.instances.iter().any(|i| is(i.id.as_str()))
+                || fleet.volumes.iter().any(|volume| is(volume.id.as_str()));
+            let found = picked.sets.iter().any(|set| is(set.instance.as_str()))
+                || picked.instances.iter().any(|id| is(id.as_str()))
+                || picked
+                    .volumes
+                    .iter()
+                    .any(|single| is(single.volume.as_str()));
             let made = end.made.contains(&open.source);
-            let unlisted = !found && !listed && !group.give_up;
+            let unlisted = !found && !listed && group.give_up.is_none();
             if end.left.contains(&open.source) || unlisted {
                 end.complete = false;
                 continue;
             }
-            if group.give_up {
+            if let Some(why) = &group.give_up {
                 if !made {
-                    end.items.push(group.given_up(open));
+                    end.items.push(group.given_up(open, why));
                 }
             } else if !found {
                 end.items.push(group.not_picked(open));
             }
-            self.records.close(FUNCTION, open).await?;
+            self.records.close(self.function(), open).await?;
         }
         Ok(end)
     }
@@ -222,7 +273,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         let concerned: Vec<&Policy> = policies
             .policies
             .iter()
-            .filter(|p| p.protect == Protect::Volumes && p.state == PolicyState::Active)
+            .filter(|p| p.protect == self.protect && p.state == PolicyState::Active)
             .filter(|p| trigger.is_some_and(|trigger| p.triggers.contains(&trigger)))
             .collect();
         let mut end = JobEnd::of(Vec::new(), true);
@@ -245,7 +296,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                     trigger,
                     reopened: false,
                 };
-                self.records.open(FUNCTION, &open).await?;
+                self.records.open(self.function(), &open).await?;
                 let job = Job {
                     policy,
                     slot,
@@ -253,6 +304,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                     wanted: Wanted::Instance(instance),
                     scheduled: false,
                     request: None,
+                    trigger,
                     look_only: false,
                 };
                 if found.is_none() {
@@ -267,7 +319,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 }
                 let done = self.one_of_many(&job, &fleet).await?;
                 if done.complete {
-                    self.records.close(FUNCTION, &open).await?;
+                    self.records.close(self.function(), &open).await?;
                 }
                 end.add(done);
             }
@@ -289,16 +341,17 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         event::check_now(now, wall, request.dry_run)?;
         let policies = self.settings.load_policies(now)?;
         let policy = named(&policies, &request.run)?;
-        if policy.protect != Protect::Volumes {
+        if policy.protect != self.protect {
+            let (name, other) = (&policy.name, function_of(policy.protect));
             return Err(RunError::Request(format!(
-                "policy {} protects instances: send the request to create-images",
-                policy.name
+                "policy {name} is not made by {}: send the request to {other}",
+                self.function()
             )));
         }
         let mut slot = whole_second(now);
         if !request.dry_run {
             let run = RunRecord {
-                function: FUNCTION.into(),
+                function: self.function().into(),
                 id: id.to_owned(),
                 policy: policy.name.clone(),
                 slot,
@@ -325,6 +378,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 },
                 scheduled: false,
                 request: Some(id),
+                trigger: None,
                 look_only: false,
             };
             if request.dry_run {
@@ -370,7 +424,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
     ) -> Report {
         let run = Run {
             id: id.to_owned(),
-            function: FUNCTION.into(),
+            function: self.function().into(),
             mode,
             now,
             account: origin

@@ -1,16 +1,17 @@
 //! One creating call: recorded before it is sent, recorded after it is answered.
 
-use holdfast_core::artifact::{Artifact, ArtifactKind};
-use holdfast_core::inventory::{Snapshot, SnapshotState};
 use holdfast_core::lineage::ledger::{self, Move, SlotStep};
-use holdfast_core::lineage::{SlotRecord, SlotState};
-use holdfast_core::plan::create::{self, Call, Creation, Order};
+use holdfast_core::lineage::{Consistency, SlotRecord, SlotState};
+use holdfast_core::plan::create::{Call, Creation, Made, Order};
+use holdfast_core::policy::Trigger;
 use holdfast_core::ports::records::{Records, TableError, TableErrorKind};
-use holdfast_core::ports::{CallError, ErrorClass, ReadEc2, SnapshotScope, WriteEc2};
+use holdfast_core::ports::{CallError, ErrorClass, ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
 
 use super::Creator;
+use super::quiet::{Before, Quiet};
+use super::trace::Trace;
 use crate::aws::CALL_TIMEOUT;
 use crate::lease::Held;
 
@@ -40,24 +41,14 @@ pub(super) struct Work<'a, 'c, E, R: Records> {
     pub creator: &'a Creator<'c, E, R>,
     pub held: &'a Held<'a, R>,
     pub order: &'a Order<'a>,
+    /// The state change that asked for it, where one did.
+    pub trigger: Option<Trigger>,
     /// Take over what an earlier run made, and ask for nothing.
     pub look_only: bool,
 }
 
-/// What a search by tags found.
-enum Trace {
-    /// Everything that was asked for.
-    Found(Vec<Snapshot>),
-    /// A part: the members of a set become visible one by one.
-    Part(Vec<Snapshot>),
-    /// Only artifacts that EC2 failed to complete.
-    Failed,
-    Absent,
-    Unknown(CallError),
-}
-
 impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
-    fn item(&self, creation: &Creation, outcome: Outcome, reason: Reason) -> Item {
+    pub(super) fn item(&self, creation: &Creation, outcome: Outcome, reason: Reason) -> Item {
         Item::new(Action::Create, &creation.source, outcome)
             .policy(&self.order.policy.name)
             .source(&creation.source)
@@ -77,6 +68,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             slot: self.order.slot,
             source: source.to_owned(),
             request: self.order.request.map(str::to_owned),
+            trigger: before.and_then(|r| r.trigger).or(self.trigger),
             state: SlotState::Intended,
             run: self.order.run.to_owned(),
             attempt: before.map_or(0, |r| r.attempt),
@@ -100,27 +92,31 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         step: Move,
     ) -> Result<Progress, TableError> {
         if let (Move::Look { then_ask }, Some(record)) = (step, before) {
-            let trace = self.look(creation).await;
-            match trace {
-                Trace::Found(found) => return Ok(self.keep(creation, record, &found, true).await),
+            match self.look(creation, record).await {
+                Trace::Found(found) => {
+                    return Ok(self.keep(creation, record, &found, Quiet::Adopted).await);
+                }
                 Trace::Part(found) if then_ask => {
-                    return Ok(self.keep(creation, record, &found, true).await);
+                    return Ok(self.keep(creation, record, &found, Quiet::Adopted).await);
                 }
                 Trace::Unknown(error) => return Ok(self.wait(creation, error.to_string())),
-                Trace::Failed if then_ask && !self.look_only => {
-                    return self.failed_in_ec2(creation, record).await;
+                Trace::Conflict(detail) => {
+                    return self.name_taken(creation, record, detail).await;
+                }
+                Trace::Failed(words) if then_ask && !self.look_only => {
+                    return self.failed_in_ec2(creation, record, &words).await;
                 }
                 Trace::Part(_) => {
                     let detail = "an earlier request made a part of the set; the rest is not \
                                   listed yet";
                     return Ok(self.wait(creation, detail.to_owned()));
                 }
-                Trace::Failed | Trace::Absent if !then_ask => {
+                Trace::Failed(_) | Trace::Absent if !then_ask => {
                     let detail = "an earlier request left no trace yet; it is asked for again \
                                   when two minutes have passed";
                     return Ok(self.wait(creation, detail.to_owned()));
                 }
-                Trace::Failed | Trace::Absent => {}
+                Trace::Failed(_) | Trace::Absent => {}
             }
         }
         if self.look_only {
@@ -140,7 +136,19 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         match &creation.call {
             Call::Set(_) => self.creator.paces.sets.turn().await,
             Call::Single(_) => self.creator.paces.singles.turn().await,
+            Call::Image(_) => self.creator.paces.images.turn().await,
         }
+        let trigger = before.and_then(|r| r.trigger).or(self.trigger);
+        let seen = match self.before(creation, trigger).await {
+            Before::Go(seen) => seen,
+            Before::Wait(item) => {
+                return Ok(Progress {
+                    items: vec![item],
+                    complete: false,
+                });
+            }
+            Before::MovedOn(item) => return self.give_up(creation, before, item).await,
+        };
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
         let blank = self.blank(&creation.source, before, lease.fence);
         let Ok(state) = ledger::step(before.map(|r| r.state), SlotStep::Request) else {
@@ -153,39 +161,57 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             state,
             attempt: blank.attempt + 1,
             requested_at: Some(Timestamp::now()),
+            rebooted: blank.rebooted || creation.reboots(),
             ..blank
         };
         self.creator.records.write_slot(&record, before).await?;
         // The write may have been slow: nothing is sent that could outlast the lease.
         self.held.good_for(CALL_TIMEOUT).await?;
+        let ec2 = self.creator.ec2;
         let made = match &creation.call {
-            Call::Set(request) => self.creator.ec2.create_snapshots(request).await,
-            Call::Single(request) => self
-                .creator
-                .ec2
-                .create_snapshot(request)
-                .await
-                .map(|one| vec![one]),
+            Call::Set(request) => ec2.create_snapshots(request).await.map(Made::Snapshots),
+            Call::Single(request) => {
+                let made = ec2.create_snapshot(request).await;
+                made.map(|one| Made::Snapshots(vec![one]))
+            }
+            Call::Image(request) => ec2.create_image(request).await.map(|id| Made::Image {
+                id,
+                created: None,
+                run: None,
+                consistency: Consistency::Crash,
+            }),
         };
         match made {
-            Ok(made) => Ok(self.keep(creation, &record, &made, false).await),
-            Err(error) => self.refused(creation, &record, &error).await,
+            Ok(made) => {
+                let quiet = self.after(creation, seen).await;
+                Ok(self.keep(creation, &record, &made, quiet).await)
+            }
+            Err(error) => self.refused(creation, before, &record, &error).await,
         }
     }
 
     async fn refused(
         &self,
         creation: &Creation,
+        before: Option<&SlotRecord>,
         record: &SlotRecord,
         error: &CallError,
     ) -> Result<Progress, TableError> {
-        if error.class == ErrorClass::UnknownOutcome {
-            return Ok(match self.look(creation).await {
-                Trace::Found(found) => self.keep(creation, record, &found, true).await,
-                Trace::Part(_) | Trace::Failed | Trace::Absent | Trace::Unknown(_) => {
-                    self.wait(creation, error.to_string())
+        // A name that is taken says that it was made before.
+        let name_taken = error.code.as_deref() == Some("InvalidAMIName.Duplicate");
+        if error.class == ErrorClass::UnknownOutcome || name_taken {
+            return match self.look(creation, record).await {
+                Trace::Found(found) => {
+                    Ok(self.keep(creation, record, &found, Quiet::Adopted).await)
                 }
-            });
+                Trace::Failed(words) if name_taken => {
+                    self.failed_in_ec2(creation, record, &words).await
+                }
+                Trace::Conflict(detail) => self.name_taken(creation, record, detail).await,
+                Trace::Part(_) | Trace::Failed(_) | Trace::Absent | Trace::Unknown(_) => {
+                    Ok(self.wait(creation, error.to_string()))
+                }
+            };
         }
         let permanent = matches!(error.class, ErrorClass::Permanent | ErrorClass::InUse)
             && !(record.attempt < PARAMETER_ATTEMPTS && fleet_moved_on(creation, error));
@@ -194,6 +220,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
                 state,
                 error: Some(error.to_string()),
                 permanent,
+                // EC2 refused, so nothing was rebooted by this call.
+                rebooted: before.is_some_and(|r| r.rebooted),
                 ..record.clone()
             };
             self.creator
@@ -201,7 +229,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
                 .write_slot(&failed, Some(record))
                 .await?;
         }
-        let of_instance = matches!(creation.call, Call::Set(_));
+        let of_instance = matches!(creation.call, Call::Set(_) | Call::Image(_));
         let state_code = if of_instance {
             ReasonCode::InstanceState
         } else {
@@ -229,31 +257,62 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         })
     }
 
-    /// EC2 failed what an earlier run asked for: the record says so, and a later heartbeat asks
-    /// again.
+    /// EC2 failed what an earlier run asked for: the record says so, and a later heartbeat starts
+    /// it again, as often as that may be done.
     async fn failed_in_ec2(
         &self,
         creation: &Creation,
         record: &SlotRecord,
+        words: &str,
     ) -> Result<Progress, TableError> {
-        let words = "EC2 could not complete the snapshot";
-        if let Ok(state) = ledger::step(Some(record.state), SlotStep::Fail) {
+        let mut complete = false;
+        if let Ok(failed) = record.failed_in_ec2(words, Timestamp::now()) {
             let fence = self.held.token().await.fence;
-            let failed = SlotRecord {
-                state,
-                error: Some(words.into()),
-                fence,
-                ..record.clone()
-            };
-            self.creator
-                .records
-                .write_slot(&failed, Some(record))
-                .await?;
+            let failed = SlotRecord { fence, ..failed };
+            let records = self.creator.records;
+            records.write_slot(&failed, Some(record)).await?;
+            complete = failed.permanent;
         }
         let reason = Reason::with(ReasonCode::FailedBackup, words);
         Ok(Progress {
             items: vec![self.item(creation, Outcome::Failed, reason)],
-            complete: false,
+            complete,
+        })
+    }
+
+    /// Somebody else's image has the name: nothing more is done for this slot.
+    async fn name_taken(
+        &self,
+        creation: &Creation,
+        record: &SlotRecord,
+        detail: String,
+    ) -> Result<Progress, TableError> {
+        let reason = Reason::with(ReasonCode::NameTaken, detail);
+        let item = self.item(creation, Outcome::Failed, reason);
+        self.give_up(creation, Some(record), item).await
+    }
+
+    /// Ends a source's slot without a backup, for the reason that the item tells.
+    async fn give_up(
+        &self,
+        creation: &Creation,
+        before: Option<&SlotRecord>,
+        item: Item,
+    ) -> Result<Progress, TableError> {
+        if let Ok(state) = ledger::step(before.map(|r| r.state), SlotStep::Fail) {
+            let fence = self.held.token().await.fence;
+            let words = item.reasons.iter().filter_map(|r| r.detail.as_deref());
+            let record = SlotRecord {
+                state,
+                error: Some(words.collect::<Vec<_>>().join("; ")),
+                permanent: true,
+                ..self.blank(&creation.source, before, fence)
+            };
+            self.creator.records.write_slot(&record, before).await?;
+        }
+        Ok(Progress {
+            items: vec![item],
+            complete: true,
         })
     }
 
@@ -263,105 +322,6 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             items: vec![self.item(creation, Outcome::Deferred, reason)],
             complete: false,
         }
-    }
-
-    /// Looks for what an earlier request may have made, by the tags written in the call itself.
-    async fn look(&self, creation: &Creation) -> Trace {
-        let scope = SnapshotScope::Tagged(creation.trace.clone());
-        let list = self.creator.ec2.snapshots(&scope).await;
-        if let Some(error) = list.error {
-            return Trace::Unknown(error);
-        }
-        // The list is of one's own snapshots already; a doubt here would make a second one.
-        let ours: Vec<Snapshot> = list
-            .items
-            .into_iter()
-            .filter(|snapshot| {
-                Artifact::read(&snapshot.tags, snapshot.owner.as_deref(), None)
-                    .is_ok_and(|artifact| artifact.kind == ArtifactKind::Snapshot)
-            })
-            .collect();
-        if ours.is_empty() {
-            return Trace::Absent;
-        }
-        let usable: Vec<Snapshot> = ours
-            .into_iter()
-            .filter(|s| s.state != SnapshotState::Error)
-            .collect();
-        let whole = creation
-            .volumes
-            .iter()
-            .all(|volume| usable.iter().any(|s| s.volume.as_ref() == Some(volume)));
-        match (usable.is_empty(), whole) {
-            (true, _) => Trace::Failed,
-            (false, true) => Trace::Found(usable),
-            (false, false) => Trace::Part(usable),
-        }
-    }
-
-    /// Records what was made: lineage first, so that `created` in the ledger means all is there.
-    async fn keep(
-        &self,
-        creation: &Creation,
-        record: &SlotRecord,
-        made: &[Snapshot],
-        adopted: bool,
-    ) -> Progress {
-        let written = self.record(creation, record, made).await;
-        let mut items: Vec<Item> = made
-            .iter()
-            .map(|snapshot| {
-                let mut item = Item::new(Action::Create, snapshot.id.as_str(), Outcome::Created)
-                    .policy(&self.order.policy.name)
-                    .slot(self.order.slot);
-                item.source = snapshot.volume.as_ref().map(ToString::to_string);
-                item.time = snapshot.start;
-                if adopted {
-                    let detail = "found by its tags; an earlier request had made it";
-                    item = item.reason(Reason::with(ReasonCode::Adopted, detail));
-                }
-                if let Err(error) = &written {
-                    let detail = format!("{error}; the next heartbeat records it");
-                    item = item.reason(Reason::with(ReasonCode::TableFailed, detail));
-                }
-                item
-            })
-            .collect();
-        items.extend(creation.notes.iter().cloned());
-        Progress {
-            items,
-            complete: written.is_ok(),
-        }
-    }
-
-    async fn record(
-        &self,
-        creation: &Creation,
-        record: &SlotRecord,
-        made: &[Snapshot],
-    ) -> Result<(), TableError> {
-        let lease = self.held.token().await;
-        let (nodes, edges) = create::lineage(creation, self.order, made, Timestamp::now());
-        self.creator.records.record(&nodes, &edges, &lease).await?;
-        let state =
-            ledger::step(Some(record.state), SlotStep::Create).map_err(|illegal| TableError {
-                operation: "PutItem",
-                table: "Holdfast's".into(),
-                record: creation.source.clone(),
-                kind: TableErrorKind::Refused,
-                message: illegal.to_string(),
-            })?;
-        let created = SlotRecord {
-            state,
-            artifacts: made.iter().map(|s| s.id.to_string()).collect(),
-            error: None,
-            fence: lease.fence,
-            ..record.clone()
-        };
-        self.creator
-            .records
-            .write_slot(&created, Some(record))
-            .await
     }
 
     /// A source that the table stopped: another run goes on with it, or the next heartbeat.

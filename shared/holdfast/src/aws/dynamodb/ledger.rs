@@ -233,6 +233,7 @@ fn slot_record(item: &Item) -> Option<SlotRecord> {
         slot: item.timestamp("slot")?,
         source: item.owned("source")?,
         request: item.owned("request"),
+        trigger: item.get("trigger").and_then(Trigger::parse),
         state: SlotState::parse(item.get("state")?)?,
         run: item.owned("run")?,
         attempt: u32::try_from(item.number("attempt")?).ok()?,
@@ -260,6 +261,7 @@ pub(super) async fn write_slot(
         .time("slot", record.slot)
         .text("source", &record.source)
         .text_if("request", record.request.as_deref())
+        .text_if("trigger", record.trigger.map(Trigger::as_str))
         .text("state", record.state.as_str())
         .text("run", &record.run)
         .number_set("attempt", record.attempt.into())

@@ -1,0 +1,110 @@
+//! The lineage of what a call made.
+
+use jiff::Timestamp;
+
+use super::{Creation, Order};
+use crate::artifact;
+use crate::id::{ImageId, InstanceId};
+use crate::inventory::{Snapshot, SnapshotState};
+use crate::lineage::{Consistency, Edge, EdgeKind, Node, NodeState};
+
+/// What a creating call made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// Snapshots: one, or a set.
+    Snapshots(Vec<Snapshot>),
+    /// An AMI, of which EC2 tells nothing else until it is listed.
+    Image {
+        /// The AMI.
+        id: ImageId,
+        /// `CreationDate`, where it was listed.
+        created: Option<Timestamp>,
+        /// The run that its tags name; the present one where it was not listed.
+        run: Option<String>,
+        /// What its point in time is worth.
+        consistency: Consistency,
+    },
+}
+
+impl Made {
+    /// Identifiers of the artifacts.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        match self {
+            Self::Snapshots(snapshots) => snapshots.iter().map(|s| s.id.to_string()).collect(),
+            Self::Image { id, .. } => vec![id.to_string()],
+        }
+    }
+}
+
+/// Nodes and edges of what was made, to be written before the ledger says `created`.
+///
+/// An AMI is recorded as pending whatever its state: only the reconcile, which also writes what
+/// backs it, says that it is available.
+#[must_use]
+pub fn lineage(
+    creation: &Creation,
+    order: &Order<'_>,
+    made: &Made,
+    wall: Timestamp,
+) -> (Vec<Node>, Vec<Edge>) {
+    let mut nodes = Vec::new();
+    let mut edges = Vec::new();
+    let instance = InstanceId::parse(&creation.source);
+    if let Some(instance) = &instance {
+        nodes.push(Node::new(instance.as_str(), NodeState::Present, wall));
+    }
+    let artifact = |id: &str, state, time, run: Option<String>| Node {
+        policy: Some(order.policy.name.clone()),
+        slot: Some(order.slot),
+        run: run.or(Some(order.run.to_owned())),
+        source: Some(creation.source.clone()),
+        time,
+        ..Node::new(id, state, wall)
+    };
+    let left = |source: &str| creation.leftover.get(source).cloned().unwrap_or_default();
+    let mut volume = |id: &str| {
+        nodes.push(Node::new(id, NodeState::Present, wall));
+        if let Some(instance) = &instance {
+            edges.push(Edge::new(id, EdgeKind::AttachedTo, instance.as_str()));
+        }
+    };
+    match made {
+        Made::Snapshots(snapshots) => {
+            for of in snapshots.iter().filter_map(|s| s.volume.as_ref()) {
+                volume(of.as_str());
+            }
+            for snapshot in snapshots {
+                let state = match snapshot.state {
+                    SnapshotState::Completed => NodeState::Completed,
+                    SnapshotState::Error => NodeState::Error,
+                    _ => NodeState::Pending,
+                };
+                let run = snapshot.tags.get(artifact::RUN).cloned();
+                let id = snapshot.id.as_str();
+                let mut node = artifact(id, state, snapshot.start, run);
+                if let Some(of) = &snapshot.volume {
+                    node.tags = left(of.as_str());
+                    edges.push(Edge::new(id, EdgeKind::SnapshotOf, of.as_str()));
+                }
+                nodes.push(node);
+            }
+        }
+        Made::Image {
+            id,
+            created,
+            run,
+            consistency,
+        } => {
+            for of in &creation.volumes {
+                volume(of.as_str());
+            }
+            let mut node = artifact(id.as_str(), NodeState::Pending, *created, run.clone());
+            node.consistency = Some(*consistency);
+            node.tags = left(&creation.source);
+            edges.push(Edge::new(id.as_str(), EdgeKind::ImageOf, &creation.source));
+            nodes.push(node);
+        }
+    }
+    (nodes, edges)
+}
