@@ -202,12 +202,17 @@ impl Account {
         if self.settings.throttling {
             self.buckets.take(request, self.now)?;
         }
+        let mut next = None;
         let lost = match fault {
             Some(Fault::Error(error) | Fault::FailPage(_, error)) => return Err(error.into()),
             Some(Fault::AppliedButResponseLost) => Some(CallFailure::ResponseLost),
             Some(Fault::AppliedThenHang) => Some(CallFailure::Hang),
             Some(Fault::EmptyPage) => {
                 self.empty_page = true;
+                None
+            }
+            Some(Fault::FollowedBy(request)) => {
+                next = Some(request);
                 None
             }
             None => None,
@@ -219,6 +224,9 @@ impl Account {
         };
         // A refusal before the page was opened must not leave the next list empty.
         self.empty_page = false;
+        if let Some(next) = next {
+            self.execute(&next)?;
+        }
         match lost {
             // Lost is lost, whether the answer would have been good or bad.
             Some(failure) => Err(failure),

@@ -1,6 +1,7 @@
 //! Faults that a test or a demo asks for, each for the next so many matching calls.
 
 use crate::error::ApiError;
+use crate::request::Request;
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Fault {
     FailPage(u32, ApiError),
     /// A list gives an empty page with a token, as EC2 may at any time.
     EmptyPage,
+    /// Somebody else's request comes between the call and whatever its caller does next.
+    FollowedBy(Box<Request>),
 }
 
 /// A fault and the calls it meets. Rules are tried in the order they were given.
@@ -97,9 +100,10 @@ impl Faults {
                 && match rule.fault {
                     Fault::FailPage(wanted, _) => page == Some(wanted),
                     Fault::EmptyPage => page.is_some(),
-                    Fault::Error(_) | Fault::AppliedButResponseLost | Fault::AppliedThenHang => {
-                        true
-                    }
+                    Fault::Error(_)
+                    | Fault::AppliedButResponseLost
+                    | Fault::AppliedThenHang
+                    | Fault::FollowedBy(_) => true,
                 };
             if !matches {
                 continue;
