@@ -8,7 +8,7 @@ use holdfast_core::plan::create::instance_store_devices;
 use holdfast_core::ports::{ImageScope, ReadEc2};
 
 use super::Fleet;
-use super::job::Source;
+use super::pick::Source;
 
 /// The devices, as words for the report, by instance.
 ///

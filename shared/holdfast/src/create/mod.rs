@@ -3,25 +3,24 @@
 mod devices;
 mod job;
 mod left;
+mod on_demand;
+mod pick;
 mod preview;
 mod quiet;
 mod record;
+mod state_change;
 mod trace;
 mod work;
 
 pub use preview::preview;
 
-use holdfast_core::event::{self, CreateEvent, Origin, RunRequest};
-use holdfast_core::id::InstanceId;
+use holdfast_core::event::{self, CreateEvent, Origin};
 use holdfast_core::inventory::{Instance, Listing, Volume};
 use holdfast_core::plan::due::{self, Due};
-use holdfast_core::policy::selection;
-use holdfast_core::policy::{Policy, PolicyFile, PolicyState, Protect, Trigger};
-use holdfast_core::ports::records::{OpenSource, Records, RunRecord};
+use holdfast_core::policy::{Policy, PolicyFile, Protect};
+use holdfast_core::ports::records::{OpenSource, Records};
 use holdfast_core::ports::{InstanceScope, ReadEc2, WriteEc2};
-use holdfast_core::report::{
-    Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run, whole_second,
-};
+use holdfast_core::report::{Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -259,148 +258,6 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             }
             Err(error) => Err(error),
         }
-    }
-
-    async fn state_change(
-        &self,
-        origin: &Origin,
-        instance: &InstanceId,
-        trigger: Option<Trigger>,
-    ) -> Result<Report, RunError> {
-        let slot = whole_second(origin.time);
-        event::check_now(slot, Timestamp::now(), false)?;
-        let policies = self.settings.load_policies(slot)?;
-        let concerned: Vec<&Policy> = policies
-            .policies
-            .iter()
-            .filter(|p| p.protect == self.protect && p.state == PolicyState::Active)
-            .filter(|p| trigger.is_some_and(|trigger| p.triggers.contains(&trigger)))
-            .collect();
-        let mut end = JobEnd::of(Vec::new(), true);
-        if !concerned.is_empty() {
-            let fleet = self.fleet().await?;
-            let found = fleet.instances.iter().find(|i| i.id == *instance);
-            for policy in concerned {
-                let picked =
-                    found.is_none_or(|i| selection::picks_instance(policy, i, &fleet.volumes));
-                if !picked {
-                    continue;
-                }
-                // On the heartbeats' list before anything else: whatever stops this run, they
-                // finish it.
-                let open = OpenSource {
-                    policy: policy.name.clone(),
-                    slot,
-                    source: instance.to_string(),
-                    request: None,
-                    trigger,
-                    reopened: false,
-                };
-                self.records.open(self.function(), &open).await?;
-                let job = Job {
-                    policy,
-                    slot,
-                    run: &self.invocation.id,
-                    wanted: Wanted::Instance(instance),
-                    scheduled: false,
-                    request: None,
-                    trigger,
-                    look_only: false,
-                };
-                if found.is_none() {
-                    let detail = format!("{instance} is not listed yet");
-                    end.add(put_off(
-                        &job,
-                        Outcome::Deferred,
-                        ReasonCode::InstanceState,
-                        detail,
-                    ));
-                    continue;
-                }
-                let done = self.one_of_many(&job, &fleet).await?;
-                if done.complete {
-                    self.records.close(self.function(), &open).await?;
-                }
-                end.add(done);
-            }
-        }
-        Ok(self.report(
-            &self.invocation.id,
-            slot,
-            Some(origin),
-            None,
-            &policies,
-            end,
-        ))
-    }
-
-    async fn on_demand(&self, request: &RunRequest) -> Result<Report, RunError> {
-        let wall = Timestamp::now();
-        let id = request.id.as_deref().unwrap_or(&self.invocation.id);
-        let now = request.now.unwrap_or(wall);
-        event::check_now(now, wall, request.dry_run)?;
-        let policies = self.settings.load_policies(now)?;
-        let policy = named(&policies, &request.run)?;
-        if policy.protect != self.protect {
-            let (name, other) = (&policy.name, function_of(policy.protect));
-            return Err(RunError::Request(format!(
-                "policy {name} is not made by {}: send the request to {other}",
-                self.function()
-            )));
-        }
-        let mut slot = whole_second(now);
-        if !request.dry_run {
-            let run = RunRecord {
-                function: self.function().into(),
-                id: id.to_owned(),
-                policy: policy.name.clone(),
-                slot,
-                started: wall,
-            };
-            let recorded = self.records.start_run(&run).await?;
-            if recorded.policy != policy.name {
-                return Err(RunError::Request(format!(
-                    "the identifier {id:?} belongs to a run of {}, not of {}",
-                    recorded.policy, policy.name
-                )));
-            }
-            slot = recorded.slot;
-        }
-        let end = if policy.state == PolicyState::Active {
-            let fleet = self.fleet().await?;
-            let job = Job {
-                policy,
-                slot,
-                run: id,
-                wanted: match &request.resources {
-                    Some(resources) => Wanted::Resources(resources),
-                    None => Wanted::Everything,
-                },
-                scheduled: false,
-                request: Some(id),
-                trigger: None,
-                look_only: false,
-            };
-            if request.dry_run {
-                self.plan_job(&job, &fleet).await
-            } else {
-                self.job(&job, &fleet)
-                    .await?
-                    .map_err(|until| RunError::Busy {
-                        policy: policy.name.clone(),
-                        until,
-                    })?
-            }
-        } else {
-            let detail = "the policy is paused or retired and creates nothing";
-            let item = Item::new(Action::Create, &policy.name, Outcome::Skipped)
-                .policy(&policy.name)
-                .slot(slot)
-                .reason(Reason::with(ReasonCode::PolicyPaused, detail));
-            JobEnd::of(vec![item], true)
-        };
-        let mode = request.dry_run.then_some(Mode::Plan);
-        Ok(self.report(id, slot, None, mode, &policies, end))
     }
 
     /// Everything that can be picked, or an error: from half a list, half a backup would follow.

@@ -13,7 +13,8 @@ use holdfast_core::ports::{InstanceScope, ReadEc2};
 use holdfast_core::report::Item;
 use jiff::Timestamp;
 
-use super::job::{Job, Wanted, creation, planned, sources};
+use super::job::{Job, Wanted, creation, planned};
+use super::pick::sources;
 use super::{Fleet, devices, function_of, missed, whole};
 use crate::error::RunError;
 

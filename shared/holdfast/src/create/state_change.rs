@@ -1,0 +1,89 @@
+//! Backups that a state change of an instance asks for.
+
+use holdfast_core::event::{self, Origin};
+use holdfast_core::id::InstanceId;
+use holdfast_core::policy::selection;
+use holdfast_core::policy::{Policy, PolicyState, Trigger};
+use holdfast_core::ports::records::{OpenSource, Records};
+use holdfast_core::ports::{ReadEc2, WriteEc2};
+use holdfast_core::report::{Outcome, ReasonCode, Report, whole_second};
+use jiff::Timestamp;
+
+use super::job::{Job, JobEnd, Wanted};
+use super::{Creator, put_off};
+use crate::error::RunError;
+
+impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
+    pub(super) async fn state_change(
+        &self,
+        origin: &Origin,
+        instance: &InstanceId,
+        trigger: Option<Trigger>,
+    ) -> Result<Report, RunError> {
+        let slot = whole_second(origin.time);
+        event::check_now(slot, Timestamp::now(), false)?;
+        let policies = self.settings.load_policies(slot)?;
+        let concerned: Vec<&Policy> = policies
+            .policies
+            .iter()
+            .filter(|p| p.protect == self.protect && p.state == PolicyState::Active)
+            .filter(|p| trigger.is_some_and(|trigger| p.triggers.contains(&trigger)))
+            .collect();
+        let mut end = JobEnd::of(Vec::new(), true);
+        if !concerned.is_empty() {
+            let fleet = self.fleet().await?;
+            let found = fleet.instances.iter().find(|i| i.id == *instance);
+            for policy in concerned {
+                let picked =
+                    found.is_none_or(|i| selection::picks_instance(policy, i, &fleet.volumes));
+                if !picked {
+                    continue;
+                }
+                // On the heartbeats' list before anything else: whatever stops this run, they
+                // finish it.
+                let open = OpenSource {
+                    policy: policy.name.clone(),
+                    slot,
+                    source: instance.to_string(),
+                    request: None,
+                    trigger,
+                    reopened: false,
+                };
+                self.records.open(self.function(), &open).await?;
+                let job = Job {
+                    policy,
+                    slot,
+                    run: &self.invocation.id,
+                    wanted: Wanted::Instance(instance),
+                    scheduled: false,
+                    request: None,
+                    trigger,
+                    look_only: false,
+                };
+                if found.is_none() {
+                    let detail = format!("{instance} is not listed yet");
+                    end.add(put_off(
+                        &job,
+                        Outcome::Deferred,
+                        ReasonCode::InstanceState,
+                        detail,
+                    ));
+                    continue;
+                }
+                let done = self.one_of_many(&job, &fleet).await?;
+                if done.complete {
+                    self.records.close(self.function(), &open).await?;
+                }
+                end.add(done);
+            }
+        }
+        Ok(self.report(
+            &self.invocation.id,
+            slot,
+            Some(origin),
+            None,
+            &policies,
+            end,
+        ))
+    }
+}
