@@ -24,6 +24,10 @@ test: ## Run all tests
 	@$(CARGO) build --locked --workspace --bins
 	@$(CARGO) test --locked --workspace
 
+.PHONY: witness
+witness: ## Ask the simulated account and moto the same; needs Python 3
+	@tests/witness/run.sh
+
 fmt: ## Format the code
 	@$(CARGO) fmt --all
 

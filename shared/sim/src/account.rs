@@ -55,6 +55,8 @@ pub struct Account {
     /// How many of `snapshots` are the account's own.
     pub(crate) own_snapshots: usize,
     pub(crate) images: BTreeMap<ImageId, Image>,
+    /// Images that were deregistered, listed or not.
+    pub(crate) deregistered: BTreeSet<ImageId>,
     /// Images that hold a snapshot, whatever their state, until they are deregistered.
     pub(crate) images_by_snapshot: BTreeMap<SnapshotId, BTreeSet<ImageId>>,
     pub(crate) launch_templates: BTreeMap<LaunchTemplateId, LaunchTemplate>,
@@ -86,6 +88,7 @@ impl Account {
             snapshots: BTreeMap::new(),
             own_snapshots: 0,
             images: BTreeMap::new(),
+            deregistered: BTreeSet::new(),
             images_by_snapshot: BTreeMap::new(),
             launch_templates: BTreeMap::new(),
             instance_types: instance_type::known(),

@@ -286,7 +286,7 @@ fn a_snapshot_is_not_deleted_while_any_registered_image_maps_it() {
     );
     assert_eq!(
         code(account.call(&deregister(&second, false))),
-        "InvalidAMIID.NotFound"
+        "InvalidAMIID.Unavailable"
     );
     let calls = details(&mut account, "AWS API Call via CloudTrail");
     let names: Vec<_> = calls.iter().map(|c| &c["detail"]["eventName"]).collect();

@@ -121,6 +121,17 @@ impl Account {
         Ok(snapshot.size_gib)
     }
 
+    /// Whether a volume is encrypted that is made from a snapshot, as the request wants it: one
+    /// made from an encrypted snapshot always is (`[B]`, `Encrypted` of CreateVolume).
+    pub(super) fn encrypted_volume(
+        &self,
+        wanted: Option<bool>,
+        snapshot: Option<&SnapshotId>,
+    ) -> bool {
+        let source = snapshot.and_then(|id| self.snapshots.get(id));
+        wanted == Some(true) || source.is_some_and(|s| s.encrypted)
+    }
+
     pub(crate) fn insert_image(&mut self, image: Image) {
         for snapshot in image.snapshots() {
             self.images_by_snapshot
@@ -142,14 +153,22 @@ impl Account {
         }
     }
 
+    /// What a call is refused with that needs an image which is not there: a deregistered one is
+    /// no longer available, which is not the same as one that never was `[E]`.
+    pub(super) fn no_image(&self, id: &str) -> ApiError {
+        if self.deregistered.contains(&ImageId::new(id)) {
+            unavailable(id)
+        } else {
+            ApiError::image_not_found(id)
+        }
+    }
+
     /// An image of one's own that is still registered.
     fn own_image(&mut self, id: &str) -> Result<&mut Image, ApiError> {
         well_formed(id, "ami-", "InvalidAMIID.Malformed")?;
         let account = self.settings.account_id.clone();
-        let image = self
-            .images
-            .get_mut(&ImageId::new(id))
-            .ok_or_else(|| ApiError::image_not_found(id))?;
+        let missing = self.no_image(id);
+        let image = self.images.get_mut(&ImageId::new(id)).ok_or(missing)?;
         if image.owner != account {
             return Err(if image.public {
                 ApiError::not_owner(id)
@@ -184,6 +203,7 @@ impl Account {
             }
         }
         image.state = ImageState::Deregistered;
+        self.deregistered.insert(id.clone());
         let (listed, lag) = (self.settings.deregistered_visible, self.settings.in_use_lag);
         if listed.is_zero() {
             self.images.remove(&id);

@@ -162,10 +162,16 @@ impl Account {
         not_paged(&r.ids, &r.page)?;
         for id in &r.ids {
             well_formed(id, "ami-", "InvalidAMIID.Malformed")?;
-            self.images
-                .get(&ImageId::new(id.clone()))
-                .filter(|i| i.listed_from <= self.now)
-                .ok_or_else(|| ApiError::image_not_found(id))?;
+            let key = ImageId::new(id.clone());
+            // A deregistered one is silently absent (terraform-provider-aws issue #26046).
+            let known = self.deregistered.contains(&key)
+                || self
+                    .images
+                    .get(&key)
+                    .is_some_and(|i| i.listed_from <= self.now);
+            if !known {
+                return Err(ApiError::image_not_found(id));
+            }
         }
         let parameters = (
             &r.ids,

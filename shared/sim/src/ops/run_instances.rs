@@ -138,7 +138,7 @@ impl Account {
             .images
             .get(&ImageId::new(id.clone()))
             .filter(|i| i.public || self.is_own(&i.owner))
-            .ok_or_else(|| ApiError::image_not_found(&id))?;
+            .ok_or_else(|| self.no_image(&id))?;
         if image.state != ImageState::Available {
             return Err(unavailable(&id));
         }
@@ -178,7 +178,7 @@ impl Account {
             snapshot: ebs.snapshot.clone(),
             size_gib,
             volume_type: ebs.volume_type.clone().unwrap_or_else(|| "gp2".to_owned()),
-            encrypted: ebs.encrypted.unwrap_or(false),
+            encrypted: self.encrypted_volume(ebs.encrypted, ebs.snapshot.as_ref()),
             delete_on_termination: ebs.delete_on_termination.unwrap_or(true),
         }))
     }

@@ -56,6 +56,7 @@ impl Account {
                 "MultiAttachEnabled is for io1 and io2 volumes.",
             ));
         }
+        let encrypted = self.encrypted_volume(r.encrypted, snapshot.as_ref());
         let id = VolumeId::new(self.ids.resource(VolumeId::PREFIX));
         let volume = Volume {
             id: id.clone(),
@@ -65,7 +66,7 @@ impl Account {
             zone: r.zone.clone(),
             snapshot,
             created: self.now,
-            encrypted: r.encrypted.unwrap_or(false),
+            encrypted,
             multi_attach: r.multi_attach,
             managed: false,
             attachments: Vec::new(),
