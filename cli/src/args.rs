@@ -13,6 +13,7 @@ Examples:
   holdfast policies check policies.yaml
   holdfast retention --policies policies.yaml --policy nightly --times times.txt
   holdfast plan --policies policies.yaml
+  holdfast explain ami-0123456789abcdef0
   holdfast lineage snap-0123456789abcdef0
 
 Exit status:
@@ -21,7 +22,7 @@ Exit status:
   2  wrong usage, or a wrong policy file
   3  done, and something needs attention
 
-HOLDFAST_TABLE names the table (plan, lineage). AWS settings are the SDK's own: AWS_REGION,
+HOLDFAST_TABLE names the table (plan, explain, lineage). AWS settings are the SDK's own: AWS_REGION,
 AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
 
 const CHECK_EXAMPLES: &str = "\
@@ -46,6 +47,14 @@ Examples:
   holdfast plan --now 2026-11-23T03:00:00Z
 
 Changes nothing. Exit status 3: something needs attention.";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  HOLDFAST_TABLE=holdfast holdfast explain ami-0123456789abcdef0 --policies policies.yaml
+  holdfast explain snap-0123456789abcdef0 snap-0fedcba9876543210 --json | jq '.items[].reasons'
+
+A path reads from the backup to what needs it: snap-1 <- ami-1 <- i-1.
+Changes nothing. Exit status 3: not all of them may be deleted.";
 
 const LINEAGE_EXAMPLES: &str = "\
 Examples:
@@ -92,6 +101,9 @@ pub enum Command {
     /// Show what a run now would create, retire, keep and hold, and why
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(PlanArguments),
+    /// Tell why backups may be deleted or not, with every path to what needs them
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArguments),
     /// Print what a snapshot, AMI, volume or instance came from, and what came from it, as JSON
     #[command(after_help = LINEAGE_EXAMPLES)]
     Lineage(LineageArguments),
@@ -144,6 +156,20 @@ pub struct PlanArguments {
     pub now: Now,
 }
 
+/// Arguments of `explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArguments {
+    /// snap-… or ami-…
+    #[arg(value_name = "ID", required = true, value_parser = artifact)]
+    pub ids: Vec<String>,
+    /// The policy file.
+    #[command(flatten)]
+    pub policies: Policies,
+    /// The time to reckon from.
+    #[command(flatten)]
+    pub now: Now,
+}
+
 /// Arguments of `lineage`.
 #[derive(Args, Debug)]
 pub struct LineageArguments {
@@ -185,6 +211,14 @@ impl Now {
 fn time(text: &str) -> Result<Timestamp, String> {
     text.parse()
         .map_err(|_| "write an RFC 3339 time, such as 2026-11-23T03:00:00Z".to_owned())
+}
+
+fn artifact(text: &str) -> Result<String, String> {
+    if SnapshotId::parse(text).is_some() || ImageId::parse(text).is_some() {
+        Ok(text.to_owned())
+    } else {
+        Err("write the identifier of a snapshot (snap-…) or an AMI (ami-…)".to_owned())
+    }
 }
 
 fn resource(text: &str) -> Result<String, String> {
@@ -240,6 +274,17 @@ mod tests {
         ] {
             assert!(Arguments::try_parse_from(line).unwrap().global.json);
         }
+    }
+
+    #[test]
+    fn only_a_backup_can_be_explained() {
+        for id in ["snap-0a1", "ami-0a1"] {
+            assert_eq!(artifact(id).as_deref(), Ok(id));
+        }
+        for wrong in ["vol-0a1", "i-0a1", "ami-", "snap-0a1,snap-0a2"] {
+            assert!(artifact(wrong).is_err(), "{wrong}");
+        }
+        assert!(Arguments::try_parse_from(["holdfast", "explain"]).is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod explain;
 mod lineage;
 mod plan;
 mod policies;
@@ -24,6 +25,7 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Retention(retention) => retention::run(global, retention),
         // Boxed: the futures of the SDK's operations are large.
         Command::Plan(plan) => Box::pin(plan::run(global, plan)).await,
+        Command::Explain(explain) => Box::pin(explain::run(global, explain)).await,
         Command::Lineage(lineage) => Box::pin(lineage::run(global, lineage)).await,
     }
 }

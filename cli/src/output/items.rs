@@ -51,6 +51,27 @@ fn reason(reason: &Reason) -> String {
     text
 }
 
+/// A reason's path from the backup to what needs it, with the words at its end:
+/// `snap-1 <- ami-1 <- lt-1 versions 1, 3`. Without a path, the words alone.
+#[must_use]
+pub fn readable_path(reason: &Reason) -> String {
+    let detail = reason.detail.as_deref().unwrap_or_default();
+    let words: Vec<&str> = detail.split_whitespace().collect();
+    let words = words.join(" ");
+    let Some((last, before)) = reason.path.split_last() else {
+        return words;
+    };
+    // The words mostly begin with what stands at the end.
+    let end = match words.strip_prefix(last.as_str()) {
+        Some(rest) => format!("{last}{rest}"),
+        None if words.is_empty() => last.clone(),
+        None => format!("{last}: {words}"),
+    };
+    let mut steps: Vec<&str> = before.iter().map(String::as_str).collect();
+    steps.push(&end);
+    steps.join(" <- ")
+}
+
 /// The items, what needs attention first and what merely stays last.
 #[must_use]
 pub fn table(look: Look, items: &[Item], now: Timestamp) -> String {

@@ -160,13 +160,26 @@ impl Stamp<'_> {
     }
 }
 
-/// The name of an AMI: `holdfast/POLICY/i-…/YYYYMMDDTHHMMSSZ/ATTEMPT`, the slot in UTC.
-///
-/// EC2 allows a name once in an account and Region, which makes it the call's idempotency key.
+/// The name of an AMI, which is EC2's only idempotency key for `CreateImage`: unique in the account
+/// and Region, and the same whoever asks again. The slot is written in UTC; attempts count from 1.
 #[must_use]
 pub fn image_name(policy: &str, source: &str, slot: Timestamp, attempt: u32) -> String {
+    format!("{}{attempt}", image_name_start(policy, source, slot))
+}
+
+/// Whether `name` is [`image_name`]'s for these, with any attempt.
+#[must_use]
+pub fn is_image_name_of(name: &str, policy: &str, source: &str, slot: Timestamp) -> bool {
+    name.strip_prefix(&image_name_start(policy, source, slot))
+        .is_some_and(|rest| {
+            let plain = rest.bytes().all(|b| b.is_ascii_digit()) && !rest.starts_with('0');
+            plain && rest.parse::<u32>().is_ok()
+        })
+}
+
+fn image_name_start(policy: &str, source: &str, slot: Timestamp) -> String {
     let slot = slot.strftime("%Y%m%dT%H%M%SZ");
-    format!("holdfast/{policy}/{source}/{slot}/{attempt}")
+    format!("holdfast/{policy}/{source}/{slot}/")
 }
 
 /// The tags of a source that are copied to its backups: neither AWS's own nor Holdfast's.
@@ -198,6 +211,26 @@ mod tests {
         assert_eq!(artifact.source.as_deref(), Some("vol-1"));
         assert_eq!(artifact.slot, Some("2026-11-23T03:00:00Z".parse().unwrap()));
         assert_eq!(ours()[SLOT], "2026-11-23T03:00:00Z");
+    }
+
+    #[test]
+    fn the_name_of_an_ami_tells_policy_instance_slot_and_attempt_and_is_known_again() {
+        let slot: Timestamp = "2026-11-23T03:00:00Z".parse().unwrap();
+        let name = image_name("nightly", "i-0a1", slot, 2);
+        assert_eq!(name, "holdfast/nightly/i-0a1/20261123T030000Z/2");
+        let known = |name: &str| is_image_name_of(name, "nightly", "i-0a1", slot);
+        assert!(known(&name) && known("holdfast/nightly/i-0a1/20261123T030000Z/17"));
+        for other in [
+            "holdfast/nightly/i-0a1/20261123T030000Z/",
+            "holdfast/nightly/i-0a1/20261123T030000Z/0",
+            "holdfast/nightly/i-0a1/20261123T030000Z/+1",
+            "holdfast/nightly/i-0a1/20261123T030000Z/1-copy",
+            "holdfast/nightly/i-0a1/20261123T040000Z/1",
+            "holdfast/weekly/i-0a1/20261123T030000Z/1",
+            "copy of holdfast/nightly/i-0a1/20261123T030000Z/1",
+        ] {
+            assert!(!known(other), "{other}");
+        }
     }
 
     #[test]

@@ -93,11 +93,36 @@ impl<'a> References<'a> {
                     }),
             );
         }
+        holders.extend(self.templates_of_snapshot(snapshot));
+        holders.sort();
+        holders.dedup();
+        holders
+    }
+
+    /// The launch templates that name a snapshot itself, each with its path.
+    #[must_use]
+    pub fn templates_of_snapshot(&self, snapshot: &SnapshotId) -> Vec<Reason> {
         let direct = self
             .templates_by_snapshot
             .get(snapshot)
             .map_or(&[][..], Vec::as_slice);
-        holders.extend(templates(direct, snapshot.as_str()));
+        templates(direct, snapshot.as_str())
+    }
+
+    /// Everything that needs an image or, by name, a snapshot that would go with it.
+    ///
+    /// Another image over the same snapshot is no holder: the snapshot stays with that one
+    /// (`DeleteSnapshotReturnCode` `skipped`, EC2 API Reference).
+    #[must_use]
+    pub fn holders_of_image_with_snapshots(&self, image: &Image) -> Vec<Reason> {
+        let mut holders = self.holders_of_image(&image.id);
+        for snapshot in image.snapshots() {
+            let named = self.templates_of_snapshot(snapshot).into_iter();
+            holders.extend(named.map(|mut holder| {
+                holder.path.insert(0, image.id.to_string());
+                holder
+            }));
+        }
         holders.sort();
         holders.dedup();
         holders

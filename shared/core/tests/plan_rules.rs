@@ -336,11 +336,13 @@ fn sweep(
     let templates = Listing::complete(Source::LaunchTemplates, vec![], now);
     let evidence = Evidence {
         snapshots: &snapshots,
+        mapped: &Listing::complete(Source::Snapshots, vec![], now),
         images: &images,
         instances: &instances,
         volumes: &volumes,
         templates: Some(&templates),
         gone_since: &BTreeMap::new(),
+        leftovers: &BTreeMap::new(),
         account: None,
     };
     let mut verdicts = judge(file, &evidence, now, None);
@@ -465,11 +467,13 @@ fn a_source_gone_for_long_enough_lets_its_last_backups_go_and_not_before() {
         let gone = since.map(|text| ("vol-1".to_owned(), at(text)));
         let evidence = Evidence {
             snapshots: &snapshots,
+            mapped: &Listing::complete(Source::Snapshots, vec![], now),
             images: &images,
             instances: &instances,
             volumes: &volumes,
             templates: Some(&templates),
             gone_since: &gone.into_iter().collect(),
+            leftovers: &BTreeMap::new(),
             account: None,
         };
         judge(&file, &evidence, now, None)

@@ -1,16 +1,27 @@
 //! The verdict on single artifacts, with every path to what needs them.
 
-use holdfast_core::plan::judge::{Decision, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast_core::artifact::Artifact;
+use holdfast_core::dependency::References;
+use holdfast_core::id::{ImageId, SnapshotId};
+use holdfast_core::inventory::{Image, ImageState, Listing, Snapshot};
+use holdfast_core::lineage::{Consistency, Node, NodeKind};
+use holdfast_core::plan::judge::{Decision, Subject, Verdict};
 use holdfast_core::policy::PolicyFile;
-use holdfast_core::ports::ReadEc2;
-use holdfast_core::ports::records::Records;
+use holdfast_core::ports::records::{Deletion, DeletionState, Records, TableError};
+use holdfast_core::ports::{ImageScope, ReadEc2, SnapshotScope};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
 
 use crate::error::RunError;
 use crate::sweep::{Lists, Sweep, plan};
 
-/// One item for each of `ids` (`snap-…` or `ami-…`), `deletable` or `held`, changing nothing.
+/// One item for each of `ids` (`snap-…` or `ami-…`), changing nothing: `deletable`, `held`, or
+/// `failed` with `not-found` where EC2 has no such artifact.
+///
+/// The verdict is the sweep's, with its guardrails; every path to what needs the artifact is told
+/// even when a rule keeps it. `now` is the time decided for; `account` one's own, where known.
 ///
 /// # Errors
 /// [`RunError::Inventory`]: nothing at all could be read.
@@ -35,21 +46,258 @@ pub async fn explain<E: ReadEc2, R: Records>(
         return Err(RunError::Inventory(error.clone()));
     }
     let planned = plan(records, &sweep, &lists).await;
-    Ok(ids.iter().map(|id| one(id, &planned.verdicts)).collect())
+    let verdicts: BTreeMap<&str, &Verdict> = planned
+        .verdicts
+        .iter()
+        .map(|verdict| (verdict.subject.id(), verdict))
+        .collect();
+    let unjudged = |id: &&String| !verdicts.contains_key(id.as_str());
+    let (snapshots, images) = unlisted(ec2, ids.iter().filter(unjudged)).await;
+    let known = Recorded::read(records, ids).await;
+    let templates = lists.templates.as_ref().map_or(&[][..], |list| &list.items);
+    let all = Everything {
+        references: References::new(&lists.images.items, &lists.instances.items, templates),
+        account: lists.own_account(account),
+        lists: &lists,
+        verdicts,
+        snapshots,
+        images,
+        known,
+    };
+    Ok(ids.iter().map(|id| all.one(id)).collect())
 }
 
-fn one(id: &str, verdicts: &[Verdict]) -> Item {
-    let Some(verdict) = verdicts.iter().find(|v| v.snapshot.id.as_str() == id) else {
-        return Item::new(Action::Explain, id, Outcome::Held)
-            .reason(Reason::of(ReasonCode::NotManaged));
-    };
-    let outcome = match verdict.decision {
-        Decision::Condemn(_) => Outcome::Deletable,
-        Decision::Keep(_) | Decision::Hold(_) => Outcome::Held,
-    };
-    Item {
-        action: Action::Explain,
-        outcome,
-        ..verdict.item(Outcome::Deletable)
+/// What has no verdict, asked for by identifier: the backing snapshots of AMIs, what Holdfast does
+/// not manage, and what is not there.
+async fn unlisted<'i, E: ReadEc2>(
+    ec2: &E,
+    ids: impl Iterator<Item = &'i String>,
+) -> (Listing<Snapshot>, Listing<Image>) {
+    let (mut snapshots, mut images) = (Vec::new(), Vec::new());
+    for id in ids {
+        snapshots.extend(SnapshotId::parse(id));
+        images.extend(ImageId::parse(id));
+    }
+    let (snapshots, images) = (SnapshotScope::Ids(snapshots), ImageScope::Ids(images));
+    tokio::join!(ec2.snapshots(&snapshots), ec2.images(&images))
+}
+
+/// What the table tells of the artifacts asked about.
+struct Recorded(Result<(BTreeMap<String, Node>, Deletions), TableError>);
+
+type Deletions = BTreeMap<String, (Deletion, DeletionState)>;
+
+impl Recorded {
+    async fn read<R: Records>(records: &R, ids: &[String]) -> Self {
+        let (nodes, deletions) = tokio::join!(records.nodes(ids), records.deletions(ids));
+        Self(nodes.and_then(|nodes| Ok((nodes, deletions?))))
+    }
+
+    fn node(&self, id: &str) -> Option<&Node> {
+        self.0.as_ref().ok()?.0.get(id)
+    }
+
+    /// What became of an artifact that EC2 does not have, in words.
+    fn end_of(&self, id: &str) -> String {
+        let (nodes, deletions) = match &self.0 {
+            Ok(known) => known,
+            Err(error) => return format!("EC2 does not have it; {error}"),
+        };
+        let ended = deletions.get(id).map(|(deletion, state)| {
+            let Deletion {
+                run, at, policy, ..
+            } = deletion;
+            match state {
+                DeletionState::Deleted => {
+                    format!("Holdfast deleted it at {at} for policy {policy} (run {run})")
+                }
+                DeletionState::Intended => format!(
+                    "Holdfast was about to delete it at {at} for policy {policy} (run {run})"
+                ),
+                DeletionState::Refused => {
+                    format!("EC2 refused to delete it at {at}; it went some other way since")
+                }
+            }
+        });
+        let recorded = nodes.get(id).map(|node| {
+            format!(
+                "the lineage has it as {} since {}",
+                node.state.as_str(),
+                node.changed
+            )
+        });
+        match ended.or(recorded) {
+            Some(words) => format!("EC2 does not have it; {words}"),
+            None => "EC2 does not have it among what is yours here, and it is not on record".into(),
+        }
+    }
+}
+
+/// All that a verdict on one artifact is told from.
+struct Everything<'a> {
+    references: References<'a>,
+    account: Option<&'a str>,
+    lists: &'a Lists,
+    verdicts: BTreeMap<&'a str, &'a Verdict>,
+    snapshots: Listing<Snapshot>,
+    images: Listing<Image>,
+    known: Recorded,
+}
+
+impl Everything<'_> {
+    fn one(&self, id: &str) -> Item {
+        let mut item = if let Some(verdict) = self.verdicts.get(id) {
+            self.judged(verdict)
+        } else if let Some(snapshot) = self.snapshots.items.iter().find(|s| s.id.as_str() == id) {
+            self.snapshot(snapshot)
+        } else if let Some(image) = self.images.items.iter().find(|i| i.id.as_str() == id) {
+            self.image(image)
+        } else {
+            return self.absent(id);
+        };
+        // A list that was not read may hide a path. A verdict that it held says so already.
+        let told = |r: &Reason| r.code == ReasonCode::EvidenceIncomplete && r.path.is_empty();
+        if !item.reasons.iter().any(told) {
+            let unread = self.lists.unread().into_iter();
+            item.reasons.extend(unread.flat_map(|list| list.reasons));
+        }
+        if let Some(level) = self.known.node(id).and_then(|node| node.consistency) {
+            tell_consistency(&mut item, level);
+        }
+        item
+    }
+
+    fn judged(&self, verdict: &Verdict) -> Item {
+        let holders = match &verdict.subject {
+            Subject::Snapshot(snapshot) => self.references.holders_of_snapshot(&snapshot.id),
+            Subject::Image { image, .. } => self.references.holders_of_image_with_snapshots(image),
+        };
+        let mut item = Item {
+            action: Action::Explain,
+            outcome: match verdict.decision {
+                Decision::Condemn(_) => Outcome::Deletable,
+                Decision::Keep(_) | Decision::Hold(_) => Outcome::Held,
+            },
+            ..verdict.item(Outcome::Deletable)
+        };
+        add(&mut item.reasons, holders);
+        item
+    }
+
+    /// A snapshot without a verdict of its own: it backs an AMI that stands, or is not Holdfast's.
+    fn snapshot(&self, snapshot: &Snapshot) -> Item {
+        let id = snapshot.id.as_str();
+        let mut item = Item::new(Action::Explain, id, Outcome::Held);
+        item.time = snapshot.start;
+        item.source = snapshot.volume.as_ref().map(ToString::to_string);
+        match Artifact::read(&snapshot.tags, snapshot.owner.as_deref(), self.account) {
+            Ok(artifact) => {
+                item.policy = Some(artifact.policy);
+                item.slot = artifact.slot;
+            }
+            Err(reason) => item.reasons.push(reason),
+        }
+        add(
+            &mut item.reasons,
+            self.references.holders_of_snapshot(&snapshot.id),
+        );
+        for image in self.references.images_of(&snapshot.id) {
+            let Some(verdict) = self.verdicts.get(image.id.as_str()) else {
+                continue;
+            };
+            let through = verdict.reasons().iter().cloned().map(|mut reason| {
+                reason.path = through_image(id, &image.id, reason.path);
+                reason
+            });
+            add(&mut item.reasons, through);
+        }
+        if item.reasons.is_empty() {
+            item.reasons.push(not_judged());
+        }
+        item
+    }
+
+    /// An image without a verdict: not Holdfast's, or deregistered.
+    fn image(&self, image: &Image) -> Item {
+        let id = image.id.as_str();
+        if image.state == ImageState::Deregistered {
+            return self.absent(id);
+        }
+        let mut item = Item::new(Action::Explain, id, Outcome::Held);
+        item.time = image.created;
+        item.source = image.source_instance.as_ref().map(ToString::to_string);
+        let owner = image.owner.as_deref();
+        let read = Artifact::read(&image.tags, owner, self.account);
+        item.reasons.push(read.err().unwrap_or_else(not_judged));
+        add(
+            &mut item.reasons,
+            self.references.holders_of_image_with_snapshots(image),
+        );
+        item
+    }
+
+    fn absent(&self, id: &str) -> Item {
+        let item = Item::new(Action::Explain, id, Outcome::Failed);
+        let error = match NodeKind::of(id) {
+            NodeKind::Snapshot => self.snapshots.error.as_ref(),
+            NodeKind::Image => self.images.error.as_ref(),
+            NodeKind::Volume | NodeKind::Instance | NodeKind::Other => {
+                let detail = "write the identifier of a snapshot (snap-…) or an AMI (ami-…)";
+                return item.reason(Reason::with(ReasonCode::NotFound, detail));
+            }
+        };
+        if let Some(error) = error {
+            let reason = Reason::with(ReasonCode::EvidenceIncomplete, error.to_string());
+            return Item {
+                outcome: Outcome::Held,
+                ..item.reason(reason)
+            };
+        }
+        let mut item = item.reason(Reason::with(ReasonCode::NotFound, self.known.end_of(id)));
+        if let Some(node) = self.known.node(id) {
+            item.policy.clone_from(&node.policy);
+            item.source.clone_from(&node.source);
+            (item.slot, item.time) = (node.slot, node.time);
+        }
+        item
+    }
+}
+
+/// The path of an AMI's reason as it leads from one of its snapshots.
+fn through_image(snapshot: &str, image: &ImageId, path: Vec<String>) -> Vec<String> {
+    let start = [snapshot.to_owned(), image.to_string()];
+    let rest: Vec<String> = path.into_iter().skip(1).collect();
+    match rest.first() {
+        // The AMI's reason was this very snapshot, and what needs it.
+        Some(first) if first == snapshot && rest.len() > 1 => rest,
+        Some(first) if first == snapshot => start.into(),
+        _ => start.into_iter().chain(rest).collect(),
+    }
+}
+
+/// Holdfast's by its tags, and yet without a verdict: the lists are not of one moment.
+fn not_judged() -> Reason {
+    let detail = "it was not among the lists that were judged; ask again";
+    Reason::with(ReasonCode::EvidenceIncomplete, detail)
+}
+
+/// Adds the reasons that are not there yet.
+fn add(reasons: &mut Vec<Reason>, more: impl IntoIterator<Item = Reason>) {
+    let mut known: BTreeSet<Reason> = reasons.iter().cloned().collect();
+    for reason in more {
+        if known.insert(reason.clone()) {
+            reasons.push(reason);
+        }
+    }
+}
+
+/// Tells what the artifact's point in time is worth, beside the first reason.
+fn tell_consistency(item: &mut Item, level: Consistency) {
+    let words = format!("its consistency is {}", level.as_str());
+    if let Some(first) = item.reasons.first_mut() {
+        first.detail = Some(match first.detail.take() {
+            Some(detail) => format!("{detail}; {words}"),
+            None => words,
+        });
     }
 }

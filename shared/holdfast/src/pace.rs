@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 /// One API's token bucket, assumed full at the start.
 ///
-/// Buckets are per account, Region and API: 100 tokens and 5 a second for `CreateSnapshot`,
-/// `CreateSnapshots` and `DeleteSnapshot` (EC2 Developer Guide, "Request throttling").
+/// Buckets are per account, Region and API: 100 tokens and 5 a second each for `CreateSnapshot`,
+/// `CreateSnapshots`, `DeleteSnapshot` and `DeregisterImage` (EC2 Developer Guide, "Request
+/// throttling").
 #[derive(Debug)]
 pub struct Pace {
     per_second: f64,
@@ -25,8 +26,14 @@ impl Pace {
 
     /// The bucket of `CreateImage`: that of the mutating calls without one of their own.
     #[must_use]
-    pub fn images() -> Self {
+    pub fn create_image() -> Self {
         Self::new(50.0, 5.0)
+    }
+
+    /// The bucket of `DeregisterImage`.
+    #[must_use]
+    pub fn deregister_image() -> Self {
+        Self::new(100.0, 5.0)
     }
 
     /// A full bucket.

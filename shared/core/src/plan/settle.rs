@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::judge::{Decision, Verdict};
-use crate::id::SnapshotId;
 use crate::policy::{Policy, PolicyFile};
 use crate::report::{Reason, ReasonCode};
 
@@ -31,8 +30,8 @@ pub struct Retired {
 pub struct Recorded {
     /// Sources that are gone and were pinned when last seen.
     pub pinned: BTreeSet<String>,
-    /// When a snapshot was first condemned, by the sweep's `now`.
-    pub condemned: BTreeMap<SnapshotId, Timestamp>,
+    /// When an artifact was first condemned, by its identifier and the sweep's `now`.
+    pub condemned: BTreeMap<String, Timestamp>,
     /// Deletions of the last 24 hours, by policy.
     pub retired: BTreeMap<String, Vec<Retired>>,
     /// Deletions that an operator's request released from the breaker: (policy, resource).
@@ -44,10 +43,10 @@ pub struct Recorded {
 /// What the guardrails made of the verdicts.
 #[derive(Clone, Debug, Default)]
 pub struct Settled {
-    /// Snapshots whose grace begins with this sweep.
-    pub grace_begins: Vec<SnapshotId>,
-    /// Snapshots that were condemned and are free again.
-    pub freed: Vec<SnapshotId>,
+    /// Artifacts whose grace begins with this sweep.
+    pub grace_begins: Vec<String>,
+    /// Artifacts that were condemned and are free again.
+    pub freed: Vec<String>,
     /// Policies whose breaker tripped, with the deletions it holds.
     pub tripped: BTreeMap<String, Vec<String>>,
     /// Hash over the tripped policies' held deletions, or over all deletions when none tripped.
@@ -70,10 +69,11 @@ pub fn settle(
         }
     }
     for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
-        let pinned = verdict
-            .sources()
-            .find(|source| recorded.pinned.contains(*source));
-        if let Some(source) = pinned.map(str::to_owned) {
+        let sources = verdict.subject.sources().into_iter();
+        let pinned = sources
+            .map(str::to_owned)
+            .find(|s| recorded.pinned.contains(s));
+        if let Some(source) = pinned {
             verdict.hold(Reason::with(
                 ReasonCode::Pinned,
                 format!("its source {source} was pinned when last seen"),
@@ -88,7 +88,7 @@ pub fn settle(
     }
     settled.plan_hash = if settled.tripped.is_empty() {
         let all = verdicts.iter().filter(|v| v.is_condemned());
-        plan_hash(all.map(|v| (v.policy.as_str(), v.snapshot.id.as_str())))
+        plan_hash(all.map(|v| (v.policy.as_str(), v.subject.id())))
     } else {
         let held = settled.tripped.iter();
         plan_hash(held.flat_map(|(p, list)| list.iter().map(|r| (p.as_str(), r.as_str()))))
@@ -118,7 +118,7 @@ fn grace(
 ) {
     let Some(grace) = policy.grace else { return };
     for verdict in verdicts.iter_mut().filter(|v| v.policy == policy.name) {
-        let id = verdict.snapshot.id.clone();
+        let id = verdict.subject.id().to_owned();
         match (verdict.is_condemned(), recorded.condemned.get(&id)) {
             (false, None) => {}
             (false, Some(_)) => {
@@ -166,7 +166,7 @@ fn breaker(
         .filter(|v| v.policy == policy.name && v.good)
         .collect();
     let stood = |time: Option<Timestamp>| time.is_some_and(|t| t <= since);
-    let before = good.iter().filter(|v| stood(v.snapshot.start)).count()
+    let before = good.iter().filter(|v| stood(v.subject.time())).count()
         + retired.iter().filter(|r| stood(Some(r.time))).count();
     let standing = good.len();
 
@@ -184,7 +184,7 @@ fn breaker(
         if verdict.policy != policy.name || !verdict.good || !verdict.is_condemned() {
             continue;
         }
-        let key = (policy.name.clone(), verdict.snapshot.id.to_string());
+        let key = (policy.name.clone(), verdict.subject.id().to_owned());
         if recorded.released.contains(&key) {
             continue;
         }
@@ -216,7 +216,7 @@ fn breaker(
                     policy.limits.free
                 ),
             ));
-            held.push(verdicts[i].snapshot.id.to_string());
+            held.push(verdicts[i].subject.id().to_owned());
         }
     }
     if !held.is_empty() {

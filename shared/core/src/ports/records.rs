@@ -155,6 +155,8 @@ pub struct Deletion {
     pub resource: String,
     /// The policy that lets it go.
     pub policy: String,
+    /// The AMI that it backs, for a snapshot that goes with one.
+    pub image: Option<String>,
     /// Whether it was a backup that counted.
     pub good: bool,
     /// The point in time it held.

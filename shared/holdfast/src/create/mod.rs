@@ -98,7 +98,7 @@ impl Default for Paces {
         Self {
             sets: Pace::snapshots(),
             singles: Pace::snapshots(),
-            images: Pace::images(),
+            images: Pace::create_image(),
         }
     }
 }

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::artifact;
+use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{
     Image, Instance, InstanceState, LaunchTemplateVersion, Listing, Snapshot, Tags, Volume,
     VolumeState,
 };
-use holdfast_core::plan::judge::{Evidence, Verdict, judge};
+use holdfast_core::plan::judge::{Evidence, Leftover, Verdict, judge, unmapped};
 use holdfast_core::plan::settle::{Recorded, Settled, WINDOW, settle};
 use holdfast_core::policy::{EvidenceSource, PolicyFile};
-use holdfast_core::ports::records::{Records, TableError};
+use holdfast_core::ports::records::{DeletionState, Records, TableError};
 use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
@@ -37,6 +38,8 @@ pub struct Sweep<'a> {
 pub struct Lists {
     /// Managed snapshots.
     pub snapshots: Listing<Snapshot>,
+    /// Snapshots that managed images map and that are not among the managed ones.
+    pub mapped: Listing<Snapshot>,
     /// One's own images.
     pub images: Listing<Image>,
     /// Instances.
@@ -48,7 +51,7 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// Reads them all, at once.
+    /// Reads them all, at once but for what only the others tell to ask for.
     pub async fn read<E: ReadEc2>(ec2: &E, sweep: &Sweep<'_>) -> Self {
         let unused = EvidenceSource::LaunchTemplates;
         let wanted = sweep
@@ -70,8 +73,11 @@ impl Lists {
             ec2.volumes(),
             templates,
         );
+        let rest = SnapshotScope::Ids(unlisted(&images, &snapshots));
+        let mapped = ec2.snapshots(&rest).await;
         Self {
             snapshots,
+            mapped,
             images,
             instances,
             volumes,
@@ -80,18 +86,16 @@ impl Lists {
     }
 
     /// The evidence for the judge.
-    fn evidence<'a>(
-        &'a self,
-        account: Option<&'a str>,
-        gone_since: &'a BTreeMap<String, Timestamp>,
-    ) -> Evidence<'a> {
+    fn evidence<'a>(&'a self, account: Option<&'a str>, records: &'a Foreknown) -> Evidence<'a> {
         Evidence {
             snapshots: &self.snapshots,
+            mapped: &self.mapped,
             images: &self.images,
             instances: &self.instances,
             volumes: &self.volumes,
             templates: self.templates.as_ref(),
-            gone_since,
+            gone_since: &records.gone_since,
+            leftovers: &records.leftovers,
             account: self.own_account(account),
         }
     }
@@ -108,6 +112,7 @@ impl Lists {
         }
         let mut all = vec![
             of(&self.snapshots),
+            of(&self.mapped),
             of(&self.images),
             of(&self.instances),
             of(&self.volumes),
@@ -131,7 +136,7 @@ impl Lists {
     ///
     /// The lists were asked for with `self` as the owner, so an owner that all of them name is
     /// EC2's own word for it. Only where they disagree does the caller's word decide.
-    fn own_account<'a>(&'a self, told: Option<&'a str>) -> Option<&'a str> {
+    pub(crate) fn own_account<'a>(&'a self, told: Option<&'a str>) -> Option<&'a str> {
         let snapshots = self
             .snapshots
             .items
@@ -160,7 +165,8 @@ impl Lists {
             )
         }
         [
-            of(&self.snapshots),
+            // Both are lists of snapshots; one line says so.
+            of(&self.snapshots).or_else(|| of(&self.mapped)),
             of(&self.images),
             of(&self.instances),
             of(&self.volumes),
@@ -196,6 +202,20 @@ impl Lists {
     }
 }
 
+/// What managed images map and the list of managed snapshots lacks.
+fn unlisted(images: &Listing<Image>, snapshots: &Listing<Snapshot>) -> Vec<SnapshotId> {
+    let listed: BTreeSet<&SnapshotId> = snapshots.items.iter().map(|s| &s.id).collect();
+    let managed =
+        |image: &&Image| image.tags.get(artifact::MANAGED).map(String::as_str) == Some("true");
+    let mapped = images
+        .items
+        .iter()
+        .filter(managed)
+        .flat_map(Image::snapshots);
+    let missing: BTreeSet<&SnapshotId> = mapped.filter(|id| !listed.contains(id)).collect();
+    missing.into_iter().cloned().collect()
+}
+
 /// A plan: verdicts, and what the guardrails did.
 #[derive(Debug)]
 pub struct Planned {
@@ -213,21 +233,24 @@ pub struct Planned {
 
 /// Decides, changing nothing. A table that cannot be read holds everything.
 pub async fn plan<R: Records>(records: &R, sweep: &Sweep<'_>, lists: &Lists) -> Planned {
-    // Written by the reconcile of check-dependencies; nothing is known to be gone without it.
-    let gone_since = BTreeMap::new();
-    let evidence = lists.evidence(sweep.account, &gone_since);
+    let (foreknown, unread) = match foreknown(records, lists).await {
+        Ok(foreknown) => (foreknown, None),
+        Err(error) => (Foreknown::default(), Some(error)),
+    };
+    let evidence = lists.evidence(sweep.account, &foreknown);
     let mut verdicts = judge(sweep.policies, &evidence, sweep.now, sweep.only);
     let wall = Timestamp::now();
-    let mut known = match known(records, sweep, lists, &verdicts, wall).await {
-        Ok(known) => known,
-        Err(error) => Known {
-            recorded: Recorded {
-                error: Some(error.to_string()),
-                ..Recorded::default()
-            },
-            ..Known::default()
-        },
+    let known = match unread {
+        Some(error) => Err(error),
+        None => known(records, sweep, lists, &verdicts, wall).await,
     };
+    let mut known = known.unwrap_or_else(|error| Known {
+        recorded: Recorded {
+            error: Some(error.to_string()),
+            ..Recorded::default()
+        },
+        ..Known::default()
+    });
     let recorded = std::mem::take(&mut known.recorded);
     let settled = settle(sweep.policies, &mut verdicts, &recorded, sweep.now, wall);
     Planned {
@@ -237,6 +260,62 @@ pub async fn plan<R: Records>(records: &R, sweep: &Sweep<'_>, lists: &Lists) -> 
         unpin: known.unpin,
         release_unknown: known.release_unknown,
     }
+}
+
+/// What the judge asks of the records.
+#[derive(Debug, Default)]
+struct Foreknown {
+    gone_since: BTreeMap<String, Timestamp>,
+    leftovers: BTreeMap<String, Leftover>,
+}
+
+async fn foreknown<R: Records>(records: &R, lists: &Lists) -> Result<Foreknown, TableError> {
+    let absences = records.absences().await?.into_iter();
+    let gone_since = absences.filter_map(|(id, absence)| Some((id, absence.confirmed?)));
+    Ok(Foreknown {
+        gone_since: gone_since.collect(),
+        leftovers: leftovers(records, lists).await?,
+    })
+}
+
+/// The orphans whose AMI Holdfast deregistered or meant to, as the records have it.
+async fn leftovers<R: Records>(
+    records: &R,
+    lists: &Lists,
+) -> Result<BTreeMap<String, Leftover>, TableError> {
+    let orphans: Vec<String> = unmapped(&lists.snapshots, &lists.images)
+        .into_iter()
+        .collect();
+    if orphans.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    // What was deleted and is listed again, somebody took out of the Recycle Bin.
+    let of_snapshots = records.deletions(&orphans).await?.into_iter();
+    let unfinished: Vec<(String, ImageId, Timestamp)> = of_snapshots
+        .filter(|(_, (_, state))| *state != DeletionState::Deleted)
+        .filter_map(|(id, (deletion, _))| Some((id, ImageId::new(deletion.image?), deletion.time)))
+        .collect();
+    let images: BTreeSet<String> = unfinished
+        .iter()
+        .map(|(_, ami, _)| ami.to_string())
+        .collect();
+    let of_images = records
+        .deletions(&images.into_iter().collect::<Vec<_>>())
+        .await?;
+    // Where EC2 refused, the AMI went some other way.
+    let by_holdfast = |image: &ImageId| {
+        let state = of_images.get(image.as_str()).map(|(_, state)| *state);
+        matches!(
+            state,
+            Some(DeletionState::Intended | DeletionState::Deleted)
+        )
+    };
+    let unfinished = unfinished
+        .into_iter()
+        .filter(|(_, image, _)| by_holdfast(image));
+    Ok(unfinished
+        .map(|(id, image, time)| (id, Leftover { image, time }))
+        .collect())
 }
 
 /// What the table says, and what the lists say against it.
@@ -259,7 +338,7 @@ async fn known<R: Records>(
     let recorded = &mut known.recorded;
     let listed = lists.listed_pins();
     let on_record = records.pins().await?;
-    let sources: BTreeSet<&str> = verdicts.iter().flat_map(Verdict::sources).collect();
+    let sources: BTreeSet<&str> = verdicts.iter().flat_map(|v| v.subject.sources()).collect();
     for (source, pinned) in &listed {
         let was = on_record.contains(*source);
         match pinned {
@@ -279,17 +358,9 @@ async fn known<R: Records>(
         if policy.grace.is_some() && !of_policy.is_empty() {
             let ids: Vec<String> = of_policy
                 .iter()
-                .map(|v| v.snapshot.id.to_string())
+                .map(|v| v.subject.id().to_owned())
                 .collect();
-            let marks = records.condemned(&ids).await?;
-            let of = |id: &str| of_policy.iter().find(|v| v.snapshot.id.as_str() == id);
-            for (id, since) in marks {
-                if let Some(verdict) = of(&id) {
-                    recorded
-                        .condemned
-                        .insert(verdict.snapshot.id.clone(), since);
-                }
-            }
+            recorded.condemned.extend(records.condemned(&ids).await?);
         }
         if of_policy.iter().any(|v| v.is_condemned()) {
             let mut retired = Vec::new();

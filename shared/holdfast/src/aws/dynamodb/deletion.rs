@@ -109,6 +109,7 @@ fn deletion_item(deletion: &Deletion, lease: &Lease, state: &str) -> Item {
     Item::keyed(&delete_pk(&deletion.resource), DELETION)
         .text("id", &deletion.resource)
         .text("policy", &deletion.policy)
+        .text_if("image", deletion.image.as_deref())
         .flag_set("good", deletion.good)
         .time("time", deletion.time)
         .text("run", &deletion.run)
@@ -191,6 +192,7 @@ pub(super) async fn recorded(
         let deletion = Deletion {
             resource: item.owned("id")?,
             policy: item.owned("policy")?,
+            image: item.owned("image"),
             good: item.flag("good")?,
             time: item.timestamp("time")?,
             run: item.owned("run")?,

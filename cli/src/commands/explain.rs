@@ -1,0 +1,157 @@
+//! `holdfast explain`: may this backup be deleted, and what stands in the way?
+
+use holdfast::aws::sts;
+use holdfast::explain::explain;
+use holdfast::report::{Item, Outcome, ReasonCode, Report, Run};
+use holdfast::settings::load_policies;
+use jiff::Timestamp;
+
+use super::head;
+use crate::account::Account;
+use crate::args::{ExplainArguments, Global};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::age::relative;
+use crate::output::items::{readable_path, seconds, tone, verdict};
+use crate::output::table::Look;
+use crate::output::{print_report, progress};
+
+/// Runs the command.
+///
+/// # Errors
+/// The policy file is wrong, or EC2 cannot be read.
+pub async fn run(global: &Global, arguments: &ExplainArguments) -> Result<Exit, Failure> {
+    let now = arguments.now.or_clock();
+    let policies = load_policies(&arguments.policies.file, now)?;
+    let account = Account::connect(global).await?;
+    let place = account.region.as_deref().unwrap_or("no Region");
+    progress(&format!("reading EC2 and the lineage in {place} ..."));
+
+    let number = sts::account(&account.config).await;
+    let (ec2, table) = (&account.ec2, &account.table);
+    let told = number.as_deref();
+    let items = explain(ec2, table, &policies, &arguments.ids, told, now).await?;
+    let complete = !items.iter().any(unread);
+    let run = Run {
+        account: number,
+        region: account.region.clone(),
+        policy_sha256: Some(policies.sha256.clone()),
+        complete,
+        ..head("explain", now)
+    };
+    let report = Report::new(run, items);
+    print_report(global.json, &report, || {
+        people(&report.items, now, Look::of_stdout())
+    })?;
+    Ok(exit(&report))
+}
+
+/// Whether a list or the table was not read to its end.
+fn unread(item: &Item) -> bool {
+    let code = ReasonCode::EvidenceIncomplete;
+    item.reasons.iter().any(|reason| reason.code == code)
+}
+
+fn exit(report: &Report) -> Exit {
+    let deletable = |item: &Item| item.outcome == Outcome::Deletable;
+    if report.items.iter().all(deletable) {
+        Exit::of_report(report)
+    } else {
+        Exit::Attention
+    }
+}
+
+/// A row for each reason, the artifact before its first one.
+fn people(items: &[Item], now: Timestamp, look: Look) -> String {
+    let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+    let mut rows = Vec::new();
+    for item in items {
+        let taken = item
+            .time
+            .map(|time| format!("{} ({})", seconds(time), relative(time, now)));
+        let mut first = vec![
+            look.cell(verdict(item), tone(item)),
+            look.plain(&item.resource),
+            look.plain(text(&item.policy)),
+            look.plain(text(&taken)),
+        ];
+        for reason in &item.reasons {
+            let mut row = std::mem::take(&mut first);
+            row.resize_with(4, || look.plain(""));
+            row.push(look.plain(reason.code));
+            row.push(look.plain(readable_path(reason)));
+            rows.push(row);
+        }
+        if !first.is_empty() {
+            first.extend([look.plain(""), look.plain("")]);
+            rows.push(first);
+        }
+    }
+    let header = ["VERDICT", "RESOURCE", "POLICY", "TIME", "REASON", "WHY"];
+    look.table(&header, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast::report::{Action, Reason};
+
+    use super::*;
+
+    fn reason(code: ReasonCode, detail: &str, path: &[&str]) -> Reason {
+        let path = path.iter().map(|id| (*id).to_owned()).collect();
+        Reason {
+            path,
+            ..Reason::with(code, detail)
+        }
+    }
+
+    #[test]
+    fn each_reason_has_a_row_and_each_path_is_readable() {
+        let item = Item::new(Action::Explain, "snap-1", Outcome::Held)
+            .policy("nightly")
+            .reason(reason(
+                ReasonCode::UsedByLaunchTemplate,
+                "lt-1 versions 1, 3",
+                &["snap-1", "ami-1", "lt-1"],
+            ))
+            .reason(reason(
+                ReasonCode::Expired,
+                "no rule of nightly keeps it",
+                &[],
+            ));
+        let look = Look {
+            colour: false,
+            fit: false,
+        };
+        let text = people(&[item], Timestamp::UNIX_EPOCH, look);
+        let rows: Vec<String> = text
+            .lines()
+            .skip(1)
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                "held snap-1 nightly - used-by-launch-template \
+                 snap-1 <- ami-1 <- lt-1 versions 1, 3",
+                "expired no rule of nightly keeps it",
+            ]
+        );
+    }
+
+    #[test]
+    fn only_when_all_may_go_is_nothing_to_be_told() {
+        let exit_of = |outcomes: &[Outcome]| {
+            let items = outcomes.iter();
+            let items = items.map(|o| Item::new(Action::Explain, "snap-1", *o));
+            exit(&Report::new(
+                head("explain", Timestamp::UNIX_EPOCH),
+                items.collect(),
+            ))
+        };
+        assert_eq!(exit_of(&[Outcome::Deletable]), Exit::Done);
+        for other in [Outcome::Held, Outcome::Failed] {
+            assert_eq!(exit_of(&[Outcome::Deletable, other]), Exit::Attention);
+        }
+    }
+}

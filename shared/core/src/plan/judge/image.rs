@@ -1,0 +1,182 @@
+//! What can be said of an AMI without looking at other backups.
+
+use std::collections::BTreeSet;
+
+use crate::artifact::{self, Artifact, ArtifactKind, is_image_name_of};
+use crate::id::SnapshotId;
+use crate::inventory::{Image, ImageState, MappingTarget, Snapshot, SnapshotState};
+use crate::policy::{PolicyFile, Protect};
+use crate::report::{Reason, ReasonCode};
+
+use super::retention::GroupKey;
+use super::{Decision, Evidence, Looked, Standing, Subject, Verdict, governing};
+
+/// Decides all that needs no comparison with other backups. `None` for what is no item: an image
+/// without Holdfast's tag, and one that is deregistered and merely still listed.
+pub(super) fn look<'p>(
+    policies: &'p PolicyFile,
+    evidence: &Evidence<'_>,
+    standing: &Standing<'_>,
+    image: &Image,
+) -> Option<Looked<'p>> {
+    let managed = image.tags.get(artifact::MANAGED).map(String::as_str) == Some("true");
+    if !managed || image.state == ImageState::Deregistered {
+        return None;
+    }
+    let mapped: BTreeSet<&SnapshotId> = image.snapshots().collect();
+    let listed = mapped.iter().filter_map(|id| standing.snapshot(id));
+    let snapshots: Vec<Snapshot> = listed.cloned().collect();
+    let verdict = |policy: &str, artifact: Option<Artifact>, decision| {
+        let subject = Subject::Image {
+            image: image.clone(),
+            snapshots: snapshots.clone(),
+        };
+        Verdict::new(subject, policy, artifact, decision)
+    };
+    let tagged = image.tags.get(artifact::POLICY).map_or("", String::as_str);
+    let artifact = match Artifact::read(&image.tags, image.owner.as_deref(), evidence.account) {
+        Ok(artifact) => artifact,
+        Err(reason) => {
+            return Some(verdict(tagged, None, Decision::Hold(vec![reason])).into());
+        }
+    };
+    let policy = governing(policies, &artifact.policy);
+    let name = policy.map_or(tagged, |p| p.name.as_str()).to_owned();
+    let held = |artifact, reason| {
+        let decision = Decision::Hold(vec![reason]);
+        Some(verdict(&name, Some(artifact), decision).into())
+    };
+    if artifact.kind != ArtifactKind::Image {
+        let detail = format!("an image whose tag {} says otherwise", artifact::ARTIFACT);
+        return held(artifact, Reason::with(ReasonCode::NotManaged, detail));
+    }
+    let Some(policy) = policy else {
+        let reason = Reason::with(
+            ReasonCode::PolicyUnknown,
+            format!("no policy named or formerly named {tagged:?} is in the policy file"),
+        );
+        return held(artifact, reason);
+    };
+    if policy.protect != Protect::Instances {
+        let reason = Reason::with(
+            ReasonCode::PolicyChanged,
+            format!("{name} now protects volumes; this image is from before"),
+        );
+        return held(artifact, reason);
+    }
+    match &image.state {
+        ImageState::Available => {}
+        ImageState::Pending => return held(artifact, Reason::of(ReasonCode::Pending)),
+        ImageState::Failed => {
+            let why = image.state_reason.as_deref().unwrap_or("no reason given");
+            let detail = format!("EC2 could not make it: {why}");
+            let reason = Reason::with(ReasonCode::FailedBackup, detail);
+            let decision = Decision::Condemn(vec![reason]);
+            return Some(verdict(&name, Some(artifact), decision).into());
+        }
+        ImageState::Disabled => {
+            let detail = "somebody disabled it; enabled again it is judged again";
+            return held(artifact, Reason::with(ReasonCode::Disabled, detail));
+        }
+        other => {
+            let reason = Reason::with(ReasonCode::UnknownState, format!("its state is {other}"));
+            return held(artifact, reason);
+        }
+    }
+    if let Some(reason) = flaw(evidence, standing, image, &mapped) {
+        return held(artifact, reason);
+    }
+    if let Some(doubt) = may_be_copy(image, &artifact) {
+        return held(
+            artifact,
+            Reason::with(ReasonCode::EvidenceIncomplete, doubt),
+        );
+    }
+    // `may_be_copy` has seen the source.
+    let source = artifact.source.clone()?;
+    let group = GroupKey::of(&policy.group, &source, &artifact);
+    Some(Looked::good(
+        verdict(&name, Some(artifact), Decision::Condemn(Vec::new())),
+        policy,
+        group,
+    ))
+}
+
+/// Why an available image is no good backup: a machine cannot be made of it, or nobody knows.
+///
+/// Such an image describes as `available` all the same (its snapshots left the Recycle Bin before
+/// it did); only the launch would fail.
+fn flaw(
+    evidence: &Evidence<'_>,
+    standing: &Standing<'_>,
+    image: &Image,
+    mapped: &BTreeSet<&SnapshotId>,
+) -> Option<Reason> {
+    let nameless = image
+        .mappings
+        .iter()
+        .find(|m| m.target == MappingTarget::Ebs(None));
+    if let Some(mapping) = nameless {
+        let detail = format!("EC2 names no snapshot for its device {}", mapping.device);
+        return Some(Reason::with(ReasonCode::EvidenceIncomplete, detail));
+    }
+    if mapped.is_empty() {
+        let detail = "none of its devices is made from an EBS snapshot";
+        return Some(Reason::with(ReasonCode::EvidenceIncomplete, detail));
+    }
+    let of = |snapshot: &SnapshotId, code, detail: String| Reason {
+        code,
+        detail: Some(detail),
+        path: vec![image.id.to_string(), snapshot.to_string()],
+    };
+    for id in mapped {
+        let Some(snapshot) = standing.snapshot(id) else {
+            return Some(match &evidence.mapped.error {
+                Some(error) => {
+                    let detail = format!("its snapshot {id} was not read: {error}");
+                    of(id, ReasonCode::EvidenceIncomplete, detail)
+                }
+                None => {
+                    let detail = format!("its snapshot {id} is not among one's own");
+                    of(id, ReasonCode::SnapshotMissing, detail)
+                }
+            });
+        };
+        let state = format!("its snapshot {id} is in state {}", snapshot.state);
+        match snapshot.state {
+            SnapshotState::Completed => {}
+            SnapshotState::Pending => return Some(of(id, ReasonCode::Pending, state)),
+            SnapshotState::Error => return Some(of(id, ReasonCode::FailedBackup, state)),
+            _ => return Some(of(id, ReasonCode::UnknownState, state)),
+        }
+    }
+    if image.created.is_none() {
+        let detail = "EC2 gave it no creation date";
+        return Some(Reason::with(ReasonCode::EvidenceIncomplete, detail));
+    }
+    None
+}
+
+/// Why an image may be a copy, whose creation date is not that of what it holds.
+///
+/// `CopyImage` can carry the tags over (`CopyImageTags`), but neither the name nor the source
+/// instance; an image that Holdfast made has both.
+fn may_be_copy(image: &Image, artifact: &Artifact) -> Option<String> {
+    let (Some(source), Some(slot)) = (&artifact.source, artifact.slot) else {
+        return Some("its tags do not name source and slot; it may be a copy".into());
+    };
+    if let Some(made_of) = &image.source_instance
+        && made_of.as_str() != source
+    {
+        return Some(format!(
+            "EC2 made it of {made_of}, its tags say {source}; it may be a copy"
+        ));
+    }
+    let name = image.name.as_deref().unwrap_or("");
+    if !is_image_name_of(name, &artifact.policy, source, slot) {
+        return Some(format!(
+            "its name {name:?} is not the one that its tags call for; it may be a copy"
+        ));
+    }
+    None
+}

@@ -1,0 +1,169 @@
+//! Backing snapshots that one of Holdfast's own deregistrations left behind.
+//!
+//! A snapshot whose AMI somebody else deregistered is kept and reported. What Holdfast began it
+//! finishes; but the table that says so only lets a snapshot be considered. Whether it goes is the
+//! policy's word, on live evidence: only if the AMI that it was would not be kept today.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::artifact::{ARTIFACT, ArtifactKind, RUN, SLOT, SOURCE};
+use crate::id::{ImageId, SnapshotId};
+use crate::inventory::{Image, Listing, Snapshot, SnapshotState};
+use crate::policy::{Policy, PolicyFile, Protect};
+use crate::report::{Reason, ReasonCode};
+use crate::retention::Backup;
+
+use super::retention::{Candidate, Gone, GroupKey, groups, kept, source_gone};
+use super::{Decision, Subject, Verdict};
+
+/// What the records say of a snapshot whose AMI Holdfast deregistered, or meant to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// The AMI that it backed.
+    pub image: ImageId,
+    /// The AMI's creation date as recorded, UTC.
+    pub time: Timestamp,
+}
+
+/// The listed backing snapshots that no listed image maps: those worth a question to the records.
+///
+/// None while the list of images is not complete.
+#[must_use]
+pub fn unmapped(snapshots: &Listing<Snapshot>, images: &Listing<Image>) -> BTreeSet<String> {
+    if !images.is_complete() {
+        return BTreeSet::new();
+    }
+    let mapped: BTreeSet<&SnapshotId> = images.items.iter().flat_map(Image::snapshots).collect();
+    let backing = snapshots.items.iter().filter(|snapshot| {
+        snapshot.tags.get(ARTIFACT).map(String::as_str) == Some("image-snapshot")
+    });
+    backing
+        .filter(|snapshot| !mapped.contains(&snapshot.id))
+        .map(|snapshot| snapshot.id.to_string())
+        .collect()
+}
+
+/// Condemns what the policy would not keep if it were still the AMI that it was.
+///
+/// Each former AMI is tried by itself against the real ones, whose verdicts stay untouched.
+pub(super) fn judge(
+    policies: &PolicyFile,
+    verdicts: &mut [Verdict],
+    candidates: &[Candidate<'_>],
+    leftovers: &BTreeMap<String, Leftover>,
+    gone: &Gone<'_>,
+    now: Timestamp,
+) {
+    let mut former: BTreeMap<Former, Vec<usize>> = BTreeMap::new();
+    for (index, verdict) in verdicts.iter().enumerate() {
+        if let Some(key) = former_image(verdict, leftovers) {
+            former.entry(key).or_default().push(index);
+        }
+    }
+    if former.is_empty() {
+        return;
+    }
+    let groups = groups(candidates);
+    for (key, members) in former {
+        let Some(policy) = policies.policies.iter().find(|p| p.name == key.policy) else {
+            continue;
+        };
+        if policy.protect != Protect::Instances {
+            continue;
+        }
+        // The later of the two: what is recorded may keep a snapshot, never age it.
+        let time = members.iter().filter_map(|&index| {
+            let started = verdicts[index].subject.time()?;
+            let recorded = leftovers.get(verdicts[index].subject.id())?.time;
+            Some(started.max(recorded))
+        });
+        let Some(time) = time.max() else { continue };
+        let Some(group) = key.group(policy, &verdicts[members[0]]) else {
+            continue;
+        };
+        let real = groups.get(&(policy.name.as_str(), &group));
+        let mut backups = real.map_or_else(Vec::new, |real| real.backups(verdicts));
+        let reason = match gone.long_enough(policy, &group, now) {
+            Some(since) => (time <= now).then(|| source_gone(since)),
+            None => {
+                backups.push(Backup {
+                    id: key.image.to_string(),
+                    time,
+                });
+                let reasons = kept(policy, now, &backups).pop();
+                reasons.is_some_and(|kept| kept.is_empty()).then(|| {
+                    let detail = format!("no rule of {} would keep its AMI", policy.name);
+                    Reason::with(ReasonCode::Expired, detail)
+                })
+            }
+        };
+        for index in members {
+            let verdict = &mut verdicts[index];
+            let image = &key.image;
+            verdict.former_image = Some(image.clone());
+            verdict.decision = match &reason {
+                Some(reason) => Decision::Condemn(vec![
+                    Reason {
+                        code: ReasonCode::Orphaned,
+                        detail: Some(format!(
+                            "its AMI {image} was deregistered by an earlier sweep"
+                        )),
+                        path: vec![verdict.subject.id().to_owned(), image.to_string()],
+                    },
+                    reason.clone(),
+                ]),
+                None => Decision::Hold(vec![Reason::with(
+                    ReasonCode::Orphaned,
+                    format!(
+                        "its AMI {image} was deregistered by an earlier sweep, but {} would keep \
+                         that AMI now",
+                        policy.name
+                    ),
+                )]),
+            };
+        }
+    }
+}
+
+/// An AMI that was: what its snapshots have in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Former {
+    policy: String,
+    image: ImageId,
+    source: String,
+    slot: String,
+    run: String,
+}
+
+impl Former {
+    fn group(&self, policy: &Policy, verdict: &Verdict) -> Option<GroupKey> {
+        let artifact = verdict.artifact.as_ref()?;
+        Some(GroupKey::of(&policy.group, &self.source, artifact))
+    }
+}
+
+/// The AMI that an orphan was part of, when it is one of Holdfast's own leftovers and usable.
+fn former_image(verdict: &Verdict, leftovers: &BTreeMap<String, Leftover>) -> Option<Former> {
+    let Subject::Snapshot(snapshot) = &verdict.subject else {
+        return None;
+    };
+    let leftover = leftovers.get(snapshot.id.as_str())?;
+    let artifact = verdict.artifact.as_ref()?;
+    let orphaned = artifact.kind == ArtifactKind::ImageSnapshot
+        && matches!(&verdict.decision, Decision::Hold(reasons)
+            if reasons.iter().any(|reason| reason.code == ReasonCode::Orphaned));
+    let settled = matches!(
+        snapshot.state,
+        SnapshotState::Completed | SnapshotState::Error
+    );
+    let tag = |name: &str| snapshot.tags.get(name).cloned();
+    (orphaned && settled).then_some(Former {
+        policy: verdict.policy.clone(),
+        image: leftover.image.clone(),
+        source: tag(SOURCE)?,
+        slot: tag(SLOT)?,
+        run: tag(RUN)?,
+    })
+}

@@ -1,0 +1,118 @@
+//! What can be said of a snapshot without looking at other backups.
+
+use crate::artifact::{self, Artifact, ArtifactKind};
+use crate::inventory::{Snapshot, SnapshotState};
+use crate::policy::{Policy, PolicyFile, Protect};
+use crate::report::{Reason, ReasonCode};
+
+use super::retention::GroupKey;
+use super::{Decision, Evidence, Looked, Standing, Subject, Verdict, governing};
+
+/// EC2 gives this volume identifier to copies (`CopySnapshot`, EC2 API Reference).
+const COPY_PLACEHOLDER: &str = "vol-ffffffff";
+
+/// Decides all that needs no comparison with other backups. `None` for what is no item.
+pub(super) fn look<'p>(
+    policies: &'p PolicyFile,
+    evidence: &Evidence<'_>,
+    standing: &Standing<'_>,
+    snapshot: &Snapshot,
+) -> Option<Looked<'p>> {
+    let tagged = snapshot
+        .tags
+        .get(artifact::POLICY)
+        .map_or("", String::as_str);
+    let verdict = |policy: &str, artifact: Option<Artifact>, decision| {
+        let subject = Subject::Snapshot(snapshot.clone());
+        Verdict::new(subject, policy, artifact, decision)
+    };
+    let artifact = match Artifact::read(&snapshot.tags, snapshot.owner.as_deref(), evidence.account)
+    {
+        Ok(artifact) => artifact,
+        Err(reason) => {
+            return Some(verdict(tagged, None, Decision::Hold(vec![reason])).into());
+        }
+    };
+    if snapshot.owner_alias.as_deref() == Some("aws-backup-vault") {
+        let reason = Reason::with(ReasonCode::ManagedByOther, "it lies in an AWS Backup vault");
+        return Some(verdict(tagged, Some(artifact), Decision::Hold(vec![reason])).into());
+    }
+    let policy = governing(policies, &artifact.policy);
+    let name = policy.map_or(tagged, |p| p.name.as_str()).to_owned();
+    let held = |artifact, reason| {
+        let decision = Decision::Hold(vec![reason]);
+        Some(verdict(&name, Some(artifact), decision).into())
+    };
+    match artifact.kind {
+        ArtifactKind::Snapshot => {}
+        ArtifactKind::ImageSnapshot => {
+            if !evidence.images.is_complete() || standing.backs(snapshot, &artifact) {
+                return None;
+            }
+            let reason = Reason::with(
+                ReasonCode::Orphaned,
+                "it backed an AMI that somebody deregistered; it is kept",
+            );
+            return held(artifact, reason);
+        }
+        ArtifactKind::Image => {
+            let reason = Reason::with(
+                ReasonCode::NotManaged,
+                "a snapshot whose tag says it is an image",
+            );
+            return held(artifact, reason);
+        }
+    }
+    let Some(policy) = policy else {
+        let reason = Reason::with(
+            ReasonCode::PolicyUnknown,
+            format!("no policy named or formerly named {tagged:?} is in the policy file"),
+        );
+        return held(artifact, reason);
+    };
+    if policy.protect != Protect::Volumes {
+        let reason = Reason::with(
+            ReasonCode::PolicyChanged,
+            format!("{name} now protects instances; this snapshot is from before"),
+        );
+        return held(artifact, reason);
+    }
+    match &snapshot.state {
+        SnapshotState::Completed => {}
+        SnapshotState::Pending => {
+            return held(artifact, Reason::of(ReasonCode::Pending));
+        }
+        SnapshotState::Error => {
+            let reason = Reason::with(ReasonCode::FailedBackup, "EC2 could not complete it");
+            let decision = Decision::Condemn(vec![reason]);
+            return Some(verdict(&name, Some(artifact), decision).into());
+        }
+        other => {
+            let reason = Reason::with(ReasonCode::UnknownState, format!("its state is {other}"));
+            return held(artifact, reason);
+        }
+    }
+    if snapshot.start.is_none() {
+        let reason = Reason::with(ReasonCode::EvidenceIncomplete, "EC2 gave it no start time");
+        return held(artifact, reason);
+    }
+    let Some(group) = group_of(policy, snapshot, &artifact) else {
+        let reason = Reason::with(
+            ReasonCode::EvidenceIncomplete,
+            "EC2 does not tell which volume it is of; it may be a copy",
+        );
+        return held(artifact, reason);
+    };
+    Some(Looked::good(
+        verdict(&name, Some(artifact), Decision::Condemn(Vec::new())),
+        policy,
+        group,
+    ))
+}
+
+fn group_of(policy: &Policy, snapshot: &Snapshot, artifact: &Artifact) -> Option<GroupKey> {
+    let volume = snapshot.volume.as_ref().map(AsRef::as_ref);
+    // A copy holds another point in time than its own: in no group may it crowd out the originals.
+    let volume = volume.filter(|id| *id != COPY_PLACEHOLDER)?;
+    Some(GroupKey::of(&policy.group, volume, artifact))
+}

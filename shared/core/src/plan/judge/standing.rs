@@ -1,0 +1,76 @@
+//! The lists as the verdicts look things up in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::artifact::Artifact;
+use crate::dependency::References;
+use crate::id::SnapshotId;
+use crate::inventory::{ImageState, Snapshot};
+use crate::report::Reason;
+
+use super::{Evidence, Subject};
+
+/// What one run of `CreateImage` puts on an AMI and on its snapshots alike.
+type Stamp = (String, Option<String>, Option<Timestamp>, Option<String>);
+
+/// What stands in the account.
+pub(super) struct Standing<'a> {
+    references: References<'a>,
+    snapshots: BTreeMap<&'a SnapshotId, &'a Snapshot>,
+    being_made: BTreeSet<Stamp>,
+}
+
+impl<'a> Standing<'a> {
+    pub(super) fn new(evidence: &Evidence<'a>) -> Self {
+        let templates = evidence.templates.map_or(&[][..], |list| &list.items);
+        let images = &evidence.images.items;
+        let listed = evidence
+            .mapped
+            .items
+            .iter()
+            .chain(&evidence.snapshots.items);
+        let pending = images.iter().filter(|i| i.state == ImageState::Pending);
+        let stamps = pending.filter_map(|image| {
+            let owner = image.owner.as_deref();
+            let artifact = Artifact::read(&image.tags, owner, evidence.account).ok()?;
+            Some(stamp(&artifact))
+        });
+        Self {
+            references: References::new(images, &evidence.instances.items, templates),
+            snapshots: listed.map(|snapshot| (&snapshot.id, snapshot)).collect(),
+            being_made: stamps.collect(),
+        }
+    }
+
+    /// A snapshot of one's own by its identifier.
+    pub(super) fn snapshot(&self, id: &SnapshotId) -> Option<&'a Snapshot> {
+        self.snapshots.get(id).copied()
+    }
+
+    /// Whether an AMI stands that the snapshot backs.
+    ///
+    /// A pending AMI may not name its snapshots yet (AWS does not say), so its tags do.
+    pub(super) fn backs(&self, snapshot: &Snapshot, artifact: &Artifact) -> bool {
+        !self.references.images_of(&snapshot.id).is_empty()
+            || self.being_made.contains(&stamp(artifact))
+    }
+
+    /// Everything that needs the subject, each with its path.
+    pub(super) fn holders(&self, subject: &Subject) -> Vec<Reason> {
+        match subject {
+            Subject::Snapshot(snapshot) => self.references.holders_of_snapshot(&snapshot.id),
+            Subject::Image { image, .. } => self.references.holders_of_image_with_snapshots(image),
+        }
+    }
+}
+
+fn stamp(artifact: &Artifact) -> Stamp {
+    (
+        artifact.policy.clone(),
+        artifact.source.clone(),
+        artifact.slot,
+        artifact.run.clone(),
+    )
+}
