@@ -29,8 +29,10 @@ fn policies(more: &str) -> PolicyFile {
     PolicyFile::parse("p.yaml", &text, at("2026-01-01T00:00:00Z")).unwrap()
 }
 
+type Machine = (Instance, Vec<Volume>);
+
 /// An instance with volumes vol-0 (root), vol-1, … of these tags.
-fn machine(volumes: &[Tags]) -> (Instance, Vec<Volume>) {
+fn machine(volumes: &[Tags]) -> Machine {
     let id = |n| VolumeId::new(format!("vol-{n}"));
     let volumes: Vec<Volume> = volumes
         .iter()
@@ -64,7 +66,7 @@ fn machine(volumes: &[Tags]) -> (Instance, Vec<Volume>) {
 
 fn ask(
     file: &PolicyFile,
-    (instance, volumes): &(Instance, Vec<Volume>),
+    (instance, volumes): &Machine,
     before: Option<&SlotRecord>,
 ) -> Result<Creation, Refused> {
     let order = Order {
@@ -126,11 +128,7 @@ fn the_name_changes_only_when_ec2_has_failed_an_ami_of_that_name() {
 #[test]
 fn a_policy_reboots_once_a_slot_and_only_when_it_says_so() {
     let machine = machine(&[Tags::new()]);
-    fn no_reboot(
-        file: &PolicyFile,
-        machine: &(Instance, Vec<Volume>),
-        before: Option<&SlotRecord>,
-    ) -> bool {
+    fn no_reboot(file: &PolicyFile, machine: &Machine, before: Option<&SlotRecord>) -> bool {
         request(&ask(file, machine, before).unwrap()).no_reboot
     }
     assert!(no_reboot(&policies(""), &machine, None));
@@ -181,7 +179,7 @@ fn tags_that_do_not_fit_on_the_ami_go_into_lineage() {
 #[test]
 fn what_no_ami_can_be_made_of_is_refused_with_its_reason() {
     let file = policies("");
-    let refused = |change: &dyn Fn(&mut (Instance, Vec<Volume>))| {
+    let refused = |change: &dyn Fn(&mut Machine)| {
         let mut machine = machine(&[Tags::new(), Tags::new()]);
         change(&mut machine);
         let refused = ask(&file, &machine, None).unwrap_err();
