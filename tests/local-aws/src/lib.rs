@@ -13,6 +13,7 @@ pub mod door;
 pub mod dynamodb;
 pub mod ec2;
 pub mod iam;
+pub mod invoke;
 pub mod lambda;
 pub mod local;
 pub mod pattern;
