@@ -223,6 +223,9 @@ async fn a_role_allows_what_the_code_declares_and_what_the_calls_need_and_no_mor
         wrong.extend(spare(&name, declared, called));
         wrong.extend(spare(&name, declared, allowed));
         wrong.extend(spare(&name, allowed, declared));
+        // An action may be there, and its resource or condition be wrong.
+        let refused = world.local.gate.refused(&access_key(&name));
+        wrong.extend(refused.iter().map(|r| format!("{name}: refused: {r}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

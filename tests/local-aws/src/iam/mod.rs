@@ -58,6 +58,8 @@ struct State {
     roles: BTreeMap<String, Role>,
     /// By access key identifier.
     seen: BTreeMap<String, BTreeSet<String>>,
+    /// By access key identifier.
+    refused: BTreeMap<String, Vec<Refusal>>,
 }
 
 impl Gate {
@@ -81,6 +83,13 @@ impl Gate {
         state.seen.get(access_key).cloned().unwrap_or_default()
     }
 
+    /// The calls under this access key that its role did not allow, in their order.
+    #[must_use]
+    pub fn refused(&self, access_key: &str) -> Vec<Refusal> {
+        let state = self.lock();
+        state.refused.get(access_key).cloned().unwrap_or_default()
+    }
+
     /// Remembers what a call needs, and refuses it where the caller's role does not give it all.
     ///
     /// # Errors
@@ -96,15 +105,18 @@ impl Gate {
         let Some(role) = state.roles.get(access_key) else {
             return Ok(());
         };
-        match demands.iter().find(|demand| !role.allows(demand)) {
-            None => Ok(()),
-            Some(demand) => Err(Refusal {
-                account_id: state.account_id.clone(),
-                role: role.function.clone(),
-                action: demand.action.clone(),
-                resource: demand.resource.clone().unwrap_or_else(|| "*".to_owned()),
-            }),
-        }
+        let Some(demand) = demands.iter().find(|demand| !role.allows(demand)) else {
+            return Ok(());
+        };
+        let refusal = Refusal {
+            account_id: state.account_id.clone(),
+            role: role.function.clone(),
+            action: demand.action.clone(),
+            resource: demand.resource.clone().unwrap_or_else(|| "*".to_owned()),
+        };
+        let all = state.refused.entry(access_key.to_owned()).or_default();
+        all.push(refusal.clone());
+        Err(refusal)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -208,5 +220,7 @@ mod tests {
              ec2:DeleteSnapshot on resource: arn:aws:ec2:r::snapshot/snap-1"
         );
         assert!(gate.seen("function-a").contains("ec2:DeleteSnapshot"));
+        assert_eq!(gate.refused("function-a"), [refusal]);
+        assert!(gate.refused("function-b").is_empty());
     }
 }
