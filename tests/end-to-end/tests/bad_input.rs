@@ -54,7 +54,14 @@ async fn a_wrong_policy_file_applies_no_policy_and_every_invocation_says_where()
 async fn a_missing_table_is_named_with_what_to_do() {
     let world = world().await;
     for name in ["create-snapshots", "sweep-retention"] {
-        let function = world.function_with(name, &[("HOLDFAST_TABLE", "nowhere")]);
+        // Its role allows one table, so that to the function itself any other is forbidden.
+        let forbidden = world.function_with(name, &[("HOLDFAST_TABLE", "nowhere")]);
+        let (kind, message) = error(&forbidden, &world.heartbeat("2026-03-03T03:00:00Z")).await;
+        assert_eq!(kind, "Table");
+        assert!(message.contains("table/nowhere"), "{message}");
+        let administrator = ("AWS_ACCESS_KEY_ID", "administrator");
+        let missing = [("HOLDFAST_TABLE", "nowhere"), administrator];
+        let function = world.function_with(name, &missing);
         let (kind, message) = error(&function, &world.heartbeat("2026-03-03T03:00:00Z")).await;
         assert_eq!(kind, "Table");
         assert!(

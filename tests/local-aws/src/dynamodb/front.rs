@@ -38,7 +38,6 @@ struct Passage {
 
 impl Front {
     /// Passes on what is let in to the engine at `engine`.
-    #[must_use]
     pub fn router(self, engine: SocketAddr) -> Router {
         let passage = Passage {
             front: self,

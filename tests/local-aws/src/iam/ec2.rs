@@ -19,7 +19,7 @@ pub fn demands(request: &Request, account: &Account) -> Vec<Demand> {
     match request {
         Request::CreateSnapshot(r) => {
             let mut all = vec![call.existing(&r.volume)];
-            all.extend(call.new("snapshot", &r.tags));
+            all.extend(call.made("snapshot", &r.tags));
             all
         }
         Request::CreateSnapshots(r) => {
@@ -34,13 +34,13 @@ pub fn demands(request: &Request, account: &Account) -> Vec<Demand> {
                     !(r.exclude_boot_volume && root.is_some_and(|root| root.as_str() == *id))
                 });
             all.extend(taken.map(|id| call.existing(id)));
-            all.extend(call.new("snapshot", &r.tags));
+            all.extend(call.made("snapshot", &r.tags));
             all
         }
         Request::CreateImage(r) => {
             let mut all = vec![call.existing(&r.instance)];
-            all.extend(call.new("image", &r.tags));
-            all.extend(call.new("snapshot", &r.tags));
+            all.extend(call.made("image", &r.tags));
+            all.extend(call.made("snapshot", &r.tags));
             all
         }
         Request::DeleteSnapshot(r) => vec![call.existing(&r.id)],
@@ -90,7 +90,7 @@ impl Call<'_> {
     }
 
     /// The demands for what the call makes: making it, and tagging it where it has tags.
-    fn new(&self, kind: &str, specifications: &[TagSpecification]) -> Vec<Demand> {
+    fn made(&self, kind: &str, specifications: &[TagSpecification]) -> Vec<Demand> {
         let arn = format!("{}::{kind}/*", self.prefix());
         let of_kind = specifications.iter().filter(|s| s.resource_type == kind);
         let tags: Vec<(String, String)> = of_kind.flat_map(|s| s.tags.clone()).collect();
@@ -224,7 +224,7 @@ mod tests {
         };
         let deregister = format!("ec2:DeregisterImage arn:aws:ec2:eu-central-1::image/{image}");
         let delete = format!("ec2:DeleteSnapshot arn:aws:ec2:eu-central-1::snapshot/{snapshot}");
-        assert_eq!(with(false), [deregister.clone()]);
+        assert_eq!(with(false), std::slice::from_ref(&deregister));
         assert_eq!(with(true), [deregister, delete]);
     }
 }
