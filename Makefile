@@ -4,7 +4,7 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local build-debug test fmt lint deny ci clean-local
+.PHONY: help demo local invoke build-debug test fmt lint deny ci clean-local
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -14,6 +14,12 @@ demo: build-debug ## Six weeks of backups and a clean-up, told step by step; nee
 
 local: build-debug ## A local AWS with the demo's fleet, until Ctrl-C; prints the export lines
 	@$(BIN)/local-aws
+
+FUNCTION ?= create-snapshots
+EVENT ?= events/$(FUNCTION)/valid/scheduled-event.json
+
+invoke: build-debug ## One function, one event: make invoke FUNCTION=sweep-retention EVENT=events/…/x.json
+	@$(BIN)/invoke $(FUNCTION) $(EVENT)
 
 build-debug: ## Build every binary
 	@echo "Building. The first build takes some minutes: the crate aws-sdk-ec2 is very large." >&2

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod function;
 pub mod lease;
 pub mod pace;
+pub mod permissions;
 pub mod settings;
 pub mod sweep;
 

@@ -8,6 +8,7 @@ pub mod backups;
 pub mod images;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use holdfast_core::id::{SnapshotId, VolumeId};
@@ -30,6 +31,21 @@ pub struct World {
     /// The local AWS.
     pub local: LocalAws,
     folder: TempDir,
+}
+
+/// The Lambda functions that exist: the folders under `functions/` with a crate in them.
+#[must_use]
+pub fn function_names() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions");
+    let entries = std::fs::read_dir(&folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().join("Cargo.toml").is_file())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "{} is empty", folder.display());
+    names
 }
 
 /// A timestamp from text.

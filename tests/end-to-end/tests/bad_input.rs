@@ -1,12 +1,9 @@
 //! What is wrong is named, changes nothing, and does not stop what is right.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::{Path, PathBuf};
-
 use holdfast_end_to_end::{World, codes, error, item_of, items, report, seed_instance};
-use holdfast_local_aws::lambda::Invocation;
 use holdfast_sim::{ApiError, Fault, FaultRule};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const NIGHTLY: &str = r#"
 version: 1
@@ -24,88 +21,6 @@ async fn world() -> World {
         seed_instance(account, 1, &[("Backup", "nightly")]);
     })
     .await
-}
-
-fn events(function: &str, kind: &str) -> Vec<(PathBuf, Value)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../events")
-        .join(function)
-        .join(kind);
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    assert!(
-        files.len() >= 10,
-        "{} has only {} files",
-        folder.display(),
-        files.len()
-    );
-    files
-        .into_iter()
-        .map(|path| {
-            let text = std::fs::read_to_string(&path).unwrap();
-            (path, serde_json::from_str(&text).unwrap())
-        })
-        .collect()
-}
-
-/// The files' events lie at times of their own, policies are named as this world has them.
-fn renamed(mut event: Value) -> Value {
-    if event.get("run").is_some_and(Value::is_string) {
-        event["run"] = json!("nightly");
-    }
-    event
-}
-
-#[tokio::test]
-async fn every_valid_event_is_answered_with_a_report() {
-    for name in ["create-snapshots", "sweep-retention"] {
-        let world = world().await;
-        let function = world.function(name);
-        for (path, event) in events(name, "valid") {
-            let mut event = renamed(event);
-            // Accepted or refused, the time is checked in its own tests.
-            for key in ["now", "time"] {
-                if event.get(key).is_some() {
-                    event[key] = json!("2026-03-03T03:00:00Z");
-                }
-            }
-            let outcome = function.invoke(&event).await.unwrap();
-            let Invocation::Ok(report) = outcome else {
-                panic!("{}: {outcome:?}", path.display())
-            };
-            assert_eq!(report["schema"], 1, "{}", path.display());
-            assert_eq!(report["run"]["function"], name);
-        }
-    }
-}
-
-#[tokio::test]
-async fn every_invalid_event_is_an_error_that_says_so_and_changes_nothing() {
-    for name in ["create-snapshots", "sweep-retention"] {
-        let world = world().await;
-        let before = world.local.dynamodb.items().unwrap();
-        let function = world.function(name);
-        for (path, event) in events(name, "invalid") {
-            let (kind, message) = error(&function, &event).await;
-            assert_eq!(kind, "Event", "{}: {message}", path.display());
-            assert!(
-                message.contains("nothing was changed"),
-                "{}: {message}",
-                path.display()
-            );
-        }
-        assert_eq!(world.snapshots().len(), 0);
-        assert_eq!(world.local.dynamodb.items().unwrap(), before);
-        assert_eq!(world.calls(), [""; 0]);
-        assert_eq!(
-            function.cold_starts(),
-            1,
-            "one process outlived every bad event"
-        );
-    }
 }
 
 #[tokio::test]
@@ -139,7 +54,14 @@ async fn a_wrong_policy_file_applies_no_policy_and_every_invocation_says_where()
 async fn a_missing_table_is_named_with_what_to_do() {
     let world = world().await;
     for name in ["create-snapshots", "sweep-retention"] {
-        let function = world.function_with(name, &[("HOLDFAST_TABLE", "nowhere")]);
+        // Its role allows one table, so that to the function itself any other is forbidden.
+        let forbidden = world.function_with(name, &[("HOLDFAST_TABLE", "nowhere")]);
+        let (kind, message) = error(&forbidden, &world.heartbeat("2026-03-03T03:00:00Z")).await;
+        assert_eq!(kind, "Table");
+        assert!(message.contains("table/nowhere"), "{message}");
+        let administrator = ("AWS_ACCESS_KEY_ID", "administrator");
+        let missing = [("HOLDFAST_TABLE", "nowhere"), administrator];
+        let function = world.function_with(name, &missing);
         let (kind, message) = error(&function, &world.heartbeat("2026-03-03T03:00:00Z")).await;
         assert_eq!(kind, "Table");
         assert!(

@@ -2,7 +2,11 @@
 //!
 //! Items and keys are DynamoDB JSON, such as `{"pk": {"S": "…"}, "sk": {"S": "…"}}`.
 
+mod front;
+
 use std::path::PathBuf;
+
+pub use front::Front;
 
 use dynoxide::Database;
 use serde::de::DeserializeOwned;
@@ -74,6 +78,8 @@ pub struct DynamoDb {
     database: Database,
     table: String,
     door: Door,
+    /// Behind the front, where there is one.
+    _engine: Option<Door>,
 }
 
 impl DynamoDb {
@@ -101,13 +107,33 @@ impl DynamoDb {
         }
         .map_err(refused("open"))?;
         ensure_table(&database, template, table)?;
-        let listener = bind(port).await?;
-        let address = listener.local_addr()?;
-        let serving = tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
+        let door = serve(&database, port).await?;
         Ok(Self {
             database,
             table: table.to_owned(),
-            door: Door::of(address, serving.abort_handle()),
+            door,
+            _engine: None,
+        })
+    }
+
+    /// As [`Self::start`], behind a front that asks the gate about every request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub async fn start_behind(
+        front: Front,
+        storage: &Storage,
+        port: u16,
+        template: &Template,
+        table: &str,
+    ) -> Result<Self, DynamoDbError> {
+        let inner = Self::start(storage, 0, template, table).await?;
+        let door = Door::open(front.router(inner.door.address()), port).await?;
+        Ok(Self {
+            door,
+            _engine: Some(inner.door),
+            ..inner
         })
     }
 
@@ -201,6 +227,13 @@ impl DynamoDb {
             }
         }
     }
+}
+
+async fn serve(database: &Database, port: u16) -> Result<Door, DynamoDbError> {
+    let listener = bind(port).await?;
+    let address = listener.local_addr()?;
+    let serving = tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
+    Ok(Door::of(address, serving.abort_handle()))
 }
 
 fn ensure_table(

@@ -12,6 +12,8 @@ pub mod demo;
 pub mod door;
 pub mod dynamodb;
 pub mod ec2;
+pub mod iam;
+pub mod invoke;
 pub mod lambda;
 pub mod local;
 pub mod pattern;

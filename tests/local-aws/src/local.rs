@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::bus::{Bus, Target, World};
 use crate::door::Door;
-use crate::dynamodb::{DynamoDb, DynamoDbError, Storage};
+use crate::dynamodb::{DynamoDb, DynamoDbError, Front, Storage};
+use crate::iam::{Gate, Place, Role, RoleError, access_key};
 use crate::lambda::{Function, FunctionConfig, HostError, find_binary};
 use crate::template::{FunctionDeclaration, Template, TemplateError};
 
@@ -94,6 +95,9 @@ pub enum LocalAwsError {
     /// A function cannot be hosted.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// A function's role cannot be read.
+    #[error("template: {0}")]
+    Role(#[from] RoleError),
 }
 
 /// A running local AWS; it stops when this value is dropped.
@@ -114,6 +118,8 @@ pub struct LocalAws {
     pub region: String,
     /// Twelve digits.
     pub account_id: String,
+    /// Knows what each caller asked for, and enforces the functions' roles.
+    pub gate: Gate,
     template: Template,
     policies: PathBuf,
     mode: String,
@@ -136,7 +142,14 @@ impl LocalAws {
             seed(&mut account);
         }
         let account: SharedAccount = Arc::new(Mutex::new(account));
-        let dynamodb = DynamoDb::start(
+        let gate = Gate::new(&account_id);
+        let front = Front {
+            gate: gate.clone(),
+            region: region.clone(),
+            account_id: account_id.clone(),
+        };
+        let dynamodb = DynamoDb::start_behind(
+            front,
             &options.storage,
             options.ports.dynamodb,
             &template,
@@ -145,7 +158,7 @@ impl LocalAws {
         .await?;
         let ec2 = open(
             "EC2",
-            crate::ec2::router(Arc::clone(&account)),
+            crate::ec2::guarded(Arc::clone(&account), gate.clone()),
             options.ports.ec2,
         )
         .await?;
@@ -159,6 +172,7 @@ impl LocalAws {
             table_name: options.table_name,
             region,
             account_id,
+            gate,
             template,
             policies: options.policies,
             mode: options.mode,
@@ -190,8 +204,23 @@ impl LocalAws {
         .to_vec()
     }
 
+    /// What the template lets one of its functions do.
+    ///
+    /// # Errors
+    ///
+    /// The template declares no such function, or its role cannot be read.
+    pub fn role(&self, name: &str) -> Result<Role, LocalAwsError> {
+        let place = Place {
+            region: &self.region,
+            account_id: &self.account_id,
+            table_name: &self.table_name,
+        };
+        let declared = self.declaration(name)?;
+        Ok(place.role(&self.template, name, &declared.logical_id)?)
+    }
+
     /// The configuration of one of the template's functions, with the environment of this local
-    /// AWS; to be changed at will before [`Function::start`].
+    /// AWS, an access key of its own and its role; to be changed at will before [`Function::start`].
     ///
     /// # Errors
     ///
@@ -212,11 +241,19 @@ impl LocalAws {
         binary: PathBuf,
     ) -> Result<FunctionConfig, LocalAwsError> {
         let declared = self.declaration(name)?;
+        let key = access_key(name);
+        self.gate.give_role(&key, self.role(name)?);
+        let mut environment = self.environment();
+        for (variable, value) in &mut environment {
+            if variable == "AWS_ACCESS_KEY_ID" {
+                value.clone_from(&key);
+            }
+        }
         Ok(FunctionConfig {
             region: self.region.clone(),
             account_id: self.account_id.clone(),
             memory_mb: declared.memory_mb,
-            environment: self.environment(),
+            environment,
             echo: self.echo,
             ..FunctionConfig::new(name, binary)
         })

@@ -218,6 +218,16 @@ impl Template {
             .collect()
     }
 
+    /// A resource by its logical identifier.
+    pub(crate) fn resource(&self, id: &str) -> Option<&Value> {
+        self.root["Resources"].get(id)
+    }
+
+    /// A parameter's value.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&Value> {
+        self.parameters.get(name)
+    }
+
     fn resources<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {
         self.root["Resources"]
             .as_object()

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_local_aws::bus::World;
+use holdfast_local_aws::iam::access_key;
 use holdfast_local_aws::lambda::Function;
 use holdfast_local_aws::local::{LocalAws, LocalAwsError, Options};
 use holdfast_sim::InstanceSeed;
@@ -21,14 +22,18 @@ fn echo_as(local: &LocalAws, name: &str) -> Function {
 }
 
 #[tokio::test]
-async fn a_function_gets_every_line_of_the_environment_that_a_shell_gets() {
+async fn a_function_gets_every_line_of_the_environment_that_a_shell_gets_but_a_key_of_its_own() {
     let local = start().await;
     let outcome = echo_as(&local, "create-snapshots")
         .invoke(&json!({}))
         .await
         .unwrap();
     let seen = &outcome.ok().unwrap()["environment"];
-    let given: BTreeMap<_, _> = local.environment().into_iter().collect();
+    let mut given: BTreeMap<_, _> = local.environment().into_iter().collect();
+    given.insert(
+        "AWS_ACCESS_KEY_ID".to_owned(),
+        access_key("create-snapshots"),
+    );
     assert_eq!(given["HOLDFAST_TABLE"], "holdfast");
     assert_eq!(given["AWS_ENDPOINT_URL_EC2"], local.ec2_endpoint);
     assert_eq!(given["AWS_ENDPOINT_URL_DYNAMODB"], local.dynamodb_endpoint);

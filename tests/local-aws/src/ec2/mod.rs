@@ -1,7 +1,7 @@
 //! The simulated account over HTTP: the EC2 Query protocol, as the real SDK clients speak it.
 //!
 //! `POST /` with a form-encoded body answers XML. Signatures are not checked: who can reach the
-//! door may use it. Every parameter of a request must be understood; one that is left over is
+//! door may use it, within the role that its access key has ([`crate::iam`]). Every parameter of a request must be understood; one that is left over is
 //! refused (`UnknownParameter`), and so is an unknown operation (`InvalidAction`).
 
 mod decode;
@@ -16,12 +16,14 @@ use std::sync::{MutexGuard, PoisonError};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use holdfast_sim::{Account, ApiError, CallFailure};
 
 pub use holdfast_sim::SharedAccount;
+
+use crate::iam::{self, Gate};
 
 /// The API version that the SDK names in every request.
 const VERSION: &str = "2016-11-15";
@@ -29,7 +31,13 @@ const VERSION: &str = "2016-11-15";
 /// The door to an account. The account's lock is taken for the length of one call and never held
 /// over an `await`.
 pub fn router(account: SharedAccount) -> Router {
-    Router::new().route("/", post(handle)).with_state(account)
+    guarded(account, Gate::default())
+}
+
+/// As [`router`], with a gate that knows the callers' roles.
+pub fn guarded(account: SharedAccount, gate: Gate) -> Router {
+    let state = (account, gate);
+    Router::new().route("/", post(handle)).with_state(state)
 }
 
 /// What becomes of a request.
@@ -41,8 +49,12 @@ enum Answer {
     Hang,
 }
 
-async fn handle(State(account): State<SharedAccount>, body: Bytes) -> Response {
-    match answer(&account, &body) {
+async fn handle(
+    State((account, gate)): State<(SharedAccount, Gate)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match answer(&account, &gate, iam::caller(&headers), &body) {
         Answer::Xml(status, text) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             (
@@ -67,7 +79,7 @@ fn lock(account: &SharedAccount) -> MutexGuard<'_, Account> {
     account.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn answer(account: &SharedAccount, body: &[u8]) -> Answer {
+fn answer(account: &SharedAccount, gate: &Gate, caller: &str, body: &[u8]) -> Answer {
     let mut account = lock(account);
     let call = match decode::call(body) {
         Ok(call) => call,
@@ -76,6 +88,15 @@ fn answer(account: &SharedAccount, body: &[u8]) -> Answer {
             return refusal(&error, account.request_id());
         }
     };
+    let demands = iam::ec2::demands(&call.request, &account);
+    if let Err(refused) = gate.admit(caller, &demands) {
+        let error = ApiError {
+            message: format!("You are not authorized to perform this operation. {refused}"),
+            ..ApiError::unauthorized()
+        };
+        let error = account.refuse_unread(call.request.operation(), error);
+        return refusal(&error, account.request_id());
+    }
     let result = account.perform(&call.request, call.dry_run);
     let request_id = account.request_id().to_owned();
     match result {

@@ -1,0 +1,119 @@
+//! The IAM actions that the functions' calls need, declared method by method of the ports.
+//!
+//! The end-to-end tests hold what stands here against the roles in `infra/template.yaml` and
+//! against the calls that the local AWS saw: an action that is missing or spare in any of the
+//! three fails them. Whoever lets a function call another method of a port adds it here.
+
+use std::collections::BTreeSet;
+
+/// Actions that one method of a port, or one adapter, needs.
+pub type Actions = &'static [&'static str];
+
+/// `ReadEc2`. Lists cannot be narrowed to resources (Service Authorization Reference).
+pub mod read_ec2 {
+    use super::Actions;
+
+    /// `instances`.
+    pub const INSTANCES: Actions = &["ec2:DescribeInstances"];
+    /// `volumes`.
+    pub const VOLUMES: Actions = &["ec2:DescribeVolumes"];
+    /// `snapshots`.
+    pub const SNAPSHOTS: Actions = &["ec2:DescribeSnapshots"];
+    /// `images`.
+    pub const IMAGES: Actions = &["ec2:DescribeImages"];
+    /// `launch_template_versions`: the templates first, then each one's versions.
+    pub const LAUNCH_TEMPLATE_VERSIONS: Actions = &[
+        "ec2:DescribeLaunchTemplates",
+        "ec2:DescribeLaunchTemplateVersions",
+    ];
+    /// `instance_types`.
+    pub const INSTANCE_TYPES: Actions = &["ec2:DescribeInstanceTypes"];
+}
+
+/// `WriteEc2`.
+pub mod write_ec2 {
+    use super::Actions;
+
+    /// `create_snapshots`, with tags in the same call.
+    pub const CREATE_SNAPSHOTS: Actions = &["ec2:CreateSnapshots", "ec2:CreateTags"];
+    /// `create_snapshot`, with tags in the same call.
+    pub const CREATE_SNAPSHOT: Actions = &["ec2:CreateSnapshot", "ec2:CreateTags"];
+    /// `create_image`, with tags in the same call.
+    pub const CREATE_IMAGE: Actions = &["ec2:CreateImage", "ec2:CreateTags"];
+    /// `deregister_image`: `DeleteAssociatedSnapshots` needs the right to delete each of them
+    /// (`DeleteSnapshotReturnCode`, EC2 API Reference: `missing-permissions` otherwise).
+    pub const DEREGISTER_IMAGE: Actions = &["ec2:DeregisterImage", "ec2:DeleteSnapshot"];
+    /// `delete_snapshot`.
+    pub const DELETE_SNAPSHOT: Actions = &["ec2:DeleteSnapshot"];
+}
+
+/// `Records`. Every function begins, takes a lease, reads and writes records and removes some, so
+/// every function needs them all. A transaction needs the actions of what it does (DynamoDB
+/// Developer Guide, "Using IAM with DynamoDB transactions").
+pub const RECORDS: Actions = &[
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:Query",
+    "dynamodb:BatchGetItem",
+];
+
+/// What create-snapshots calls.
+pub const CREATE_SNAPSHOTS: &[Actions] = &[
+    read_ec2::INSTANCES,
+    read_ec2::VOLUMES,
+    read_ec2::SNAPSHOTS,
+    read_ec2::IMAGES,
+    read_ec2::INSTANCE_TYPES,
+    write_ec2::CREATE_SNAPSHOTS,
+    write_ec2::CREATE_SNAPSHOT,
+    RECORDS,
+];
+
+/// What create-images calls.
+pub const CREATE_IMAGES: &[Actions] = &[
+    read_ec2::INSTANCES,
+    read_ec2::VOLUMES,
+    read_ec2::IMAGES,
+    read_ec2::INSTANCE_TYPES,
+    write_ec2::CREATE_IMAGE,
+    RECORDS,
+];
+
+/// What sweep-retention calls.
+pub const SWEEP_RETENTION: &[Actions] = &[
+    read_ec2::INSTANCES,
+    read_ec2::VOLUMES,
+    read_ec2::SNAPSHOTS,
+    read_ec2::IMAGES,
+    read_ec2::LAUNCH_TEMPLATE_VERSIONS,
+    write_ec2::DELETE_SNAPSHOT,
+    RECORDS,
+];
+
+/// What check-dependencies calls: it reads, and writes nothing but records.
+pub const CHECK_DEPENDENCIES: &[Actions] = &[
+    read_ec2::INSTANCES,
+    read_ec2::VOLUMES,
+    read_ec2::SNAPSHOTS,
+    read_ec2::IMAGES,
+    read_ec2::LAUNCH_TEMPLATE_VERSIONS,
+    RECORDS,
+];
+
+/// The IAM actions that a function needs; `None` for one that is not Holdfast's.
+///
+/// Logging, and sending failed events to the queue for them, are Lambda's calls and not the
+/// function's: they are not here.
+#[must_use]
+pub fn of(function: &str) -> Option<BTreeSet<&'static str>> {
+    let calls = match function {
+        "create-snapshots" => CREATE_SNAPSHOTS,
+        "create-images" => CREATE_IMAGES,
+        "sweep-retention" => SWEEP_RETENTION,
+        "check-dependencies" => CHECK_DEPENDENCIES,
+        _ => return None,
+    };
+    Some(calls.iter().flat_map(|call| call.iter().copied()).collect())
+}

@@ -1,0 +1,360 @@
+//! Each function's role is what its code declares and what its calls need: none missing, none
+//! spare. The local AWS enforces the roles besides, in every test that runs a function.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+
+use holdfast::permissions;
+use holdfast_core::id::{InstanceId, SnapshotId, VolumeId};
+use holdfast_end_to_end::{
+    World, at, device, function_names, report, seed_backup, seed_instance, tags,
+};
+use holdfast_local_aws::iam::{Demand, Effect, Role, Statement, access_key};
+use holdfast_local_aws::template::Trigger;
+use holdfast_sim::{Account, ApiError, Fault, FaultRule, ImageSeed, SnapshotSeed, VolumeSeed};
+use serde_json::json;
+
+const POLICIES: &str = r#"
+version: 1
+policies:
+  - name: nightly
+    protect: volumes
+    select:
+      instances: { tags: { Backup: nightly } }
+      volumes: { tags: { Backup: detached } }
+    schedule: "cron(0 3 * * ? *)"
+    triggers: [stopped]
+    retain: { last: 1 }
+  - name: golden
+    protect: instances
+    select: { instances: { tags: { Backup: nightly } } }
+    schedule: "cron(0 3 * * ? *)"
+    triggers: [stopped]
+    retain: { last: 1 }
+"#;
+
+const VOLUME: &str = "vol-0000000000000000a";
+const SNAPSHOT: &str = "arn:aws:ec2:eu-central-1::snapshot/snap-0123456789abcdef0";
+const IMAGE: &str = "arn:aws:ec2:eu-central-1::image/ami-0123456789abcdef0";
+
+/// An AMI of an instance with one backing snapshot, as create-images makes them.
+fn seed_image(account: &mut Account, instance: &str, volume: &str, time: &str) {
+    let stamp = time.replace(['-', ':'], "");
+    let tags = |artifact: &str| {
+        tags(&[
+            ("holdfast:managed", "true"),
+            ("holdfast:artifact", artifact),
+            ("holdfast:policy", "golden"),
+            ("holdfast:source", instance),
+            ("holdfast:slot", time),
+            ("holdfast:run", &format!("run-{time}")),
+        ])
+    };
+    let snapshot = account.seed_snapshot(SnapshotSeed {
+        volume: Some(VolumeId::new(volume)),
+        started: Some(at(time)),
+        tags: tags("image-snapshot"),
+        ..SnapshotSeed::default()
+    });
+    account.seed_image(ImageSeed {
+        name: Some(format!("holdfast/golden/{instance}/{stamp}/1")),
+        created: Some(at(time)),
+        source_instance: Some(InstanceId::new(instance)),
+        root_device: Some("/dev/xvda".to_owned()),
+        mappings: vec![device("/dev/xvda", snapshot.as_str())],
+        tags: tags("image"),
+        ..ImageSeed::default()
+    });
+}
+
+/// An account with something for every path of every function.
+async fn world() -> World {
+    let world = World::new(POLICIES, "enforce", |account| {
+        let machine = seed_instance(account, 1, &[("Backup", "nightly")]);
+        account.seed_volume(VolumeSeed {
+            id: Some(VolumeId::new(VOLUME)),
+            tags: tags(&[("Backup", "detached")]),
+            ..VolumeSeed::default()
+        });
+        for day in ["2026-02-26", "2026-02-27", "2026-02-28", "2026-03-01"] {
+            let time = format!("{day}T03:00:00Z");
+            seed_backup(account, "nightly", VOLUME, &time, &[]);
+            seed_image(account, &machine.id, &machine.volumes[0], &time);
+        }
+    })
+    .await;
+    let newest = world.snapshots().pop().unwrap();
+    world.launch_template("web", newest.id.as_str());
+    world
+}
+
+fn instance(world: &World) -> String {
+    world.account(|account| account.instances().next().unwrap().id.to_string())
+}
+
+/// Slots done, resumed and made up, events, and requests, with a lost answer and a refusal.
+async fn exercise_creation(world: &World, name: &str, policy: &str, operation: &str) {
+    let function = world.function(name);
+    let instance = instance(world);
+    report(&function, &world.heartbeat("2026-03-03T03:00:00Z")).await;
+    world.inject(FaultRule::next(operation, Fault::AppliedButResponseLost).on(&instance));
+    report(&function, &world.heartbeat("2026-03-04T03:00:00Z")).await;
+    let busy = ApiError::new("RequestLimitExceeded", "Request limit exceeded.");
+    world.inject(FaultRule::next(operation, Fault::Error(busy)).on(&instance));
+    report(&function, &world.heartbeat("2026-03-05T03:00:00Z")).await;
+    report(&function, &world.heartbeat("2026-03-05T03:05:00Z")).await;
+    let stopped = world.state_change("2026-03-05T09:00:00Z", &instance, "stopped");
+    report(&function, &stopped).await;
+    for request in [
+        json!({ "run": policy, "now": "2026-03-05T10:00:00Z", "dry_run": true }),
+        json!({ "run": policy, "now": "2026-03-05T10:00:00Z", "id": "once" }),
+        json!({ "run": policy, "now": "2026-03-05T10:00:00Z", "id": "once" }),
+    ] {
+        report(&function, &request).await;
+    }
+}
+
+async fn exercise_sweep(world: &World) {
+    let function = world.function("sweep-retention");
+    report(&function, &json!({ "dry_run": true })).await;
+    // A policy and its AMIs are deleted in one sweep, and what that leaves over in the next.
+    for time in ["2026-03-06T00:00:00Z", "2026-03-06T01:00:00Z"] {
+        report(&function, &world.heartbeat(time)).await;
+    }
+}
+
+async fn exercise_checks(world: &World) {
+    // One set that completes and one that EC2 fails, of which this function alone hears.
+    let create = world.function("create-snapshots");
+    report(&create, &world.heartbeat("2026-03-03T03:00:00Z")).await;
+    world.account(|account| account.fail_next_snapshot(None, "Volume is in error state"));
+    report(&create, &world.heartbeat("2026-03-04T03:00:00Z")).await;
+    world.advance("2026-03-05T00:00:00Z");
+    let function = world.function("check-dependencies");
+    let rules = world.local.template().functions().unwrap();
+    let rules = rules.into_iter().find(|f| f.name == "check-dependencies");
+    let rules = rules.unwrap().rules;
+    for event in world.account(Account::drain_events) {
+        let routed = rules.iter().any(|rule| match &rule.trigger {
+            Trigger::Pattern(pattern) => pattern.matches(&event),
+            Trigger::Schedule(_) => false,
+        });
+        if routed {
+            report(&function, &event).await;
+        }
+    }
+    let ids = |account: &mut Account| {
+        let snapshot = account.snapshots().next().map(|s| s.id.to_string());
+        let image = account.images().next().map(|i| i.id.to_string());
+        (snapshot.unwrap(), image.unwrap())
+    };
+    let (snapshot, image) = world.account(ids);
+    report(&function, &world.heartbeat("2026-03-07T00:00:00Z")).await;
+    // What is gone is found gone by the second reconcile that misses it.
+    let gone = SnapshotId::new(snapshot.as_str());
+    world.account(|account| account.vanish_snapshot(&gone));
+    for time in ["2026-03-07T01:00:00Z", "2026-03-07T02:00:00Z"] {
+        report(&function, &world.heartbeat(time)).await;
+    }
+    report(&function, &json!({ "reconcile": true })).await;
+    report(&function, &json!({ "explain": [snapshot, image] })).await;
+}
+
+/// Runs everything that a function does.
+async fn exercise(world: &World, name: &str) {
+    match name {
+        "create-snapshots" => exercise_creation(world, name, "nightly", "CreateSnapshots").await,
+        "create-images" => exercise_creation(world, name, "golden", "CreateImage").await,
+        "sweep-retention" => exercise_sweep(world).await,
+        "check-dependencies" => exercise_checks(world).await,
+        other => panic!("{other} has no scenario: nobody knows what it calls"),
+    }
+}
+
+/// Whether Lambda itself makes the call, with the function's role, so that the function does not:
+/// writing its log, and sending a failed event to the queue for them.
+fn is_lambdas_own(action: &str) -> bool {
+    action.starts_with("logs:") || action == "sqs:SendMessage"
+}
+
+fn allowed(role: &Role) -> BTreeSet<String> {
+    let actions = role.of(Effect::Allow).flat_map(|s| &s.actions);
+    actions.filter(|a| !is_lambdas_own(a)).cloned().collect()
+}
+
+/// What is in the first set and not in the second, each with words for what it is.
+fn spare(
+    name: &str,
+    (of, set): (&str, &BTreeSet<String>),
+    (other, others): (&str, &BTreeSet<String>),
+) -> Option<String> {
+    let spare: Vec<&String> = set.difference(others).collect();
+    (!spare.is_empty()).then(|| format!("{name}: {of} but not {other}: {spare:?}"))
+}
+
+fn roles(world: &World) -> Vec<Role> {
+    let names = function_names();
+    let role = |name: &String| world.local.role(name).unwrap();
+    names.iter().map(role).collect()
+}
+
+fn has_condition(statement: &Statement, operator: &str, key: &str, values: &[&str]) -> bool {
+    let mut conditions = statement.conditions.iter();
+    conditions.any(|c| c.operator == operator && c.key == key && c.values == values)
+}
+
+#[tokio::test]
+async fn a_role_allows_what_the_code_declares_and_what_the_calls_need_and_no_more() {
+    let mut wrong = Vec::new();
+    for name in function_names() {
+        let world = world().await;
+        exercise(&world, &name).await;
+        let declared = permissions::of(&name)
+            .unwrap_or_else(|| panic!("{name} declares no permissions"))
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        let seen = world.local.gate.seen(&access_key(&name));
+        let role = allowed(&world.local.role(&name).unwrap());
+        let called = ("called", &seen);
+        let declared = ("declared", &declared);
+        let allowed = ("allowed by its role", &role);
+        wrong.extend(spare(&name, called, declared));
+        wrong.extend(spare(&name, declared, called));
+        wrong.extend(spare(&name, declared, allowed));
+        wrong.extend(spare(&name, allowed, declared));
+        // An action may be there, and its resource or condition be wrong.
+        let refused = world.local.gate.refused(&access_key(&name));
+        wrong.extend(refused.iter().map(|r| format!("{name}: refused: {r}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_call_that_the_role_does_not_allow_is_refused_like_ec2_and_dynamodb_refuse_it() {
+    let world = world().await;
+    let create = world.function("create-snapshots");
+    for (removed, words) in [
+        ("ec2:DescribeVolumes", "UnauthorizedOperation"),
+        ("dynamodb:UpdateItem", "not authorized to perform"),
+    ] {
+        let mut role = world.local.role("create-snapshots").unwrap();
+        for statement in &mut role.statements {
+            statement.actions.retain(|action| action != removed);
+        }
+        let key = access_key("create-snapshots");
+        world.local.gate.give_role(&key, role);
+        let beat = world.heartbeat("2026-03-03T03:00:00Z");
+        let (_, message) = holdfast_end_to_end::error(&create, &beat).await;
+        assert!(message.contains(words), "{removed}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn actions_are_spelt_out_and_only_lists_are_allowed_on_everything() {
+    let world = World::new(POLICIES, "plan", |_| {}).await;
+    let table = "arn:aws:dynamodb:eu-central-1:111122223333:table/holdfast";
+    for role in roles(&world) {
+        for statement in role.of(Effect::Allow) {
+            for action in &statement.actions {
+                let shown = format!("{}: {}: {action}", role.function, statement.sid);
+                assert!(!action.contains(['*', '?']), "{shown} is a pattern");
+                if action.starts_with("dynamodb:") {
+                    assert_eq!(statement.resources, [table], "{shown}");
+                } else if !action.starts_with("ec2:Describe") {
+                    let everything = statement.resources.iter().any(|r| r == "*");
+                    assert!(!everything, "{shown} is allowed on everything");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_sweep_deletes_and_only_what_is_tagged_as_managed() {
+    let world = World::new(POLICIES, "plan", |_| {}).await;
+    let deletions = [
+        ("ec2:DeleteSnapshot", SNAPSHOT),
+        ("ec2:DeregisterImage", IMAGE),
+    ];
+    for role in roles(&world) {
+        for (action, resource) in deletions {
+            let statements = role.of(Effect::Allow).filter(|s| s.names(action));
+            for statement in statements {
+                assert_eq!(role.function, "sweep-retention", "{action}");
+                let key = "aws:ResourceTag/holdfast:managed";
+                assert!(
+                    has_condition(statement, "StringEquals", key, &["true"]),
+                    "{action}: {statement:?}"
+                );
+            }
+            let demand = Demand::new(action, resource);
+            let other = tags(&[("holdfast:managed", "false"), ("Name", "web")]);
+            assert!(!role.allows(&demand), "{}: {action}", role.function);
+            assert!(!role.allows(&demand.tagged(&other)), "{action}");
+        }
+    }
+    let sweep = world.local.role("sweep-retention").unwrap();
+    let ours = tags(&[("holdfast:managed", "true")]);
+    for (action, resource) in deletions {
+        if allowed(&sweep).contains(action) {
+            assert!(sweep.allows(&Demand::new(action, resource).tagged(&ours)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn tags_are_written_only_by_the_call_that_makes_the_artifact() {
+    let world = World::new(POLICIES, "plan", |_| {}).await;
+    for role in roles(&world) {
+        let of_tags = role
+            .of(Effect::Allow)
+            .filter(|s| s.names("ec2:CreateTags") || s.names("ec2:DeleteTags"));
+        for statement in of_tags {
+            assert!(!statement.names("ec2:DeleteTags"), "{}", role.function);
+            let creating = statement
+                .conditions
+                .iter()
+                .find(|c| c.operator == "StringEquals" && c.key == "ec2:CreateAction")
+                .unwrap_or_else(|| panic!("{}: {statement:?}", role.function));
+            for operation in &creating.values {
+                let action = format!("ec2:{operation}");
+                assert!(
+                    allowed(&role).contains(&action),
+                    "{}: tags in {operation}, which it may not call",
+                    role.function
+                );
+            }
+        }
+        let later = Demand::new("ec2:CreateTags", SNAPSHOT);
+        let ours = [("holdfast:managed".to_owned(), "true".to_owned())];
+        assert!(!role.allows(&later.tagging(&ours)), "{}", role.function);
+    }
+}
+
+#[tokio::test]
+async fn our_own_tags_are_denied_whatever_else_is_allowed_one_day() {
+    let world = World::new(POLICIES, "plan", |_| {}).await;
+    let keys = ["holdfast:managed".to_owned(), "Name".to_owned()];
+    for mut role in roles(&world) {
+        // As if somebody had attached a policy that allows everything.
+        role.statements.push(Statement {
+            sid: "AttachedLater".to_owned(),
+            effect: Effect::Allow,
+            actions: vec!["*".to_owned()],
+            resources: vec!["*".to_owned()],
+            conditions: Vec::new(),
+        });
+        for resource in [SNAPSHOT, IMAGE] {
+            let claim = Demand::new("ec2:CreateTags", resource).naming(keys.to_vec());
+            assert!(!role.allows(&claim), "{}: claims {resource}", role.function);
+            let disown = Demand::new("ec2:DeleteTags", resource);
+            // Without keys it removes every tag.
+            for demand in [disown.clone().naming(keys.to_vec()), disown] {
+                assert!(!role.allows(&demand), "{}: {demand:?}", role.function);
+            }
+            let made = claim.with("ec2:CreateAction", "CreateSnapshots");
+            assert!(role.allows(&made), "{}: tags on create", role.function);
+        }
+    }
+}

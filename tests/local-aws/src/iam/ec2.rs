@@ -1,0 +1,230 @@
+//! What the calls of EC2 demand. Resources and condition keys of each action: Service
+//! Authorization Reference, "Actions, resources, and condition keys for Amazon EC2".
+
+use holdfast_core::id::{ImageId, InstanceId, SnapshotId, VolumeId};
+use holdfast_core::inventory::Tags;
+use holdfast_sim::Account;
+use holdfast_sim::request::{Request, TagSpecification};
+
+use super::demand::Demand;
+
+/// The demands of a call on this account.
+#[must_use]
+pub fn demands(request: &Request, account: &Account) -> Vec<Demand> {
+    let call = Call {
+        action: format!("ec2:{}", request.operation()),
+        operation: request.operation(),
+        account,
+    };
+    match request {
+        Request::CreateSnapshot(r) => {
+            let mut all = vec![call.existing(&r.volume)];
+            all.extend(call.made("snapshot", &r.tags));
+            all
+        }
+        Request::CreateSnapshots(r) => {
+            let mut all = vec![call.existing(&r.instance)];
+            let instance = account.instance(&InstanceId::new(r.instance.clone()));
+            let volumes = instance.into_iter().flat_map(|i| &i.devices);
+            let taken = volumes
+                .map(|device| device.volume.as_str())
+                .filter(|id| !r.exclude_data_volumes.iter().any(|other| other == id))
+                .filter(|id| {
+                    let root = instance.and_then(|i| i.root_volume());
+                    !(r.exclude_boot_volume && root.is_some_and(|root| root.as_str() == *id))
+                });
+            all.extend(taken.map(|id| call.existing(id)));
+            all.extend(call.made("snapshot", &r.tags));
+            all
+        }
+        Request::CreateImage(r) => {
+            let mut all = vec![call.existing(&r.instance)];
+            all.extend(call.made("image", &r.tags));
+            all.extend(call.made("snapshot", &r.tags));
+            all
+        }
+        Request::DeleteSnapshot(r) => vec![call.existing(&r.id)],
+        Request::DeregisterImage(r) => {
+            let mut all = vec![call.existing(&r.id)];
+            if r.delete_associated_snapshots {
+                // EC2 deregisters all the same and answers `missing-permissions` for a snapshot
+                // that the caller may not delete; here such a call is refused as a whole, louder.
+                let delete = Call {
+                    action: "ec2:DeleteSnapshot".to_owned(),
+                    ..call
+                };
+                let image = account.image(&ImageId::new(r.id.clone()));
+                let snapshots = image.into_iter().flat_map(|image| image.snapshots());
+                all.extend(snapshots.map(|id| delete.existing(id.as_str())));
+            }
+            all
+        }
+        Request::CreateTags(r) => {
+            let each = r.resources.iter();
+            each.map(|id| call.existing(id).tagging(&r.tags)).collect()
+        }
+        Request::DeleteTags(r) => {
+            let keys: Vec<String> = r.tags.iter().map(|(key, _)| key.clone()).collect();
+            let each = r.resources.iter();
+            each.map(|id| call.existing(id).naming(keys.clone()))
+                .collect()
+        }
+        // Lists have no resource-level permissions; the rest is no function's.
+        _ => vec![Demand::new(call.action, "*")],
+    }
+}
+
+struct Call<'a> {
+    action: String,
+    operation: &'static str,
+    account: &'a Account,
+}
+
+impl Call<'_> {
+    /// The demand for a resource by its identifier.
+    fn existing(&self, id: &str) -> Demand {
+        match tags_of(self.account, id) {
+            Some(tags) => Demand::new(&self.action, self.arn(id)).tagged(tags),
+            None => Demand::on_nothing(&self.action),
+        }
+    }
+
+    /// The demands for what the call makes: making it, and tagging it where it has tags.
+    fn made(&self, kind: &str, specifications: &[TagSpecification]) -> Vec<Demand> {
+        let arn = format!("{}::{kind}/*", self.prefix());
+        let of_kind = specifications.iter().filter(|s| s.resource_type == kind);
+        let tags: Vec<(String, String)> = of_kind.flat_map(|s| s.tags.clone()).collect();
+        let mut all = vec![Demand::new(&self.action, &arn).tagging(&tags)];
+        if !tags.is_empty() {
+            let tag = Demand::new("ec2:CreateTags", arn).tagging(&tags);
+            all.push(tag.with("ec2:CreateAction", self.operation));
+        }
+        all
+    }
+
+    fn prefix(&self) -> String {
+        format!("arn:aws:ec2:{}", self.account.settings().region)
+    }
+
+    /// Snapshot and image ARNs carry no account.
+    fn arn(&self, id: &str) -> String {
+        let account = &self.account.settings().account_id;
+        let (kind, account) = match id.split('-').next() {
+            Some("snap") => ("snapshot", ""),
+            Some("ami") => ("image", ""),
+            Some("vol") => ("volume", account.as_str()),
+            Some("i") => ("instance", account.as_str()),
+            Some("lt") => ("launch-template", account.as_str()),
+            _ => ("*", account.as_str()),
+        };
+        format!("{}:{account}:{kind}/{id}", self.prefix())
+    }
+}
+
+fn tags_of<'a>(account: &'a Account, id: &str) -> Option<&'a Tags> {
+    let id = id.to_owned();
+    match id.split('-').next() {
+        Some("snap") => account.snapshot(&SnapshotId::new(id)).map(|s| &s.tags),
+        Some("ami") => account.image(&ImageId::new(id)).map(|i| &i.tags),
+        Some("vol") => account.volume(&VolumeId::new(id)).map(|v| &v.tags),
+        Some("i") => account.instance(&InstanceId::new(id)).map(|i| &i.tags),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holdfast_sim::request::{CreateImage, CreateSnapshots, DeregisterImage};
+    use holdfast_sim::{BlockDevice, ImageSeed, InstanceSeed, Settings, SnapshotSeed, VolumeSeed};
+
+    fn shown(demands: &[Demand]) -> Vec<String> {
+        let show = |d: &Demand| format!("{} {}", d.action, d.resource.as_deref().unwrap_or("-"));
+        demands.iter().map(show).collect()
+    }
+
+    fn tag(kind: &str) -> TagSpecification {
+        TagSpecification::new(kind, [("holdfast:managed", "true")])
+    }
+
+    #[test]
+    fn a_set_demands_the_instance_its_volumes_and_the_new_tagged_snapshots() {
+        let mut account = Account::new(Settings::default());
+        let root = account.seed_volume(VolumeSeed::default());
+        let data = account.seed_volume(VolumeSeed::default());
+        let instance = account.seed_instance(InstanceSeed {
+            devices: vec![
+                ("/dev/xvda".to_owned(), root),
+                ("/dev/sdf".to_owned(), data.clone()),
+            ],
+            ..InstanceSeed::default()
+        });
+        let request = Request::CreateSnapshots(CreateSnapshots {
+            instance: instance.to_string(),
+            exclude_boot_volume: true,
+            tags: vec![tag("snapshot")],
+            ..CreateSnapshots::default()
+        });
+        let demands = demands(&request, &account);
+        let ec2 = "arn:aws:ec2:eu-central-1";
+        assert_eq!(
+            shown(&demands),
+            [
+                format!("ec2:CreateSnapshots {ec2}:111122223333:instance/{instance}"),
+                format!("ec2:CreateSnapshots {ec2}:111122223333:volume/{data}"),
+                format!("ec2:CreateSnapshots {ec2}::snapshot/*"),
+                format!("ec2:CreateTags {ec2}::snapshot/*"),
+            ]
+        );
+        assert_eq!(
+            demands[3].context["ec2:CreateAction"],
+            ["CreateSnapshots".to_owned()]
+        );
+        assert_eq!(
+            demands[2].context["aws:RequestTag/holdfast:managed"],
+            ["true".to_owned()]
+        );
+    }
+
+    #[test]
+    fn an_image_with_tags_on_itself_and_its_snapshots_demands_tagging_of_both() {
+        let account = Account::new(Settings::default());
+        let request = Request::CreateImage(CreateImage {
+            instance: "i-0aaa1111bbb2222cc".to_owned(),
+            tags: vec![tag("image"), tag("snapshot")],
+            ..CreateImage::default()
+        });
+        let ec2 = "arn:aws:ec2:eu-central-1";
+        assert_eq!(
+            shown(&demands(&request, &account)),
+            [
+                "ec2:CreateImage -".to_owned(),
+                format!("ec2:CreateImage {ec2}::image/*"),
+                format!("ec2:CreateTags {ec2}::image/*"),
+                format!("ec2:CreateImage {ec2}::snapshot/*"),
+                format!("ec2:CreateTags {ec2}::snapshot/*"),
+            ]
+        );
+    }
+
+    #[test]
+    fn deregistering_with_the_snapshots_demands_deleting_each() {
+        let mut account = Account::new(Settings::default());
+        let snapshot = account.seed_snapshot(SnapshotSeed::default());
+        let image = account.seed_image(ImageSeed {
+            mappings: vec![BlockDevice::from_snapshot("/dev/xvda", snapshot.clone())],
+            ..ImageSeed::default()
+        });
+        let with = |delete_associated_snapshots| {
+            let request = Request::DeregisterImage(DeregisterImage {
+                id: image.to_string(),
+                delete_associated_snapshots,
+            });
+            shown(&demands(&request, &account))
+        };
+        let deregister = format!("ec2:DeregisterImage arn:aws:ec2:eu-central-1::image/{image}");
+        let delete = format!("ec2:DeleteSnapshot arn:aws:ec2:eu-central-1::snapshot/{snapshot}");
+        assert_eq!(with(false), std::slice::from_ref(&deregister));
+        assert_eq!(with(true), [deregister, delete]);
+    }
+}
