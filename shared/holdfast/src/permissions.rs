@@ -88,6 +88,7 @@ pub const SWEEP_RETENTION: &[Actions] = &[
     read_ec2::SNAPSHOTS,
     read_ec2::IMAGES,
     read_ec2::LAUNCH_TEMPLATE_VERSIONS,
+    write_ec2::DEREGISTER_IMAGE,
     write_ec2::DELETE_SNAPSHOT,
     RECORDS,
 ];
