@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod backups;
+pub mod lineage;
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
