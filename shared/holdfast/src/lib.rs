@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod aws;
+pub mod check;
 pub mod create;
 pub mod error;
 pub mod explain;

@@ -6,6 +6,7 @@
 
 pub mod backups;
 pub mod images;
+pub mod lineage;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -5,4 +5,5 @@
 pub mod create;
 pub mod due;
 pub mod judge;
+pub mod reconcile;
 pub mod settle;

@@ -380,6 +380,12 @@ pub trait Records: Send + Sync {
         ids: &[String],
     ) -> impl Future<Output = Result<BTreeMap<String, Node>, TableError>> + Send;
 
+    /// Which of these edges are on record, seen from both ends.
+    fn edges(
+        &self,
+        edges: &[Edge],
+    ) -> impl Future<Output = Result<BTreeSet<Edge>, TableError>> + Send;
+
     /// Resources that reconciles miss.
     fn absences(
         &self,

@@ -334,6 +334,18 @@ pub(super) async fn nodes(
     Ok(nodes.map(|node| (node.id.clone(), node)).collect())
 }
 
+pub(super) async fn edges(table: &Table, edges: &[Edge]) -> Result<BTreeSet<Edge>, TableError> {
+    let keys: Vec<_> = edges.iter().flat_map(edge_keys).collect();
+    let stored: BTreeSet<(String, String)> = table
+        .batch(&keys)
+        .await?
+        .into_iter()
+        .filter_map(|item| Some((item.owned("pk")?, item.owned("sk")?)))
+        .collect();
+    let whole = |edge: &&Edge| edge_keys(edge).iter().all(|end| stored.contains(end));
+    Ok(edges.iter().filter(whole).cloned().collect())
+}
+
 pub(super) async fn relations(table: &Table, id: &str) -> Result<Relations, TableError> {
     let mut relations = Relations::default();
     for item in table.query(&node_pk(id), None).await? {

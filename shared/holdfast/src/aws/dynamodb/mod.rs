@@ -492,6 +492,10 @@ impl Records for Table {
         graph::nodes(self, ids).await
     }
 
+    async fn edges(&self, edges: &[Edge]) -> Result<BTreeSet<Edge>, TableError> {
+        graph::edges(self, edges).await
+    }
+
     async fn absences(&self) -> Result<BTreeMap<String, Absence>, TableError> {
         roster::absences(self).await
     }

@@ -4,18 +4,20 @@
 //! calls optional. Unknown keys of an envelope are ignored (AWS adds some), unknown keys of a
 //! request are errors (they are typing mistakes).
 
+mod check;
+mod create;
+mod sweep;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::id::InstanceId;
-use crate::policy::Trigger;
+pub use check::{CheckEvent, MAX_EXPLAINED, check};
+pub use create::{CreateEvent, MAX_ID, RunRequest, create};
+pub use sweep::{SweepEvent, SweepRequest, sweep};
 
 /// How far in the future an event may lie before it is refused.
 pub const MAX_FUTURE: SignedDuration = SignedDuration::from_mins(5);
-
-/// Longest identifier that a request may give its run.
-pub const MAX_ID: usize = 128;
 
 /// What was received cannot be acted on; nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,73 +61,6 @@ pub struct Origin {
     pub region: Option<String>,
 }
 
-/// What the creating functions are asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CreateEvent {
-    /// Do or resume every slot that is due.
-    Heartbeat(Origin),
-    /// An instance changed its state.
-    StateChange {
-        /// Where and when.
-        origin: Origin,
-        /// The instance.
-        instance: InstanceId,
-        /// The trigger this state is, if it is one.
-        trigger: Option<Trigger>,
-        /// EC2's word for the state.
-        state: String,
-    },
-    /// Run one policy now.
-    OnDemand(RunRequest),
-}
-
-/// `{"run": "POLICY", …}`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunRequest {
-    /// The policy.
-    pub run: String,
-    /// Only these sources.
-    #[serde(default)]
-    pub resources: Option<Vec<String>>,
-    /// Change nothing.
-    #[serde(default)]
-    pub dry_run: bool,
-    /// Decide for this time instead of the clock's.
-    #[serde(default)]
-    pub now: Option<Timestamp>,
-    /// Makes a repeated request the same run.
-    #[serde(default)]
-    pub id: Option<String>,
-}
-
-/// What the sweep is asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SweepEvent {
-    /// Sweep all policies.
-    Heartbeat(Origin),
-    /// Sweep as asked.
-    Request(SweepRequest),
-}
-
-/// `{"run": "POLICY"?, …}`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SweepRequest {
-    /// Only this policy.
-    #[serde(default)]
-    pub run: Option<String>,
-    /// Change nothing.
-    #[serde(default)]
-    pub dry_run: bool,
-    /// Decide for this time instead of the clock's.
-    #[serde(default)]
-    pub now: Option<Timestamp>,
-    /// Hash of a shown plan whose tripped breaker is released once.
-    #[serde(default, rename = "override")]
-    pub release: Option<String>,
-}
-
 #[derive(Deserialize)]
 struct Envelope {
     source: String,
@@ -138,55 +73,6 @@ struct Envelope {
     detail: Value,
 }
 
-/// Decodes an event of a creating function.
-///
-/// # Errors
-/// [`EventError::Unknown`] and [`EventError::Malformed`].
-pub fn create(function: &'static str, payload: &Value) -> Result<CreateEvent, EventError> {
-    match envelope(function, payload)? {
-        None => {
-            let asked: RunRequest = request(payload, r#"a request {"run": …}"#)?;
-            check_id(asked.id.as_deref())?;
-            Ok(CreateEvent::OnDemand(asked))
-        }
-        Some(event) => match (event.source.as_str(), event.detail_type.as_str()) {
-            ("aws.events" | "aws.scheduler", "Scheduled Event") => {
-                Ok(CreateEvent::Heartbeat(event.origin()?))
-            }
-            ("aws.ec2", "EC2 Instance State-change Notification") => {
-                let state = event.text("state")?;
-                let trigger = match state.as_str() {
-                    "stopped" => Some(Trigger::Stopped),
-                    "running" => Some(Trigger::Running),
-                    _ => None,
-                };
-                event.state_change(trigger, state)
-            }
-            ("aws.ec2", "EC2 Spot Instance Interruption Warning") => {
-                let action = event.text("instance-action")?;
-                event.state_change(Some(Trigger::SpotInterruption), action)
-            }
-            _ => Err(event.unknown(function)),
-        },
-    }
-}
-
-/// Decodes an event of the sweep.
-///
-/// # Errors
-/// [`EventError::Unknown`] and [`EventError::Malformed`].
-pub fn sweep(function: &'static str, payload: &Value) -> Result<SweepEvent, EventError> {
-    match envelope(function, payload)? {
-        None => Ok(SweepEvent::Request(request(payload, "a sweep request")?)),
-        Some(event) => match (event.source.as_str(), event.detail_type.as_str()) {
-            ("aws.events" | "aws.scheduler", "Scheduled Event") => {
-                Ok(SweepEvent::Heartbeat(event.origin()?))
-            }
-            _ => Err(event.unknown(function)),
-        },
-    }
-}
-
 /// Refuses a `now` that lies too far ahead of the wall clock.
 ///
 /// # Errors
@@ -196,21 +82,6 @@ pub fn check_now(now: Timestamp, wall: Timestamp, dry_run: bool) -> Result<(), E
         return Err(EventError::Future { now, wall });
     }
     Ok(())
-}
-
-/// A run's identifier becomes a tag value and part of a key: EC2's tag characters, and not long.
-fn check_id(id: Option<&str>) -> Result<(), EventError> {
-    let Some(id) = id else { return Ok(()) };
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.:/=+-@".contains(&b);
-    if !id.is_empty() && id.len() <= MAX_ID && id.bytes().all(plain) {
-        return Ok(());
-    }
-    Err(EventError::Malformed {
-        what: "a request".into(),
-        problem: format!(
-            "id must be 1 to {MAX_ID} letters, digits or characters of _.:/=+-@, not {id:?}"
-        ),
-    })
 }
 
 fn envelope(function: &'static str, payload: &Value) -> Result<Option<Envelope>, EventError> {
@@ -279,22 +150,6 @@ impl Envelope {
             }
             None => Err(self.malformed(format!("detail.{key} is missing"))),
         }
-    }
-
-    fn state_change(
-        &self,
-        trigger: Option<Trigger>,
-        state: String,
-    ) -> Result<CreateEvent, EventError> {
-        let id = self.text("instance-id")?;
-        let instance = InstanceId::parse(&id)
-            .ok_or_else(|| self.malformed(format!("{id:?} is not an instance identifier")))?;
-        Ok(CreateEvent::StateChange {
-            origin: self.origin()?,
-            instance,
-            trigger,
-            state,
-        })
     }
 }
 

@@ -1,0 +1,149 @@
+//! Artifacts that are on record and that EC2 does not list.
+
+use jiff::Timestamp;
+
+use super::live::Live;
+use super::sources::missed;
+use super::{Changes, Recorded, Scope, Unit, Wanted};
+use crate::lineage::{Node, NodeKind, NodeState};
+use crate::ports::records::{Absence, DeletionState};
+use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
+
+/// Whether an artifact is listed; `None` where the lists do not go far enough to say no.
+fn listed(live: &Live<'_>, id: &str) -> Option<bool> {
+    match NodeKind::of(id) {
+        NodeKind::Snapshot if live.snapshots.contains_key(id) => Some(true),
+        NodeKind::Snapshot => live.knows_all_snapshots().then_some(false),
+        NodeKind::Image if live.images.contains_key(id) => Some(true),
+        NodeKind::Image => live.seen.images.is_complete().then_some(false),
+        NodeKind::Volume | NodeKind::Instance | NodeKind::Other => None,
+    }
+}
+
+/// Asks for what is on record of those that are about to be called gone.
+pub(super) fn want(
+    live: &Live<'_>,
+    recorded: &Recorded,
+    late: bool,
+    now: Timestamp,
+    wanted: &mut Wanted,
+) {
+    for id in recorded.roster.keys() {
+        if late || listed(live, id) != Some(false) {
+            continue;
+        }
+        if missed(recorded.absences.get(id), now).confirmed.is_some() {
+            wanted.nodes.insert(id.clone());
+            wanted.deletions.insert(id.clone());
+        }
+    }
+}
+
+/// What is to be written and said about them.
+pub(super) fn compare(
+    live: &Live<'_>,
+    recorded: &Recorded,
+    scope: Scope<'_>,
+    now: Timestamp,
+    wall: Timestamp,
+    changes: &mut Changes,
+) {
+    let late = match scope {
+        Scope::All { late } => late,
+        // One sighting by an event is none of the two reconciles that it takes.
+        Scope::Artifacts(ids) => {
+            for (id, state) in &recorded.roster {
+                if ids.contains(id) && listed(live, id) == Some(false) {
+                    changes.items.extend(waits(id, *state));
+                }
+            }
+            return;
+        }
+    };
+    for (id, state) in &recorded.roster {
+        let absence = recorded.absences.get(id);
+        match listed(live, id) {
+            Some(true) if absence.is_some() => changes.units.push(forget(id)),
+            Some(true) | None => {}
+            Some(false) if late => changes.items.extend(waits(id, *state)),
+            Some(false) => {
+                let noted = missed(absence, now);
+                if noted.confirmed.is_none() {
+                    changes.items.extend(waits(id, *state));
+                    if absence != Some(&noted) {
+                        changes.units.push(note(id, noted));
+                    }
+                } else if !recorded.unreadable.contains(id) {
+                    changes.units.push(gone(recorded, id, *state, noted, wall));
+                }
+            }
+        }
+    }
+    // What is no longer on record is missed by nobody.
+    for id in recorded.absences.keys() {
+        let artifact = matches!(NodeKind::of(id), NodeKind::Snapshot | NodeKind::Image);
+        if artifact && !recorded.roster.contains_key(id) {
+            changes.units.push(forget(id));
+        }
+    }
+}
+
+fn note(id: &str, absence: Absence) -> Unit {
+    Unit {
+        id: id.to_owned(),
+        absence: Some(Some(absence)),
+        ..Unit::default()
+    }
+}
+
+fn forget(id: &str) -> Unit {
+    Unit {
+        id: id.to_owned(),
+        absence: Some(None),
+        ..Unit::default()
+    }
+}
+
+/// The word on one that a single list missed; none where Holdfast is deleting it.
+fn waits(id: &str, state: NodeState) -> Option<Item> {
+    let detail = "EC2 does not list it; it counts as gone when two reconciles, at least two \
+                  minutes apart, have missed it";
+    (state != NodeState::Deleting).then(|| {
+        Item::new(Action::Check, id, Outcome::Deferred)
+            .reason(Reason::with(ReasonCode::Gone, detail))
+    })
+}
+
+fn gone(recorded: &Recorded, id: &str, state: NodeState, noted: Absence, wall: Timestamp) -> Unit {
+    let mut unit = forget(id);
+    let node = recorded.nodes.get(id);
+    let (before, changed) = node.map_or((state, wall), |node| (node.state, node.changed));
+    // A run that was cut off between the call and its record deleted it all the same.
+    let deletion = recorded.deletions.get(id);
+    let asked = matches!(
+        deletion,
+        Some(DeletionState::Intended | DeletionState::Deleted)
+    );
+    let after = if asked {
+        NodeState::Deleted
+    } else {
+        before.after(NodeState::Gone, changed, wall)
+    };
+    unit.nodes.push(Node::new(id, after, wall));
+    if after == NodeState::Gone {
+        let detail = format!(
+            "EC2 does not list it since {} or before, and Holdfast did not delete it",
+            noted.first
+        );
+        let mut item = Item::new(Action::Check, id, Outcome::Finding)
+            .reason(Reason::with(ReasonCode::Gone, detail));
+        if let Some(node) = node {
+            item.policy.clone_from(&node.policy);
+            item.source.clone_from(&node.source);
+            item.time = node.time;
+            item.slot = node.slot;
+        }
+        unit.items.push(item);
+    }
+    unit
+}

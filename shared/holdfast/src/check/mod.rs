@@ -1,0 +1,225 @@
+//! check-dependencies: keeps the lineage true against EC2, and answers what depends on what.
+
+mod gather;
+mod write;
+
+use std::collections::BTreeSet;
+
+use holdfast_core::event::{self, CheckEvent};
+use holdfast_core::plan::due::is_late;
+use holdfast_core::plan::reconcile::{Changes, Scope, reconcile, unread};
+use holdfast_core::ports::ReadEc2;
+use holdfast_core::ports::records::Records;
+use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run, whole_second};
+use jiff::Timestamp;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::error::RunError;
+use crate::explain::explain;
+use crate::function::{Context, Invocation};
+use crate::lease::Held;
+use crate::settings::Settings;
+
+use gather::{Lists, known};
+use write::{Writer, Written};
+
+/// The function's name in events, reports and records.
+pub const FUNCTION: &str = "check-dependencies";
+
+/// Handles one invocation of the Lambda function.
+///
+/// # Errors
+/// [`RunError`]: the run as a whole could not be done.
+pub async fn handle(
+    context: &Context,
+    payload: &Value,
+    invocation: &Invocation,
+) -> Result<Report, RunError> {
+    run(
+        &context.ec2,
+        &context.table,
+        &context.settings,
+        payload,
+        invocation,
+    )
+    .await
+}
+
+async fn run<E: ReadEc2, R: Records>(
+    ec2: &E,
+    records: &R,
+    settings: &Settings,
+    payload: &Value,
+    invocation: &Invocation,
+) -> Result<Report, RunError> {
+    let wall = Timestamp::now();
+    let event = event::check(FUNCTION, payload)?;
+    let origin = match &event {
+        CheckEvent::Reconcile(origin) => origin.as_ref(),
+        CheckEvent::Artifacts { origin, .. } | CheckEvent::Nothing { origin, .. } => Some(origin),
+        CheckEvent::Explain(_) => None,
+    };
+    let now = whole_second(origin.map_or(wall, |origin| origin.time));
+    event::check_now(now, wall, false)?;
+    let policies = settings.load_policies(now)?;
+    let account = origin.and_then(|origin| origin.account.as_deref());
+    let account = account.or(invocation.account.as_deref());
+    let checker = Checker {
+        ec2,
+        records,
+        invocation,
+        account,
+        now,
+    };
+    let written = match &event {
+        CheckEvent::Reconcile(_) => checker.reconcile().await?,
+        CheckEvent::Artifacts { what, ids, .. } => {
+            tracing::info!("{what}");
+            checker.artifacts(ids).await?
+        }
+        CheckEvent::Nothing { why, .. } => {
+            tracing::info!("{why}: nothing to do");
+            Written {
+                items: Vec::new(),
+                complete: true,
+            }
+        }
+        CheckEvent::Explain(ids) => Written {
+            items: explain(ec2, records, &policies, ids, account, now).await?,
+            complete: true,
+        },
+    };
+    let run = Run {
+        id: invocation.id.clone(),
+        function: FUNCTION.into(),
+        mode: None,
+        now,
+        account: account.map(str::to_owned),
+        region: origin
+            .and_then(|origin| origin.region.clone())
+            .or(invocation.region.clone()),
+        policy_sha256: Some(policies.sha256),
+        plan_hash: None,
+        complete: written.complete,
+    };
+    Ok(Report::new(run, written.items))
+}
+
+/// One invocation's comparison.
+struct Checker<'a, E, R> {
+    ec2: &'a E,
+    records: &'a R,
+    invocation: &'a Invocation,
+    account: Option<&'a str>,
+    now: Timestamp,
+}
+
+impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
+    /// Compares everything, under the lease from the first list on: what another run learns
+    /// meanwhile would be taken for a difference.
+    async fn reconcile(&self) -> Result<Written, RunError> {
+        self.records.begin(FUNCTION, self.now).await?;
+        let held = match self.lease().await? {
+            Ok(held) => held,
+            Err(until) => return Ok(busy(until)),
+        };
+        let done = held.during(self.under_lease(&held)).await;
+        held.release().await;
+        done
+    }
+
+    async fn under_lease(&self, held: &Held<'_, R>) -> Result<Written, RunError> {
+        // What was known when this run woke may have changed before it got the lease.
+        let begun = self.records.begun(FUNCTION).await?;
+        let late = is_late(&begun, self.now);
+        let mut lists = Lists::all(self.ec2, self.account).await;
+        let (changes, failed) = self.compare(&mut lists, Scope::All { late }).await?;
+        let mut written = self.write(held, changes, failed).await?;
+        if late {
+            let highest = begun.highest.unwrap_or(self.now);
+            let detail = format!(
+                "a reconcile for {highest} was made before; this one learns nothing about absence"
+            );
+            let reason = Reason::with(ReasonCode::Late, detail);
+            let item = Item::new(Action::Check, FUNCTION, Outcome::Skipped).reason(reason);
+            written.items.push(item);
+        }
+        Ok(written)
+    }
+
+    /// Compares what an event named. Most events concern nothing of Holdfast's or tell nothing
+    /// new: only what has something to write asks for the lease.
+    async fn artifacts(&self, ids: &[String]) -> Result<Written, RunError> {
+        let ids: BTreeSet<String> = ids.iter().cloned().collect();
+        let mut lists = Lists::of(self.ec2, &ids, self.account).await;
+        let scope = Scope::Artifacts(&ids);
+        let (changes, failed) = self.compare(&mut lists, scope).await?;
+        if changes.writes_nothing() {
+            let complete = failed.is_empty();
+            let items = changes.items.into_iter().chain(failed).collect();
+            return Ok(Written { items, complete });
+        }
+        // Read without the lease, and written all the same: nodes are merged with what stands
+        // there, and a step of the ledger only follows the record it was decided on.
+        let held = match self.lease().await? {
+            Ok(held) => held,
+            Err(until) => return Ok(busy(until)),
+        };
+        let done = held.during(self.write(&held, changes, failed)).await;
+        held.release().await;
+        done
+    }
+
+    /// What is to be written, and failed items for what could not be read.
+    async fn compare(
+        &self,
+        lists: &mut Lists,
+        scope: Scope<'_>,
+    ) -> Result<(Changes, Vec<Item>), RunError> {
+        if let Some(error) = lists.nothing_read() {
+            return Err(RunError::Inventory(error.clone()));
+        }
+        let known = known(self.ec2, self.records, lists, scope, self.now).await?;
+        let seen = lists.seen();
+        let mut failed = unread(&seen);
+        failed.extend(known.failed);
+        let wall = Timestamp::now();
+        let changes = reconcile(&seen, &known.recorded, scope, self.now, wall);
+        Ok((changes, failed))
+    }
+
+    async fn write(
+        &self,
+        held: &Held<'_, R>,
+        changes: Changes,
+        failed: Vec<Item>,
+    ) -> Result<Written, RunError> {
+        let writer = Writer {
+            records: self.records,
+            held,
+            invocation: self.invocation,
+        };
+        let mut written = writer.write(changes).await?;
+        written.complete &= failed.is_empty();
+        written.items.extend(failed);
+        Ok(written)
+    }
+
+    async fn lease(&self) -> Result<Result<Held<'_, R>, Timestamp>, RunError> {
+        let holder = format!("{}#{}", self.invocation.id, Uuid::new_v4());
+        Ok(Held::take(self.records, FUNCTION, &holder).await?)
+    }
+}
+
+/// Another run is at work. An event that meets it is lost, and the next reconcile makes up for it.
+fn busy(until: Timestamp) -> Written {
+    let detail =
+        format!("another run is at work until {until}; the next reconcile makes up for it");
+    let item = Item::new(Action::Check, FUNCTION, Outcome::Deferred)
+        .reason(Reason::with(ReasonCode::LeaseHeld, detail));
+    Written {
+        items: vec![item],
+        complete: false,
+    }
+}
