@@ -3,8 +3,26 @@
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 CARGO ?= cargo
 
+# Tools from PyPI lie outside the clone, each list in an environment named after its contents. The
+# linker's path is part of what Cargo takes for a change, so another list for building means building
+# everything again: hence a list of its own.
+CACHE := $(or $(HOLDFAST_CI_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/holdfast-ci)
+environment = $(CACHE)/$(1)-$(shell cksum <$(2) | cut -d ' ' -f 1)
+BUILD_TOOLS := $(call environment,build-tools,infra/build-tools.txt)
+DEPLOY_TOOLS := $(call environment,deploy-tools,infra/deploy-tools.txt)
+MINISTACK := $(call environment,ministack,tests/deploy/tools.txt)
+
+FUNCTIONS := $(notdir $(patsubst %/,%,$(wildcard functions/*/)))
+# What the functions are built for and deployed as, in Lambda's words.
+ARCH ?= arm64
+HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
+TRIPLE_arm64 := aarch64-unknown-linux-gnu
+TRIPLE_x86_64 := x86_64-unknown-linux-gnu
+TRIPLE = $(or $(TRIPLE_$(ARCH)),$(error ARCH is $(ARCH); it must be arm64 or x86_64))
+export SAM_CLI_TELEMETRY := 0
+
 .DEFAULT_GOAL := help
-.PHONY: help demo local invoke build-debug test fmt lint deny ci clean-local
+.PHONY: help demo local invoke build-debug test witness fmt lint deny build validate deploy test-deploy ci clean-local
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -43,6 +61,53 @@ lint: ## Check formatting and lints
 
 deny: ## Check licences, sources and banned crates; needs cargo-deny
 	@$(CARGO) deny --offline check licenses bans sources
+
+# Release profile as in Cargo.toml: cargo-lambda's own would abort on a panic, which lambda_runtime
+# otherwise answers with an error. Its check of the target asks rustup to download; where the target
+# is installed that is not needed.
+build: $(BUILD_TOOLS)/ready ## Build the functions for Lambda, in release (ARCH=arm64 or x86_64)
+	@echo "Building $(FUNCTIONS) for $(ARCH). The first build takes a quarter of an hour or more." >&2
+	@export PATH="$(BUILD_TOOLS)/bin:$$PATH"; check=; \
+	if [ -d "$$(rustc --print target-libdir --target $(TRIPLE))" ]; then check=--skip-target-check; fi; \
+	$(CARGO) lambda build --release --locked --disable-optimizations --target $(TRIPLE) $$check \
+		--lambda-dir target/lambda $(addprefix --package ,$(FUNCTIONS))
+	@zip=$$(mktemp) && for name in $(FUNCTIONS); do \
+		$(BUILD_TOOLS)/bin/python -m zipfile -c "$$zip" "target/lambda/$$name/bootstrap" && \
+		printf '%-20s %8d bytes zipped\n' "$$name" "$$(wc -c <"$$zip")"; done; rm -f "$$zip"
+
+validate: $(DEPLOY_TOOLS)/ready ## Check the policy file to be deployed and the template
+	@$(CARGO) build --quiet --locked --workspace --bin holdfast
+	@$(BIN)/holdfast policies check infra/layer/holdfast/policies.yaml
+	@$(DEPLOY_TOOLS)/bin/cfn-lint infra/template.yaml
+	@$(DEPLOY_TOOLS)/bin/sam validate --lint --region $(or $(AWS_REGION),us-east-1) --template-file infra/template.yaml
+
+deploy: validate build ## Validate, build, deploy (ARCH=…, PARAMETERS="Mode=enforce …")
+	@$(DEPLOY_TOOLS)/bin/sam deploy --template-file infra/template.yaml \
+		--config-file "$(CURDIR)/infra/samconfig.toml" \
+		--parameter-overrides 'Architecture=$(ARCH) $(PARAMETERS)'
+
+test-deploy: ARCH = $(HOST_ARCH)
+test-deploy: build $(DEPLOY_TOOLS)/ready $(MINISTACK)/ready ## Deploy the template onto MiniStack and let an event make a snapshot
+	@$(CARGO) build --quiet --locked --workspace --bins
+	@$(MINISTACK)/bin/python tests/deploy/deployment.py --sam $(DEPLOY_TOOLS)/bin/sam --binaries $(BIN) \
+		--architecture $(ARCH)
+
+# An environment with what the file $(1) lists.
+define install
+	@echo "Installing what $(1) lists." >&2
+	@rm -rf "$(@D)" && python3 -m venv "$(@D)"
+	@"$(@D)/bin/pip" install --quiet --disable-pip-version-check --requirement "$(1)"
+	@touch "$@"
+endef
+
+$(BUILD_TOOLS)/ready:
+	$(call install,infra/build-tools.txt)
+
+$(DEPLOY_TOOLS)/ready:
+	$(call install,infra/deploy-tools.txt)
+
+$(MINISTACK)/ready:
+	$(call install,tests/deploy/tools.txt)
 
 ci: ## Everything that continuous integration checks
 	@.ci/run
