@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use holdfast_core::plan::judge::governing;
 use holdfast_core::policy::{Policy, PolicyFile, PolicyState, Protect, Trigger};
 use holdfast_core::ports::records::{Begun, OpenSource};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
@@ -44,15 +45,17 @@ pub(super) fn group<'p>(
         );
         groups.entry(key).or_default().push(source.clone());
     }
+    // Under its new name, where the policy was renamed meanwhile.
     let active = |name: &str| {
-        let policy = policies.policies.iter().find(|p| p.name == name);
+        let policy = governing(policies, name);
         policy.filter(|p| p.protect == protect && p.state == PolicyState::Active)
     };
     groups
         .into_iter()
         .filter_map(|((name, slot, request, trigger, reopened), open)| {
             let policy = active(name)?;
-            let newer = begun.heads.get(name).filter(|head| head.slot > slot);
+            let heads = [name, policy.name.as_str()].map(|name| begun.heads.get(name));
+            let newer = heads.into_iter().flatten().find(|head| head.slot > slot);
             let give_up = match (reopened, newer) {
                 // A slot older than one already started is never made.
                 (true, Some(head)) if request.is_none() => {

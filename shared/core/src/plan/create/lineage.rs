@@ -27,6 +27,17 @@ pub enum Made {
 }
 
 impl Made {
+    /// Whether it was found complete. Of an AMI only the reconcile says so.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        match self {
+            Self::Snapshots(snapshots) => snapshots
+                .iter()
+                .all(|snapshot| snapshot.state == SnapshotState::Completed),
+            Self::Image { .. } => false,
+        }
+    }
+
     /// Identifiers of the artifacts.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {

@@ -1,0 +1,206 @@
+//! What EC2 fails after it was started is started again: by the creating functions, when
+//! check-dependencies has seen the failure.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use holdfast_end_to_end::lineage::items_under;
+use holdfast_end_to_end::{World, codes, items, report, seed_instance};
+use holdfast_sim::request::{Request, StartInstances, StopInstances};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+const POLICIES: &str = r#"
+version: 1
+policies:
+  - name: nightly
+    protect: volumes
+    select: { instances: { tags: { Backup: nightly } } }
+    schedule: "cron(0 3 * * ? *)"
+    retain: { daily: 7 }
+  - name: golden
+    protect: instances
+    select: { instances: { tags: { Backup: golden } } }
+    schedule: "cron(0 3 * * ? *)"
+    reboot: true
+    retain: { daily: 7 }
+  - name: bake
+    protect: instances
+    select: { instances: { tags: { Backup: bake } } }
+    triggers: [stopped]
+    retain: { last: 7 }
+"#;
+const SLOT: &str = "2026-03-03T03:00:00Z";
+
+async fn world(policy: &'static str) -> (World, String) {
+    let world = World::new(POLICIES, "plan", move |account| {
+        seed_instance(account, 0, &[("Backup", policy)]);
+    })
+    .await;
+    let instance = world.account(|account| account.instances().next().unwrap().id.to_string());
+    (world, instance)
+}
+
+async fn reconcile(world: &World, time: &str) -> Value {
+    let check = world.function("check-dependencies");
+    report(&check, &world.heartbeat(time)).await
+}
+
+/// The waits between attempts go by the wall clock: as if two hours had passed.
+fn wait_over(world: &World, policy: &str, source: &str, slot: &str) {
+    let long_ago = Timestamp::now() - SignedDuration::from_hours(2);
+    world.change(&format!("slot#{policy}#{source}"), slot, |item| {
+        item["failed_at"] = json!({ "S": long_ago.to_string() });
+    });
+}
+
+fn image_names(world: &World) -> Vec<String> {
+    let names = |account: &mut holdfast_sim::Account| {
+        let mut names: Vec<String> = account.images().map(|i| i.name.clone()).collect();
+        names.sort();
+        names
+    };
+    world.account(names)
+}
+
+fn state(world: &World, policy: &str, source: &str, slot: &str) -> String {
+    let record = world.item(&format!("slot#{policy}#{source}"), slot);
+    record.unwrap()["state"]["S"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_failed_ami_is_made_under_the_next_name_and_reboots_only_the_first_time() {
+    let (world, instance) = world("golden").await;
+    let create = world.function("create-images");
+    world.account(|account| account.fail_next_image("an internal error"));
+    let first = report(&create, &world.heartbeat(SLOT)).await;
+    assert_eq!(items(&first, "created").len(), 1, "{first:#}");
+    let seen = reconcile(&world, "2026-03-03T03:10:00Z").await;
+    assert_eq!(
+        codes(items(&seen, "finding")[0]),
+        ["failed-backup"],
+        "{seen:#}"
+    );
+
+    let soon = report(&create, &world.heartbeat("2026-03-03T03:15:00Z")).await;
+    assert_eq!(
+        codes(items(&soon, "deferred")[0]),
+        ["retry-later"],
+        "{soon:#}"
+    );
+    wait_over(&world, "golden", &instance, SLOT);
+    let again = report(&create, &world.heartbeat("2026-03-03T03:30:00Z")).await;
+    assert_eq!(items(&again, "created").len(), 1, "{again:#}");
+    let name = |attempt| format!("holdfast/golden/{instance}/20260303T030000Z/{attempt}");
+    assert_eq!(image_names(&world), [name(1), name(2)]);
+    let reboots = world.account(|account| account.instances().next().unwrap().reboots);
+    assert_eq!(reboots, 1);
+
+    reconcile(&world, "2026-03-03T03:40:00Z").await;
+    assert_eq!(state(&world, "golden", &instance, SLOT), "completed");
+    assert_eq!(items_under(&world, "open#create-images").len(), 0);
+    let quiet = report(&create, &world.heartbeat("2026-03-03T03:45:00Z")).await;
+    assert_eq!(quiet["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_failed_backup_whose_next_slot_has_begun_is_named_and_not_made() {
+    let (world, instance) = world("nightly").await;
+    let create = world.function("create-snapshots");
+    world.account(|account| account.fail_next_snapshot(None, "Given key ID is not accessible"));
+    report(&create, &world.heartbeat(SLOT)).await;
+    reconcile(&world, "2026-03-03T03:10:00Z").await;
+    wait_over(&world, "nightly", &instance, SLOT);
+    let next = report(&create, &world.heartbeat("2026-03-04T03:00:00Z")).await;
+    assert_eq!(items(&next, "created").len(), 1, "{next:#}");
+    let later = report(&create, &world.heartbeat("2026-03-04T03:05:00Z")).await;
+    let missed: Vec<_> = items(&next, "finding")
+        .into_iter()
+        .chain(items(&later, "finding"))
+        .map(|item| (codes(item), item["slot"].as_str().unwrap().to_owned()))
+        .collect();
+    assert_eq!(missed, [(vec!["slot-missed"], SLOT.to_owned())]);
+    assert_eq!(items_under(&world, "open#create-snapshots").len(), 0);
+    let mut slots: Vec<String> = world
+        .snapshots()
+        .iter()
+        .map(|s| s.tags["holdfast:slot"].clone())
+        .collect();
+    slots.sort();
+    assert_eq!(slots, [SLOT, "2026-03-04T03:00:00Z"]);
+}
+
+#[tokio::test]
+async fn a_request_that_ec2_failed_is_finished_by_heartbeats_as_the_same_run() {
+    let (world, instance) = world("nightly").await;
+    let create = world.function("create-snapshots");
+    report(&create, &world.heartbeat(SLOT)).await;
+    world.advance("2026-03-03T12:00:00Z");
+    world.account(|account| account.fail_next_snapshot(None, "Given key ID is not accessible"));
+    let request = json!({ "run": "nightly", "id": "ticket-7", "now": "2026-03-03T12:00:00Z" });
+    let asked = report(&create, &request).await;
+    assert_eq!(items(&asked, "created").len(), 1, "{asked:#}");
+    reconcile(&world, "2026-03-03T12:10:00Z").await;
+    let slot = "2026-03-03T12:00:00Z#ticket-7";
+    assert_eq!(state(&world, "nightly", &instance, slot), "failed");
+    wait_over(&world, "nightly", &instance, slot);
+    let beat = report(&create, &world.heartbeat("2026-03-03T12:30:00Z")).await;
+    let made: Vec<_> = items(&beat, "created")
+        .into_iter()
+        .filter(|item| item["slot"] == "2026-03-03T12:00:00Z")
+        .collect();
+    assert_eq!(made.len(), 1, "{beat:#}");
+    let id = made[0]["resource"].as_str().unwrap();
+    let snapshots = world.snapshots();
+    let again = snapshots.iter().find(|s| s.id.as_str() == id).unwrap();
+    assert_eq!(again.tags["holdfast:run"], "ticket-7");
+    assert_eq!(state(&world, "nightly", &instance, slot), "created");
+}
+
+#[tokio::test]
+async fn a_bake_that_ec2_failed_is_repeated_only_while_the_machine_is_still_stopped() {
+    for stays in [true, false] {
+        let (world, instance) = world("bake").await;
+        let ids = vec![instance.clone()];
+        world.advance("2026-03-03T12:00:00Z");
+        world.account(|account| {
+            let stop = Request::StopInstances(StopInstances { ids: ids.clone() });
+            account.call(&stop).unwrap();
+            account.fail_next_image("an internal error");
+        });
+        let slot = "2026-03-03T12:00:30Z";
+        let event = world.state_change(slot, &instance, "stopped");
+        let create = world.function("create-images");
+        let first = report(&create, &event).await;
+        assert_eq!(codes(items(&first, "created")[0]), ["quiet"], "{first:#}");
+        reconcile(&world, "2026-03-03T12:10:00Z").await;
+        wait_over(&world, "bake", &instance, slot);
+        if !stays {
+            let start = Request::StartInstances(StartInstances { ids });
+            world.account(|account| account.call(&start)).unwrap();
+        }
+        let beat = report(&create, &world.heartbeat("2026-03-03T12:30:00Z")).await;
+        let (outcome, code) = if stays {
+            ("created", "quiet")
+        } else {
+            ("skipped", "instance-state")
+        };
+        assert_eq!(codes(items(&beat, outcome)[0]), [code], "{beat:#}");
+        assert_eq!(image_names(&world).len(), if stays { 2 } else { 1 });
+        let over = report(&create, &world.heartbeat("2026-03-03T12:35:00Z")).await;
+        assert_eq!(over["items"], json!([]));
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_was_renamed_meanwhile_still_repeats_what_ec2_failed() {
+    let (world, instance) = world("nightly").await;
+    let create = world.function("create-snapshots");
+    world.account(|account| account.fail_next_snapshot(None, "Given key ID is not accessible"));
+    report(&create, &world.heartbeat(SLOT)).await;
+    reconcile(&world, "2026-03-03T03:10:00Z").await;
+    wait_over(&world, "nightly", &instance, SLOT);
+    let renamed = "- name: every-night\n    formerly: [nightly]";
+    world.set_policies(&POLICIES.replace("- name: nightly", renamed));
+    let beat = report(&create, &world.heartbeat("2026-03-03T03:30:00Z")).await;
+    assert_eq!(items(&beat, "created").len(), 1, "{beat:#}");
+    assert_eq!(items_under(&world, "open#create-snapshots").len(), 0);
+}
