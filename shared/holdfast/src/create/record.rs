@@ -76,18 +76,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         let lease = self.held.token().await;
         let (nodes, edges) = create::lineage(creation, self.order, made, Timestamp::now());
         self.creator.records.record(&nodes, &edges, &lease).await?;
-        let mut state = ledger::step(Some(record.state), SlotStep::Create);
-        if made.is_completed() {
-            // Found long after it was asked for: no event will tell that it completed.
-            state = state.and_then(|state| ledger::step(Some(state), SlotStep::Complete));
-        }
-        let state = state.map_err(|illegal| TableError {
-            operation: "PutItem",
-            table: "Holdfast's".into(),
-            record: creation.source.clone(),
-            kind: TableErrorKind::Refused,
-            message: illegal.to_string(),
-        })?;
+        let state =
+            ledger::step(Some(record.state), SlotStep::Create).map_err(|illegal| TableError {
+                operation: "PutItem",
+                table: "Holdfast's".into(),
+                record: creation.source.clone(),
+                kind: TableErrorKind::Refused,
+                message: illegal.to_string(),
+            })?;
         let created = SlotRecord {
             state,
             artifacts: made.ids(),

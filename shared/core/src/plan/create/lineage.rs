@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Creation, Order};
 use crate::artifact;
 use crate::id::{ImageId, InstanceId};
-use crate::inventory::{Snapshot, SnapshotState};
+use crate::inventory::Snapshot;
 use crate::lineage::{Consistency, Edge, EdgeKind, Node, NodeState};
 
 /// What a creating call made.
@@ -27,17 +27,6 @@ pub enum Made {
 }
 
 impl Made {
-    /// Whether it was found complete. Of an AMI only the reconcile says so.
-    #[must_use]
-    pub fn is_completed(&self) -> bool {
-        match self {
-            Self::Snapshots(snapshots) => snapshots
-                .iter()
-                .all(|snapshot| snapshot.state == SnapshotState::Completed),
-            Self::Image { .. } => false,
-        }
-    }
-
     /// Identifiers of the artifacts.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
@@ -50,8 +39,9 @@ impl Made {
 
 /// Nodes and edges of what was made, to be written before the ledger says `created`.
 ///
-/// An AMI is recorded as pending whatever its state: only the reconcile, which also writes what
-/// backs it, says that it is available.
+/// All of it is recorded as pending, also what was found complete long after it was asked for: by a
+/// state that differs from EC2's the reconcile knows what it has to bring up to date, the ledger and
+/// an AMI's snapshots with it.
 #[must_use]
 pub fn lineage(
     creation: &Creation,
@@ -65,13 +55,13 @@ pub fn lineage(
     if let Some(instance) = &instance {
         nodes.push(Node::new(instance.as_str(), NodeState::Present, wall));
     }
-    let artifact = |id: &str, state, time, run: Option<String>| Node {
+    let artifact = |id: &str, time, run: Option<String>| Node {
         policy: Some(order.policy.name.clone()),
         slot: Some(order.slot),
         run: run.or(Some(order.run.to_owned())),
         source: Some(creation.source.clone()),
         time,
-        ..Node::new(id, state, wall)
+        ..Node::new(id, NodeState::Pending, wall)
     };
     let left = |source: &str| creation.leftover.get(source).cloned().unwrap_or_default();
     let mut volume = |id: &str| {
@@ -86,14 +76,9 @@ pub fn lineage(
                 volume(of.as_str());
             }
             for snapshot in snapshots {
-                let state = match snapshot.state {
-                    SnapshotState::Completed => NodeState::Completed,
-                    SnapshotState::Error => NodeState::Error,
-                    _ => NodeState::Pending,
-                };
                 let run = snapshot.tags.get(artifact::RUN).cloned();
                 let id = snapshot.id.as_str();
-                let mut node = artifact(id, state, snapshot.start, run);
+                let mut node = artifact(id, snapshot.start, run);
                 if let Some(of) = &snapshot.volume {
                     node.tags = left(of.as_str());
                     edges.push(Edge::new(id, EdgeKind::SnapshotOf, of.as_str()));
@@ -110,7 +95,7 @@ pub fn lineage(
             for of in &creation.volumes {
                 volume(of.as_str());
             }
-            let mut node = artifact(id.as_str(), NodeState::Pending, *created, run.clone());
+            let mut node = artifact(id.as_str(), *created, run.clone());
             node.consistency = Some(*consistency);
             node.tags = left(&creation.source);
             edges.push(Edge::new(id.as_str(), EdgeKind::ImageOf, &creation.source));
