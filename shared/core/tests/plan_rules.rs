@@ -40,6 +40,7 @@ fn begun(highest: &str, slot: &str, complete: bool) -> Begun {
     Begun {
         highest: Some(at(highest)),
         heads: BTreeMap::from([("p".to_owned(), head)]),
+        doubts: vec![],
     }
 }
 

@@ -113,6 +113,8 @@ pub struct Begun {
     pub highest: Option<Timestamp>,
     /// The policies' newest slots.
     pub heads: BTreeMap<String, Head>,
+    /// What is on record with a time in the future, and so not believed; in words.
+    pub doubts: Vec<String>,
 }
 
 /// An on-demand or event-triggered run, by its identifier.

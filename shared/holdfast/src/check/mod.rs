@@ -26,6 +26,8 @@ use write::{Writer, Written};
 
 /// The function's name in events, reports and records.
 pub const FUNCTION: &str = "check-dependencies";
+/// How many events may be written down at once.
+const EVENT_LEASES: u8 = 16;
 
 /// Handles one invocation of the Lambda function.
 ///
@@ -119,23 +121,29 @@ impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
     /// Compares everything, under the lease from the first list on: what another run learns
     /// meanwhile would be taken for a difference.
     async fn reconcile(&self) -> Result<Written, RunError> {
-        self.records.begin(FUNCTION, self.now).await?;
-        let held = match self.lease().await? {
+        let begun = self.records.begin(FUNCTION, self.now).await?;
+        let doubts = crate::create::doubts(FUNCTION, &begun);
+        let held = match self.lease(FUNCTION.to_owned()).await? {
             Ok(held) => held,
             Err(until) => return Ok(busy(until)),
         };
-        let done = held.during(self.under_lease(&held)).await;
+        let done = held.during(self.under_lease(&held, doubts)).await;
         held.release().await;
         done
     }
 
-    async fn under_lease(&self, held: &Held<'_, R>) -> Result<Written, RunError> {
+    async fn under_lease(
+        &self,
+        held: &Held<'_, R>,
+        doubts: Vec<Item>,
+    ) -> Result<Written, RunError> {
         // What was known when this run woke may have changed before it got the lease.
         let begun = self.records.begun(FUNCTION).await?;
         let late = is_late(&begun, self.now);
         let mut lists = Lists::all(self.ec2, self.account).await;
         let (changes, failed) = self.compare(&mut lists, Scope::All { late }).await?;
         let mut written = self.write(held, changes, failed).await?;
+        written.items.extend(doubts);
         if late {
             let highest = begun.highest.unwrap_or(self.now);
             let detail = format!(
@@ -162,7 +170,7 @@ impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
         }
         // Read without the lease, and written all the same: nodes are merged with what stands
         // there, and a step of the ledger only follows the record it was decided on.
-        let held = match self.lease().await? {
+        let held = match self.lease(event_lease(&ids)).await? {
             Ok(held) => held,
             Err(until) => return Ok(busy(until)),
         };
@@ -206,10 +214,20 @@ impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
         Ok(written)
     }
 
-    async fn lease(&self) -> Result<Result<Held<'_, R>, Timestamp>, RunError> {
+    async fn lease(&self, name: String) -> Result<Result<Held<'_, R>, Timestamp>, RunError> {
         let holder = format!("{}#{}", self.invocation.id, Uuid::new_v4());
-        Ok(Held::take(self.records, FUNCTION, &holder).await?)
+        Ok(Held::take(self.records, &name, &holder).await?)
     }
+}
+
+/// Name of the lease under which an event's findings are written.
+///
+/// Not the reconcile's, which a burst of events would otherwise keep from its hour; and one of
+/// several, so that few events of a burst are left to the reconcile. Two that meet on one record are
+/// kept apart by the conditions of each write.
+fn event_lease(ids: &BTreeSet<String>) -> String {
+    let last = ids.first().and_then(|id| id.bytes().last()).unwrap_or(0);
+    format!("{FUNCTION}#events#{}", last % EVENT_LEASES)
 }
 
 /// Another run is at work. An event that meets it is lost, and the next reconcile makes up for it.

@@ -18,7 +18,7 @@ use holdfast_core::event::{self, CreateEvent, Origin};
 use holdfast_core::inventory::{Instance, Listing, Volume};
 use holdfast_core::plan::due::{self, Due};
 use holdfast_core::policy::{Policy, PolicyFile, Protect};
-use holdfast_core::ports::records::{OpenSource, Records};
+use holdfast_core::ports::records::{Begun, OpenSource, Records};
 use holdfast_core::ports::{InstanceScope, ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run};
 use jiff::Timestamp;
@@ -143,7 +143,16 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         let due = due::due(&policies, self.protect, &begun, now);
         let open = self.records.open_sources(self.function()).await?;
         let left = left::group(&policies, self.protect, &begun, &open, now);
-        let mut end = JobEnd::of(Vec::new(), true);
+        let mut end = JobEnd::of(doubts(self.function(), &begun), true);
+        if due::is_late(&begun, now) {
+            let highest = begun.highest.unwrap_or(now);
+            let detail = format!(
+                "a heartbeat for {highest} was handled before; this one only finishes what was begun"
+            );
+            let reason = Reason::with(ReasonCode::Late, detail);
+            let item = Item::new(Action::Check, self.function(), Outcome::Skipped);
+            end.items.push(item.reason(reason));
+        }
         if due.is_empty() && left.is_empty() {
             return Ok(self.report(&self.invocation.id, now, Some(origin), None, &policies, end));
         }
@@ -303,6 +312,22 @@ fn whole<T>(list: Listing<T>) -> Result<Vec<T>, RunError> {
         None => Ok(list.items),
         Some(error) => Err(RunError::Inventory(error)),
     }
+}
+
+/// A finding where the ledger holds times in the future: the clock of some run was wrong, or somebody
+/// wrote to the table. They are not believed, and overwritten.
+#[must_use]
+pub(crate) fn doubts(function: &str, begun: &Begun) -> Vec<Item> {
+    if begun.doubts.is_empty() {
+        return Vec::new();
+    }
+    let detail = format!(
+        "the ledger holds {} in the future; not believed. Check the clocks, and who may write to \
+         the table",
+        begun.doubts.join(", ")
+    );
+    let reason = Reason::with(ReasonCode::TableFailed, detail);
+    vec![Item::new(Action::Check, function, Outcome::Finding).reason(reason)]
 }
 
 /// A policy whose slot is left for the next heartbeat.

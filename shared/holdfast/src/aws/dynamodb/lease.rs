@@ -2,12 +2,15 @@
 
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use holdfast_core::ports::records::{Acquired, LEASE_TIME, Lease, TableError, TableErrorKind};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::attribute::{Item, key, standing_update};
 use super::{SCHEMA, Table};
 
 const SK: &str = "lease";
+/// By how much another holder's clock may be ahead. No lease is given for longer than [`LEASE_TIME`],
+/// so an end beyond both is no lease but a damaged record, which would keep everybody out for ever.
+const SKEW: SignedDuration = SignedDuration::from_mins(10);
 /// Holder of a lease that was given back: a renewal that arrives late does not take it again.
 const NOBODY: &str = "-";
 
@@ -28,6 +31,7 @@ pub(super) async fn acquire(
         .text(":holder", holder)
         .number_set(":now", wall.as_millisecond())
         .number_set(":expires", (wall + LEASE_TIME).as_millisecond())
+        .number_set(":far", (wall + LEASE_TIME + SKEW).as_millisecond())
         .number_set(":one", 1)
         .number_set(":schema", SCHEMA);
     let result = table
@@ -40,7 +44,7 @@ pub(super) async fn acquire(
         )
         .condition_expression(
             "attribute_not_exists(pk) OR (#schema = :schema AND \
-             (holder = :holder OR expires_ms <= :now))",
+             (holder = :holder OR expires_ms <= :now OR expires_ms > :far))",
         )
         .expression_attribute_names("#schema", "schema")
         .set_expression_attribute_values(Some(values.0))

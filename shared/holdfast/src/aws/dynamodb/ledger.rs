@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use holdfast_core::event::MAX_FUTURE;
 use holdfast_core::lineage::{SlotRecord, SlotState};
 use holdfast_core::policy::Trigger;
 use holdfast_core::ports::records::{
@@ -15,6 +16,8 @@ use super::{SCHEMA, Table};
 
 /// How long ledger records stay; the lineage graph has no end.
 const LEDGER_TIME: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// By how much the clocks of two runs may differ.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// How long a source that nobody finishes, because its policy is gone, stays on the list.
 const OPEN_TIME: SignedDuration = SignedDuration::from_hours(8 * 24);
 const HEAD: &str = "head";
@@ -34,18 +37,32 @@ fn expires(slot: Timestamp) -> i64 {
     (slot + LEDGER_TIME).as_second()
 }
 
-fn heads(item: &Item) -> Begun {
+/// The latest time that an honest record can hold: an event of more than [`MAX_FUTURE`] ahead of the
+/// clock is refused.
+fn latest(wall: Timestamp) -> Timestamp {
+    wall + MAX_FUTURE + SKEW
+}
+
+/// What a head record says. Times that lie in the future, because the record was damaged or some
+/// clock was wrong, are doubts and not knowledge: believed, they would end all creation in silence.
+fn heads(item: &Item, wall: Timestamp) -> Begun {
+    let latest = latest(wall);
     let mut begun = Begun {
         highest: item.timestamp("highest_now"),
         ..Begun::default()
     };
+    if let Some(highest) = begun.highest.take_if(|highest| *highest > latest) {
+        begun.doubts.push(format!("a run for {highest}"));
+    }
     for (name, value) in &item.0 {
         let Some(policy) = name.strip_prefix(POLICY) else {
             continue;
         };
         let Ok(map) = value.as_m() else { continue };
         let map = Item(map.clone());
-        if let Some(slot) = map.timestamp("slot") {
+        if let Some(slot) = map.timestamp("slot").filter(|slot| *slot > latest) {
+            begun.doubts.push(format!("slot {slot} of {policy}"));
+        } else if let Some(slot) = map.timestamp("slot") {
             let complete = map.flag("complete").unwrap_or(false);
             begun
                 .heads
@@ -62,9 +79,11 @@ pub(super) async fn begin(
     now: Timestamp,
 ) -> Result<Begun, TableError> {
     let pk = head_pk(function);
+    let wall = Timestamp::now();
     let values = Item::new()
         .time(":now", now)
         .number_set(":second", now.as_second())
+        .number_set(":latest", latest(wall).as_second())
         .number_set(":schema", SCHEMA);
     let result = table
         .client
@@ -74,7 +93,8 @@ pub(super) async fn begin(
         .update_expression("SET highest_now = :now, highest_second = :second, #schema = :schema")
         .condition_expression(
             "attribute_not_exists(pk) OR (#schema = :schema AND \
-             (attribute_not_exists(highest_second) OR highest_second <= :second))",
+             (attribute_not_exists(highest_second) OR highest_second <= :second OR \
+             highest_second > :latest))",
         )
         .expression_attribute_names("#schema", "schema")
         .set_expression_attribute_values(Some(values.0))
@@ -83,20 +103,22 @@ pub(super) async fn begin(
         .send()
         .await;
     match result {
-        Ok(output) => Ok(heads(&Item(output.attributes.unwrap_or_default()))),
+        Ok(output) => Ok(heads(&Item(output.attributes.unwrap_or_default()), wall)),
         Err(error) => {
             let Some(stands) = standing_update(&error) else {
                 return Err(table.error("UpdateItem", &pk, &error));
             };
             table.readable("UpdateItem", &pk, &stands)?;
-            Ok(heads(&stands))
+            Ok(heads(&stands, wall))
         }
     }
 }
 
 pub(super) async fn begun(table: &Table, function: &str) -> Result<Begun, TableError> {
     let item = table.get(&head_pk(function), HEAD).await?;
-    Ok(item.map(|item| heads(&item)).unwrap_or_default())
+    Ok(item
+        .map(|item| heads(&item, Timestamp::now()))
+        .unwrap_or_default())
 }
 
 pub(super) async fn set_head(
@@ -113,6 +135,7 @@ pub(super) async fn set_head(
         .flag_set("complete", head.complete)
         .fence("fence", lease.fence);
     let mut values = Item::new()
+        .number_set(":latest", latest(Timestamp::now()).as_second())
         .number_set(":second", head.slot.as_second())
         .fence(":fence", lease.fence)
         .number_set(":schema", SCHEMA);
@@ -125,7 +148,8 @@ pub(super) async fn set_head(
         .update_expression("SET #policy = :head, #schema = :schema")
         .condition_expression(
             "attribute_not_exists(#policy) OR (#schema = :schema AND \
-             #policy.fence <= :fence AND #policy.#second <= :second)",
+             #policy.fence <= :fence AND \
+             (#policy.#second <= :second OR #policy.#second > :latest))",
         )
         .expression_attribute_names("#policy", format!("{POLICY}{policy}"))
         .expression_attribute_names("#second", "second")
