@@ -121,7 +121,7 @@ async fn a_record_of_a_later_schema_is_refused_by_name_and_never_overwritten() {
 }
 
 #[tokio::test]
-async fn a_damaged_slot_record_stops_its_policy_only_and_is_not_taken_for_a_missing_one() {
+async fn a_damaged_slot_record_stops_its_source_only_and_is_not_taken_for_a_missing_one() {
     let other = NIGHTLY[NIGHTLY.find("  - name").unwrap()..].replace("nightly", "other");
     let world = World::new(&(NIGHTLY.to_owned() + &other), "enforce", |account| {
         seed_instance(account, 1, &[("Backup", "nightly")]);
@@ -149,7 +149,7 @@ async fn a_damaged_slot_record_stops_its_policy_only_and_is_not_taken_for_a_miss
     });
     let damaged = world.item(&slot, "2026-03-03T03:00:00Z");
     let next = report(&create, &world.heartbeat("2026-03-03T03:05:00Z")).await;
-    let failed = item_of(&next, "nightly");
+    let failed = item_of(&next, &instance);
     assert_eq!(codes(failed), ["table-failed"], "{next:#}");
     assert!(
         failed["reasons"][0]["detail"]

@@ -174,7 +174,7 @@ async fn a_backup_that_ec2_fails_reopens_its_slot_until_the_third_time() {
             assert_eq!(open.len(), 1, "attempt {attempt}");
             assert_eq!(open[0]["source"]["S"], instance.id.as_str());
             assert_eq!(open[0]["slot"]["S"], SLOT);
-            assert_eq!(open[0]["reopened"]["BOOL"], true);
+            assert_eq!(open[0]["failures"]["N"], attempt.to_string());
             assert_eq!(exhausted, [""; 0]);
             // The waits go by the wall clock.
             let long_ago = Timestamp::now() - SignedDuration::from_hours(2);
@@ -285,7 +285,7 @@ async fn an_ami_that_ec2_fails_is_a_finding_and_reopens_its_slot() {
     let open = items_under(&world, "open#create-images");
     assert_eq!(open.len(), 1);
     assert_eq!(open[0]["source"]["S"], instance.id.as_str());
-    assert_eq!(open[0]["reopened"]["BOOL"], true);
+    assert_eq!(open[0]["failures"]["N"], "1");
 }
 
 #[tokio::test]

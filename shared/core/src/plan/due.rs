@@ -1,5 +1,7 @@
 //! Which slots a heartbeat has to do.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use crate::policy::{Policy, PolicyFile, PolicyState, Protect};
@@ -8,17 +10,17 @@ use crate::ports::records::Begun;
 /// A slot that is due.
 #[derive(Clone, Debug)]
 pub struct Due<'p> {
-    /// The policy.
-    pub policy: &'p Policy,
+    /// The policy, under the name by which the slot was begun.
+    pub policy: Cow<'p, Policy>,
     /// The slot.
     pub slot: Timestamp,
     /// Whether the slot was not started before.
     pub fresh: bool,
     /// Slots between the newest started one and this, which nobody will make.
     pub missed: Vec<Timestamp>,
-    /// The slot begun before, where it was not finished: it is no longer made, but what was asked
-    /// for is still to be taken over.
-    pub unfinished: Option<Timestamp>,
+    /// The slot begun before, where it was not finished, with the name by which it was begun: it is
+    /// no longer made, but what was asked for is still to be taken over.
+    pub unfinished: Option<(Cow<'p, Policy>, Timestamp)>,
 }
 
 /// Whether an event of this time is older than one that the function has already handled.
@@ -47,15 +49,16 @@ pub fn due<'p>(
         if policy.protect != protect || policy.state != PolicyState::Active {
             continue;
         }
-        let own = begun.heads.get(&policy.name);
-        // After a rename, what the policy began under its earlier name is not begun again.
-        let earlier = policy
-            .formerly
-            .iter()
-            .filter_map(|name| begun.heads.get(name));
-        let head = own.or_else(|| earlier.max_by_key(|head| head.slot));
+        // After a rename, what the policy began under an earlier name is not begun again, and what
+        // it did not finish is finished under that name: records and tags carry it.
+        let names = std::iter::once(&policy.name).chain(&policy.formerly);
+        let begun_as = names.filter_map(|name| Some((name, begun.heads.get(name)?)));
+        let newest_begun = begun_as.reduce(|a, b| if b.1.slot > a.1.slot { b } else { a });
+        let head = newest_begun.map(|(_, head)| head);
         let newest = if late { None } else { policy.latest_slot(now) };
-        let resumed = own.filter(|head| !head.complete).map(|head| head.slot);
+        let resumed = newest_begun
+            .filter(|(_, head)| !head.complete)
+            .map(|(name, head)| (as_named(policy, name), head.slot));
         let fresh = newest.filter(|slot| head.is_none_or(|head| *slot > head.slot));
         if let Some(slot) = fresh {
             let mut missed = match head {
@@ -69,13 +72,13 @@ pub fn due<'p>(
                 head.filter(|head| !head.complete).map(|head| head.slot),
             );
             due.push(Due {
-                policy,
+                policy: Cow::Borrowed(policy),
                 slot,
                 fresh: true,
                 missed,
                 unfinished: resumed,
             });
-        } else if let Some(slot) = resumed {
+        } else if let Some((policy, slot)) = resumed {
             due.push(Due {
                 policy,
                 slot,
@@ -86,4 +89,15 @@ pub fn due<'p>(
         }
     }
     due
+}
+
+/// The policy under one of its names, as its records and artifacts carry it.
+#[must_use]
+pub fn as_named<'p>(policy: &'p Policy, name: &str) -> Cow<'p, Policy> {
+    if policy.name == name {
+        return Cow::Borrowed(policy);
+    }
+    let mut earlier = policy.clone();
+    earlier.name = name.to_owned();
+    Cow::Owned(earlier)
 }

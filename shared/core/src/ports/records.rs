@@ -130,6 +130,17 @@ pub struct RunRecord {
     pub slot: Timestamp,
     /// When it was first asked for, on the wall clock.
     pub started: Timestamp,
+    /// The sources that it was restricted to.
+    pub resources: Option<Vec<String>>,
+}
+
+/// What could be read, and an error for each record that could not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readable<T> {
+    /// What was read.
+    pub read: T,
+    /// Records that this version cannot read, each under the name by which it was asked for.
+    pub unreadable: Vec<(String, TableError)>,
 }
 
 /// A source that a heartbeat has to finish although its slot is no longer due: an event left it
@@ -146,8 +157,9 @@ pub struct OpenSource {
     pub request: Option<String>,
     /// The trigger of the event that left it over.
     pub trigger: Option<Trigger>,
-    /// Whether EC2 failed its backup and it is to be started again.
-    pub reopened: bool,
+    /// How often EC2 has failed its backup; zero where an event or a request left it over. A newer
+    /// failure opens the same source anew, and closing an older opening leaves that one.
+    pub failures: u32,
 }
 
 /// A deletion, from its intent to its end.
@@ -244,17 +256,18 @@ pub trait Records: Send + Sync {
     fn open_sources(
         &self,
         function: &str,
-    ) -> impl Future<Output = Result<Vec<OpenSource>, TableError>> + Send;
+    ) -> impl Future<Output = Result<Readable<Vec<OpenSource>>, TableError>> + Send;
 
     /// Leaves a source to the heartbeats. Repeating it changes nothing, and it is written before
-    /// any lease is asked for, so that a run that never gets one is not forgotten.
+    /// any lease is asked for, so that a run that never gets one is not forgotten. One that EC2 has
+    /// failed since stays as it is.
     fn open(
         &self,
         function: &str,
         source: &OpenSource,
     ) -> impl Future<Output = Result<(), TableError>> + Send;
 
-    /// Takes a source from the heartbeats again.
+    /// Takes a source from the heartbeats again, unless EC2 has failed it since.
     fn close(
         &self,
         function: &str,
@@ -291,6 +304,13 @@ pub trait Records: Send + Sync {
         &self,
         run: &RunRecord,
     ) -> impl Future<Output = Result<RunRecord, TableError>> + Send;
+
+    /// The recorded run of an identifier.
+    fn run(
+        &self,
+        function: &str,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<RunRecord>, TableError>> + Send;
 
     /// Sources recorded as pinned.
     fn pins(&self) -> impl Future<Output = Result<BTreeSet<String>, TableError>> + Send;

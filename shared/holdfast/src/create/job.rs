@@ -9,7 +9,9 @@ use holdfast_core::lineage::ledger::{self, Move, SlotStep};
 use holdfast_core::lineage::{Edge, EdgeKind, SlotRecord, SlotState};
 use holdfast_core::plan::create::{Call, Creation, Order, Refused};
 use holdfast_core::policy::{Policy, Trigger};
-use holdfast_core::ports::records::{Head, OpenSource, Records, TableError, TableErrorKind};
+use holdfast_core::ports::records::{
+    Head, OpenSource, Readable, Records, TableError, TableErrorKind,
+};
 use holdfast_core::ports::{ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
@@ -35,8 +37,12 @@ pub(super) enum Wanted<'a> {
     Instance(&'a InstanceId),
     /// What the request names.
     Resources(&'a [String]),
-    /// Sources that an event left over; what is done already is not mentioned.
-    Left(&'a [OpenSource]),
+    /// Sources that were left over; what is done already is not mentioned.
+    Left {
+        open: &'a [OpenSource],
+        /// What the request that left them over named.
+        only: Option<&'a [String]>,
+    },
 }
 
 /// One policy and one slot.
@@ -161,13 +167,21 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             .iter()
             .map(|source| source.id().to_owned())
             .collect();
-        let records = self
-            .records
-            .slots(&job.policy.name, job.slot, job.request, &ids)
-            .await?;
+        let Readable {
+            read: records,
+            unreadable,
+        } = self.slots_of(job, &ids).await?;
+        for (source, error) in unreadable {
+            let reason = Reason::with(ReasonCode::TableFailed, error.to_string());
+            let item = job.item(&source, Outcome::Failed, reason).source(&source);
+            end.source(&source, vec![item], false);
+        }
         let wall = Timestamp::now();
         let mut open = Vec::new();
         for source in &sources {
+            if end.left.iter().any(|id| id == source.id()) {
+                continue;
+            }
             let record = records.get(source.id());
             match ledger::next_move(record, wall) {
                 Move::Ask | Move::Wait(_) if job.look_only => {}
@@ -181,7 +195,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                     if record.is_some_and(|r| r.state != SlotState::Failed) {
                         end.made.push(source.id().to_owned());
                     }
-                    let by_request = !matches!(job.wanted, Wanted::All | Wanted::Left(_));
+                    let by_request = !matches!(job.wanted, Wanted::All | Wanted::Left { .. });
                     if let Some(record) = record.filter(|_| by_request) {
                         end.items.extend(self.done_before(job, record).await?);
                     }
@@ -211,8 +225,13 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 Ok(creation) => ready.push((creation, record, step)),
                 Err(_) if job.look_only => {}
                 Err(refused) => {
-                    let complete = work.refuse(source.id(), record, &refused).await?;
-                    end.source(source.id(), refused.items, complete);
+                    let done = work.refuse(source.id(), record, &refused).await;
+                    let mut items = refused.items;
+                    let complete = done.unwrap_or_else(|error| {
+                        items.push(work.stopped(source.id(), &error));
+                        false
+                    });
+                    end.source(source.id(), items, complete);
                 }
             }
         }
@@ -268,6 +287,42 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             items.push(item);
         }
         Ok(items)
+    }
+
+    /// The ledger's records of a job's sources. One that this version cannot read stops its own
+    /// source and no other.
+    async fn slots_of(
+        &self,
+        job: &Job<'_>,
+        ids: &[String],
+    ) -> Result<Readable<BTreeMap<String, SlotRecord>>, TableError> {
+        let (policy, slot, request) = (&job.policy.name, job.slot, job.request);
+        let mut found = Readable {
+            read: BTreeMap::new(),
+            unreadable: Vec::new(),
+        };
+        match self.records.slots(policy, slot, request, ids).await {
+            Ok(read) => found.read = read,
+            Err(error) if error.kind == TableErrorKind::Unreadable => {
+                let mut each = stream::iter(ids)
+                    .map(async |id| {
+                        let one = std::slice::from_ref(id);
+                        (id, self.records.slots(policy, slot, request, one).await)
+                    })
+                    .buffer_unordered(AT_ONCE);
+                while let Some((id, read)) = each.next().await {
+                    match read {
+                        Ok(read) => found.read.extend(read),
+                        Err(error) if error.kind == TableErrorKind::Unreadable => {
+                            found.unreadable.push((id.clone(), error));
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(found)
     }
 
     /// What a job would do, from what is listed now; the ledger is not asked.
@@ -360,7 +415,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         source: &str,
         before: Option<&SlotRecord>,
         refused: &Refused,
-    ) -> Result<bool, RunError> {
+    ) -> Result<bool, TableError> {
         let reasons = refused.items.iter().flat_map(|item| &item.reasons);
         let words: Vec<&str> = reasons.filter_map(|r| r.detail.as_deref()).collect();
         if refused.passing || words.is_empty() {

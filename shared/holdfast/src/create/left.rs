@@ -1,8 +1,10 @@
 //! What is left to heartbeats although no slot is due: sources that events left over, and backups
 //! that EC2 failed after they were started.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use holdfast_core::plan::due::as_named;
 use holdfast_core::plan::judge::governing;
 use holdfast_core::policy::{Policy, PolicyFile, PolicyState, Protect, Trigger};
 use holdfast_core::ports::records::{Begun, OpenSource};
@@ -15,7 +17,8 @@ const FINISHED_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// The open sources of one policy and slot.
 pub(super) struct Group<'p> {
-    pub policy: &'p Policy,
+    /// Under the name by which the slot was begun.
+    pub policy: Cow<'p, Policy>,
     pub slot: Timestamp,
     /// The on-demand request, where it was one.
     pub request: Option<&'p str>,
@@ -23,6 +26,8 @@ pub(super) struct Group<'p> {
     pub open: Vec<OpenSource>,
     /// Why it is not made any more, if so.
     pub give_up: Option<String>,
+    /// Whether its time is over: a source that is not listed by now is not waited for.
+    pub over: bool,
 }
 
 /// Groups open sources; those of a policy that is gone or rests are left alone.
@@ -41,39 +46,41 @@ pub(super) fn group<'p>(
             source.slot,
             source.request.as_deref(),
             source.trigger,
-            source.reopened,
+            source.failures > 0,
         );
         groups.entry(key).or_default().push(source.clone());
     }
-    // Under its new name, where the policy was renamed meanwhile.
     let active = |name: &str| {
-        let policy = governing(policies, name);
-        policy.filter(|p| p.protect == protect && p.state == PolicyState::Active)
+        let policy = governing(policies, name)?;
+        let wanted = policy.protect == protect && policy.state == PolicyState::Active;
+        wanted.then_some(policy)
     };
     groups
         .into_iter()
-        .filter_map(|((name, slot, request, trigger, reopened), open)| {
+        .filter_map(|((name, slot, request, trigger, failed), open)| {
             let policy = active(name)?;
-            let heads = [name, policy.name.as_str()].map(|name| begun.heads.get(name));
-            let newer = heads.into_iter().flatten().find(|head| head.slot > slot);
-            let give_up = match (reopened, newer) {
+            let names = policy.formerly.iter().chain([&policy.name]);
+            let newer = names
+                .filter_map(|name| begun.heads.get(name))
+                .find(|head| head.slot > slot);
+            let scheduled = request.is_none() && trigger.is_none();
+            let over = now.duration_since(slot) > FINISHED_WITHIN;
+            let give_up = match newer {
                 // A slot older than one already started is never made.
-                (true, Some(head)) if request.is_none() => {
-                    Some(format!("EC2 failed it, and {} has begun", head.slot))
-                }
-                (true, _) => None,
-                (false, _) if now.duration_since(slot) > FINISHED_WITHIN => {
+                Some(head) if scheduled => Some(format!("{} has begun", head.slot)),
+                _ if over && !failed => {
                     Some(format!("it could not be made within {FINISHED_WITHIN:#}"))
                 }
-                (false, _) => None,
+                _ => None,
             };
             Some(Group {
-                policy,
+                policy: as_named(policy, name),
                 slot,
                 request,
                 trigger,
                 open,
                 give_up,
+                over,
             })
         })
         .collect()
@@ -93,6 +100,11 @@ impl Group<'_> {
         let detail = format!("its backup for {} is given up: {why}", self.slot);
         let reason = Reason::with(ReasonCode::SlotMissed, detail);
         self.item(open, Outcome::Finding, reason)
+    }
+
+    /// The finding that a source is no longer there to be backed up.
+    pub(super) fn unlisted(&self, open: &OpenSource) -> Item {
+        self.given_up(open, "EC2 does not list it any more")
     }
 
     /// The word on a source that turned out not to be picked.

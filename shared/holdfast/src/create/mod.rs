@@ -142,8 +142,13 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         let begun = self.records.begin(self.function(), now).await?;
         let due = due::due(&policies, self.protect, &begun, now);
         let open = self.records.open_sources(self.function()).await?;
-        let left = left::group(&policies, self.protect, &begun, &open, now);
+        let left = left::group(&policies, self.protect, &begun, &open.read, now);
         let mut end = JobEnd::of(doubts(self.function(), &begun), true);
+        for (record, error) in &open.unreadable {
+            let reason = Reason::with(ReasonCode::TableFailed, error.to_string());
+            let item = Item::new(Action::Check, record, Outcome::Failed);
+            end.items.push(item.reason(reason));
+        }
         if due::is_late(&begun, now) {
             let highest = begun.highest.unwrap_or(now);
             let detail = format!(
@@ -159,8 +164,15 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         let fleet = self.fleet().await?;
         for slot in due {
             end.items.extend(missed(&slot));
+            if let Some((policy, begun)) = &slot.unfinished {
+                let put_off = self.take_over(policy, *begun, &fleet, &mut end).await?;
+                // The head stays where it is until what it began was looked for.
+                if put_off {
+                    continue;
+                }
+            }
             let job = Job {
-                policy: slot.policy,
+                policy: &slot.policy,
                 slot: slot.slot,
                 run: &self.invocation.id,
                 wanted: Wanted::All,
@@ -169,33 +181,6 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 trigger: None,
                 look_only: false,
             };
-            if let Some(begun) = slot.unfinished {
-                // What an earlier run asked for and never heard of is not lost with its slot.
-                let look = Job {
-                    slot: begun,
-                    scheduled: false,
-                    look_only: true,
-                    ..job
-                };
-                let looked = self.one_of_many(&look, &fleet).await?;
-                for source in &looked.left {
-                    let open = OpenSource {
-                        policy: slot.policy.name.clone(),
-                        slot: begun,
-                        source: source.clone(),
-                        request: None,
-                        trigger: None,
-                        reopened: false,
-                    };
-                    self.records.open(self.function(), &open).await?;
-                }
-                let busy = looked.busy;
-                end.add(looked);
-                // The head stays where it is until what it began was looked for.
-                if busy {
-                    continue;
-                }
-            }
             end.add(self.one_of_many(&job, &fleet).await?);
         }
         for group in &left {
@@ -204,13 +189,56 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         Ok(self.report(&self.invocation.id, now, Some(origin), None, &policies, end))
     }
 
-    /// Finishes what an event left over, or gives it up.
+    /// Takes over what was asked for in a slot that is over: what an earlier run never heard of is
+    /// not lost with its slot. Whether that has to wait for another run.
+    async fn take_over(
+        &self,
+        policy: &Policy,
+        slot: Timestamp,
+        fleet: &Fleet,
+        end: &mut JobEnd,
+    ) -> Result<bool, RunError> {
+        let look = Job {
+            policy,
+            slot,
+            run: &self.invocation.id,
+            wanted: Wanted::All,
+            scheduled: false,
+            request: None,
+            trigger: None,
+            look_only: true,
+        };
+        let looked = self.one_of_many(&look, fleet).await?;
+        for source in &looked.left {
+            let open = OpenSource {
+                policy: policy.name.clone(),
+                slot,
+                source: source.clone(),
+                request: None,
+                trigger: None,
+                failures: 0,
+            };
+            self.records.open(self.function(), &open).await?;
+        }
+        let busy = looked.busy;
+        end.add(looked);
+        Ok(busy)
+    }
+
+    /// Finishes what was left over, or gives it up.
     async fn finish(&self, group: &Group<'_>, fleet: &Fleet) -> Result<JobEnd, RunError> {
+        let asked = match group.request {
+            Some(id) => self.records.run(self.function(), id).await?,
+            None => None,
+        };
         let job = Job {
-            policy: group.policy,
+            policy: &group.policy,
             slot: group.slot,
             run: group.request.unwrap_or(&self.invocation.id),
-            wanted: Wanted::Left(&group.open),
+            wanted: Wanted::Left {
+                open: &group.open,
+                only: asked.as_ref().and_then(|run| run.resources.as_deref()),
+            },
             scheduled: false,
             request: group.request,
             trigger: group.trigger,
@@ -233,7 +261,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                     .any(|single| is(single.volume.as_str()));
             let made = end.made.contains(&open.source);
             let unlisted = !found && !listed && group.give_up.is_none();
-            if end.left.contains(&open.source) || unlisted {
+            if end.left.contains(&open.source) || (unlisted && !group.over) {
                 end.complete = false;
                 continue;
             }
@@ -241,6 +269,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 if !made {
                     end.items.push(group.given_up(open, why));
                 }
+            } else if unlisted {
+                end.items.push(group.unlisted(open));
             } else if !found {
                 end.items.push(group.not_picked(open));
             }

@@ -1,8 +1,8 @@
 //! Backups that a request asks for.
 
 use holdfast_core::event::{self, RunRequest};
-use holdfast_core::policy::PolicyState;
-use holdfast_core::ports::records::{Records, RunRecord};
+use holdfast_core::policy::{Policy, PolicyState};
+use holdfast_core::ports::records::{OpenSource, Records, RunRecord};
 use holdfast_core::ports::{ReadEc2, WriteEc2};
 use holdfast_core::report::{
     Action, Item, Mode, Outcome, Reason, ReasonCode, Report, whole_second,
@@ -36,6 +36,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 policy: policy.name.clone(),
                 slot,
                 started: wall,
+                resources: request.resources.clone(),
             };
             let recorded = self.records.start_run(&run).await?;
             if recorded.policy != policy.name {
@@ -64,12 +65,13 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             if request.dry_run {
                 self.plan_job(&job, &fleet).await
             } else {
-                self.job(&job, &fleet)
-                    .await?
-                    .map_err(|until| RunError::Busy {
-                        policy: policy.name.clone(),
-                        until,
-                    })?
+                let done = self.job(&job, &fleet).await?;
+                let end = done.map_err(|until| RunError::Busy {
+                    policy: policy.name.clone(),
+                    until,
+                })?;
+                self.leave(policy, slot, id, &end).await?;
+                end
             }
         } else {
             let detail = "the policy is paused or retired and creates nothing";
@@ -81,5 +83,27 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         };
         let mode = request.dry_run.then_some(Mode::Plan);
         Ok(self.report(id, slot, None, mode, &policies, end))
+    }
+
+    /// Leaves to the heartbeats what this run did not get done.
+    async fn leave(
+        &self,
+        policy: &Policy,
+        slot: Timestamp,
+        id: &str,
+        end: &JobEnd,
+    ) -> Result<(), RunError> {
+        for source in &end.left {
+            let open = OpenSource {
+                policy: policy.name.clone(),
+                slot,
+                source: source.clone(),
+                request: Some(id.to_owned()),
+                trigger: None,
+                failures: 0,
+            };
+            self.records.open(self.function(), &open).await?;
+        }
+        Ok(())
     }
 }

@@ -37,22 +37,27 @@ pub(super) fn sources(picked: &Picked) -> Vec<Source<'_>> {
 impl Job<'_> {
     /// What the policy picks of what is wanted, and what is wanted but not picked.
     pub(super) fn pick(&self, fleet: &Fleet) -> (Picked, Vec<Item>) {
-        let mut picked = selection::pick(self.policy, &fleet.instances, &fleet.volumes);
+        let picked = selection::pick(self.policy, &fleet.instances, &fleet.volumes);
         match self.wanted {
             Wanted::All | Wanted::Everything => (picked, Vec::new()),
             // By itself: a volume that it shares may belong to another machine's set otherwise.
             Wanted::Instance(instance) => (self.alone(fleet, instance), Vec::new()),
             Wanted::Resources(resources) => self.restrict(picked, fleet, resources),
-            Wanted::Left(open) => {
-                picked.sets.clear();
-                picked
-                    .instances
-                    .retain(|id| open.iter().any(|o| o.source == id.as_str()));
-                picked
-                    .volumes
-                    .retain(|single| open.iter().any(|o| o.source == single.volume.as_str()));
-                for instance in open.iter().filter_map(|o| InstanceId::parse(&o.source)) {
-                    picked.sets.extend(self.alone(fleet, &instance).sets);
+            Wanted::Left { open, only } => {
+                let mut picked = match only {
+                    Some(resources) => self.restrict(picked, fleet, resources).0,
+                    None => picked,
+                };
+                let left = |id: &str| open.iter().any(|o| o.source == id);
+                picked.instances.retain(|id| left(id.as_str()));
+                picked.volumes.retain(|one| left(one.volume.as_str()));
+                picked.sets.retain(|set| left(set.instance.as_str()));
+                if self.trigger.is_some() {
+                    // As its event took it: see `Instance` above.
+                    picked.sets.clear();
+                    for instance in open.iter().filter_map(|o| InstanceId::parse(&o.source)) {
+                        picked.sets.extend(self.alone(fleet, &instance).sets);
+                    }
                 }
                 (picked, Vec::new())
             }

@@ -57,7 +57,7 @@ async fn of_slot<E: ReadEc2, R: Records>(
 ) -> Result<Vec<Item>, RunError> {
     let volumes: BTreeMap<&VolumeId, &Volume> = fleet.volumes.iter().map(|v| (&v.id, v)).collect();
     let job = Job {
-        policy: slot.policy,
+        policy: &slot.policy,
         slot: slot.slot,
         run: "preview",
         wanted: Wanted::All,
@@ -67,7 +67,7 @@ async fn of_slot<E: ReadEc2, R: Records>(
         look_only: false,
     };
     let order = Order {
-        policy: slot.policy,
+        policy: &slot.policy,
         slot: slot.slot,
         run: job.run,
         request: None,

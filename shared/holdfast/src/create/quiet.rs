@@ -107,6 +107,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
     /// Reads the instance's state after the call, where it was stopped before.
     pub(super) async fn after(&self, creation: &Creation, seen: Option<Box<Instance>>) -> Quiet {
         let Some(before) = seen else {
+            let policy_reboots = self.order.policy.reboot;
+            let is_image = matches!(creation.call, Call::Image(_));
+            if is_image && policy_reboots && !creation.reboots() {
+                let detail = "it was not rebooted: an earlier call of this slot may have done so";
+                return Quiet::Broken(detail.to_owned());
+            }
             return if creation.reboots() {
                 Quiet::Rebooted
             } else {

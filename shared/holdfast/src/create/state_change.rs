@@ -47,7 +47,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                     source: instance.to_string(),
                     request: None,
                     trigger,
-                    reopened: false,
+                    failures: 0,
                 };
                 self.records.open(self.function(), &open).await?;
                 let job = Job {

@@ -9,14 +9,20 @@ use holdfast_core::ports::{CallError, ImageScope, ReadEc2, SnapshotScope, WriteE
 
 use super::work::Work;
 
+/// What EC2 failed to complete, and its words on it.
+pub(super) struct FailedTrace {
+    pub words: String,
+    pub artifacts: Vec<String>,
+}
+
 /// What a search by tags or by name found.
 pub(super) enum Trace {
     /// Everything that was asked for.
     Found(Made),
     /// A part: the members of a set become visible one by one.
     Part(Made),
-    /// Only what EC2 failed to complete; its words.
-    Failed(String),
+    /// Only what EC2 failed to complete.
+    Failed(FailedTrace),
     /// Something else has the name; what it is.
     Conflict(String),
     Absent,
@@ -48,20 +54,19 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         if ours.is_empty() {
             return Trace::Absent;
         }
-        let failed = |s: &Snapshot| s.state == SnapshotState::Error;
-        let words = ours
-            .iter()
-            .filter(|s| failed(s))
-            .find_map(|s| s.state_message.clone());
-        let usable: Vec<Snapshot> = ours.into_iter().filter(|s| !failed(s)).collect();
+        let (failed, usable): (Vec<Snapshot>, Vec<Snapshot>) = ours
+            .into_iter()
+            .partition(|s| s.state == SnapshotState::Error);
+        let words = failed.iter().find_map(|s| s.state_message.clone());
         let whole = creation
             .volumes
             .iter()
             .all(|volume| usable.iter().any(|s| s.volume.as_ref() == Some(volume)));
         match (usable.is_empty(), whole) {
-            (true, _) => Trace::Failed(
-                words.unwrap_or_else(|| "EC2 could not complete the snapshot".to_owned()),
-            ),
+            (true, _) => Trace::Failed(FailedTrace {
+                words: words.unwrap_or_else(|| "EC2 could not complete the snapshot".to_owned()),
+                artifacts: failed.iter().map(|s| s.id.to_string()).collect(),
+            }),
             (false, true) => Trace::Found(Made::Snapshots(usable)),
             (false, false) => Trace::Part(Made::Snapshots(usable)),
         }
@@ -105,9 +110,12 @@ fn judge(creation: &Creation, image: Image) -> Trace {
             consistency: Consistency::Crash,
             id: image.id,
         }),
-        ImageState::Failed => {
+        ImageState::Failed | ImageState::Error => {
             let words = image.state_reason.as_deref().unwrap_or("no reason given");
-            Trace::Failed(format!("EC2 failed {}: {words}", image.id))
+            Trace::Failed(FailedTrace {
+                words: format!("EC2 failed {}: {words}", image.id),
+                artifacts: vec![image.id.to_string()],
+            })
         }
         // Still listed for a short time; its name may still be refused.
         ImageState::Deregistered => Trace::Absent,

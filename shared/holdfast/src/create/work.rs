@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::Creator;
 use super::quiet::{Before, Quiet};
-use super::trace::Trace;
+use super::trace::{FailedTrace, Trace};
 use crate::aws::CALL_TIMEOUT;
 use crate::lease::Held;
 
@@ -103,8 +103,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
                 Trace::Conflict(detail) => {
                     return self.name_taken(creation, record, detail).await;
                 }
-                Trace::Failed(words) if then_ask && !self.look_only => {
-                    return self.failed_in_ec2(creation, record, &words).await;
+                Trace::Failed(failed) if then_ask && !self.look_only => {
+                    return self.failed_in_ec2(creation, record, &failed).await;
                 }
                 Trace::Part(_) => {
                     let detail = "an earlier request made a part of the set; the rest is not \
@@ -204,8 +204,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
                 Trace::Found(found) => {
                     Ok(self.keep(creation, record, &found, Quiet::Adopted).await)
                 }
-                Trace::Failed(words) if name_taken => {
-                    self.failed_in_ec2(creation, record, &words).await
+                Trace::Failed(failed) if name_taken => {
+                    self.failed_in_ec2(creation, record, &failed).await
                 }
                 Trace::Conflict(detail) => self.name_taken(creation, record, detail).await,
                 Trace::Part(_) | Trace::Failed(_) | Trace::Absent | Trace::Unknown(_) => {
@@ -263,17 +263,22 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         &self,
         creation: &Creation,
         record: &SlotRecord,
-        words: &str,
+        found: &FailedTrace,
     ) -> Result<Progress, TableError> {
+        let words = &found.words;
+        let found = SlotRecord {
+            artifacts: found.artifacts.clone(),
+            ..record.clone()
+        };
         let mut complete = false;
-        if let Ok(failed) = record.failed_in_ec2(words, Timestamp::now()) {
+        if let Ok(failed) = found.failed_in_ec2(words, Timestamp::now()) {
             let fence = self.held.token().await.fence;
             let failed = SlotRecord { fence, ..failed };
             let records = self.creator.records;
             records.write_slot(&failed, Some(record)).await?;
             complete = failed.permanent;
         }
-        let reason = Reason::with(ReasonCode::FailedBackup, words);
+        let reason = Reason::with(ReasonCode::FailedBackup, words.as_str());
         Ok(Progress {
             items: vec![self.item(creation, Outcome::Failed, reason)],
             complete,
@@ -326,6 +331,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
 
     /// A source that the table stopped: another run goes on with it, or the next heartbeat.
     pub(super) fn interrupted(&self, creation: &Creation, error: &TableError) -> Progress {
+        Progress {
+            items: vec![self.stopped(&creation.source, error)],
+            complete: false,
+        }
+    }
+
+    /// The line of the report on it.
+    pub(super) fn stopped(&self, source: &str, error: &TableError) -> Item {
         let (outcome, code) = match error.kind {
             TableErrorKind::Fenced => (Outcome::Deferred, ReasonCode::LeaseHeld),
             TableErrorKind::Unavailable => (Outcome::Deferred, ReasonCode::TableFailed),
@@ -334,10 +347,10 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             | TableErrorKind::Unreadable
             | TableErrorKind::Refused => (Outcome::Failed, ReasonCode::TableFailed),
         };
-        let reason = Reason::with(code, error.to_string());
-        Progress {
-            items: vec![self.item(creation, outcome, reason)],
-            complete: false,
-        }
+        Item::new(Action::Create, source, outcome)
+            .policy(&self.order.policy.name)
+            .source(source)
+            .slot(self.order.slot)
+            .reason(Reason::with(code, error.to_string()))
     }
 }

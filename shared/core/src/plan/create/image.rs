@@ -62,19 +62,19 @@ impl Order<'_> {
                 dropped.push(device.name.clone());
                 continue;
             }
-            match volumes.get(id).map(|volume| &volume.state) {
-                Some(VolumeState::Available | VolumeState::InUse) => taken.push(id.clone()),
-                state => {
-                    let state = state.cloned().unwrap_or_else(selection::missing);
-                    if is_root {
-                        return Err(Refused {
-                            items: vec![self.unusable(id, &state)],
-                            passing: selection::is_passing(&state),
-                        });
-                    }
-                    notes.push(self.unusable(id, &state));
-                    dropped.push(device.name.clone());
-                }
+            let state = volumes.get(id).map(|volume| &volume.state).cloned();
+            let state = state.unwrap_or_else(selection::missing);
+            if matches!(state, VolumeState::Available | VolumeState::InUse) {
+                taken.push(id.clone());
+            } else if is_root || selection::is_passing(&state) {
+                // An AMI that lacks a disk because of a list that lags would count as whole.
+                return Err(Refused {
+                    items: vec![self.unusable(id, &state)],
+                    passing: selection::is_passing(&state),
+                });
+            } else {
+                notes.push(self.unusable(id, &state));
+                dropped.push(device.name.clone());
             }
         }
         dropped.sort();

@@ -170,7 +170,7 @@ fn reopened(record: &SlotRecord) -> OpenSource {
         source: record.source.clone(),
         request: record.request.clone(),
         trigger: None,
-        reopened: true,
+        failures: record.failures,
     }
 }
 

@@ -72,6 +72,13 @@ impl Item {
         self
     }
 
+    pub(super) fn texts_if(self, name: &str, values: Option<&[String]>) -> Self {
+        match values {
+            Some(values) => self.texts(name, values),
+            None => self,
+        }
+    }
+
     pub(super) fn map(mut self, name: &str, values: &BTreeMap<String, String>) -> Self {
         let values = values
             .iter()

@@ -91,7 +91,7 @@ pub(super) async fn retired(
     days.dedup();
     let mut retired = Vec::new();
     for pk in days {
-        for item in table.query(&pk, None).await? {
+        for item in table.query(&pk).await? {
             let read = || {
                 Some(Retired {
                     resource: item.owned("id")?,

@@ -348,7 +348,7 @@ pub(super) async fn edges(table: &Table, edges: &[Edge]) -> Result<BTreeSet<Edge
 
 pub(super) async fn relations(table: &Table, id: &str) -> Result<Relations, TableError> {
     let mut relations = Relations::default();
-    for item in table.query(&node_pk(id), None).await? {
+    for item in table.query(&node_pk(id)).await? {
         if item.get("sk") == Some(NODE) {
             relations.node = read_node(&item);
             continue;
@@ -367,7 +367,7 @@ pub(super) async fn relations(table: &Table, id: &str) -> Result<Relations, Tabl
 }
 
 pub(super) async fn pins(table: &Table) -> Result<BTreeSet<String>, TableError> {
-    let items = table.query(PINS, None).await?;
+    let items = table.query(PINS).await?;
     let pinned = items
         .iter()
         .filter(|item| item.flag("pinned") == Some(true));

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use holdfast_core::event::MAX_FUTURE;
 use holdfast_core::lineage::{SlotRecord, SlotState};
 use holdfast_core::policy::Trigger;
 use holdfast_core::ports::records::{
-    Begun, Head, Lease, OpenSource, RunRecord, TableError, TableErrorKind,
+    Begun, Head, Lease, OpenSource, Readable, RunRecord, TableError, TableErrorKind,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -168,8 +169,8 @@ fn open_pk(function: &str) -> String {
 pub(super) async fn open_sources(
     table: &Table,
     function: &str,
-) -> Result<Vec<OpenSource>, TableError> {
-    let items = table.query(&open_pk(function), None).await?;
+) -> Result<Readable<Vec<OpenSource>>, TableError> {
+    let pk = open_pk(function);
     let read = |item: &Item| {
         Some(OpenSource {
             policy: item.owned("policy")?,
@@ -177,16 +178,33 @@ pub(super) async fn open_sources(
             source: item.owned("source")?,
             request: item.owned("request"),
             trigger: item.get("trigger").and_then(Trigger::parse),
-            reopened: item.flag("reopened").unwrap_or(false),
+            failures: u32::try_from(item.number("failures")?).ok()?,
         })
     };
-    Ok(items.iter().filter_map(read).collect())
+    let mut open = Readable {
+        read: Vec::new(),
+        unreadable: Vec::new(),
+    };
+    for (sk, item) in table.query_each(&pk).await? {
+        let item = item.and_then(|item| {
+            let damaged = || table.damaged("Query", &format!("{pk} {sk}"));
+            read(&item).ok_or_else(damaged)
+        });
+        match item {
+            Ok(source) => open.read.push(source),
+            Err(error) => open.unreadable.push((sk, error)),
+        }
+    }
+    Ok(open)
 }
 
 fn open_sk(source: &OpenSource) -> String {
     let slot = slot_sk(source.slot, source.request.as_deref());
     format!("{}#{}#{slot}", source.policy, source.source)
 }
+
+/// An opening for a later failure of EC2's stands.
+const NOT_OLDER: &str = "attribute_not_exists(pk) OR failures <= :failures";
 
 pub(super) async fn open(
     table: &Table,
@@ -199,11 +217,13 @@ pub(super) async fn open(
         .text("source", &source.source)
         .text_if("request", source.request.as_deref())
         .text_if("trigger", source.trigger.map(Trigger::as_str))
-        .flag_set("reopened", source.reopened)
+        .number_set("failures", source.failures.into())
         .number_set("expires_at", (source.slot + OPEN_TIME).as_second());
-    let newer = "attribute_not_exists(#schema) OR #schema = :schema";
-    let values = Item::new().number_set(":schema", SCHEMA);
-    put_named(table, item, newer, ("#schema", "schema"), values, |_| false).await
+    let values = Item::new().number_set(":failures", source.failures.into());
+    match table.put(item, NOT_OLDER, values).await {
+        Err(error) if error.kind == TableErrorKind::Fenced => Ok(()),
+        other => other,
+    }
 }
 
 pub(super) async fn close(
@@ -211,9 +231,25 @@ pub(super) async fn close(
     function: &str,
     source: &OpenSource,
 ) -> Result<(), TableError> {
-    table
-        .delete(&open_pk(function), &open_sk(source), None)
-        .await
+    let pk = open_pk(function);
+    let result = table
+        .client
+        .delete_item()
+        .table_name(&table.name)
+        .set_key(Some(key(&pk, &open_sk(source))))
+        .condition_expression(NOT_OLDER)
+        .set_expression_attribute_values(Some(
+            Item::new()
+                .number_set(":failures", source.failures.into())
+                .0,
+        ))
+        .send()
+        .await;
+    match result {
+        Ok(_) => Ok(()),
+        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(()),
+        Err(error) => Err(table.error("DeleteItem", &pk, &error)),
+    }
 }
 
 /// Sort key of a creation: an on-demand request has records of its own.
@@ -353,14 +389,42 @@ async fn put_named(
     }
 }
 
+fn run_record(item: &Item) -> Option<RunRecord> {
+    Some(RunRecord {
+        function: item.owned("function")?,
+        id: item.owned("run")?,
+        policy: item.owned("policy")?,
+        slot: item.timestamp("slot")?,
+        started: item.timestamp("started")?,
+        resources: item
+            .0
+            .contains_key("resources")
+            .then(|| item.list("resources")),
+    })
+}
+
+pub(super) async fn run(
+    table: &Table,
+    function: &str,
+    id: &str,
+) -> Result<Option<RunRecord>, TableError> {
+    let item = table.get(&run_pk(function, id), RUN).await?;
+    Ok(item.as_ref().and_then(run_record))
+}
+
+fn run_pk(function: &str, id: &str) -> String {
+    format!("run#{function}#{id}")
+}
+
 pub(super) async fn start_run(table: &Table, run: &RunRecord) -> Result<RunRecord, TableError> {
-    let pk = format!("run#{}#{}", run.function, run.id);
+    let pk = run_pk(&run.function, &run.id);
     let item = Item::keyed(&pk, RUN)
         .text("function", &run.function)
         .text("run", &run.id)
         .text("policy", &run.policy)
         .time("slot", run.slot)
         .time("started", run.started)
+        .texts_if("resources", run.resources.as_deref())
         .number_set("expires_at", expires(run.started))
         .number_set("schema", SCHEMA);
     let result = table
@@ -379,16 +443,7 @@ pub(super) async fn start_run(table: &Table, run: &RunRecord) -> Result<RunRecor
                 return Err(table.error("PutItem", &pk, &error));
             };
             table.readable("PutItem", &pk, &stands)?;
-            let earlier = || {
-                Some(RunRecord {
-                    function: stands.owned("function")?,
-                    id: stands.owned("run")?,
-                    policy: stands.owned("policy")?,
-                    slot: stands.timestamp("slot")?,
-                    started: stands.timestamp("started")?,
-                })
-            };
-            earlier().ok_or_else(|| {
+            run_record(&stands).ok_or_else(|| {
                 table.failure(
                     "PutItem",
                     &pk,

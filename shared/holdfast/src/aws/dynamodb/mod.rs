@@ -39,8 +39,8 @@ use futures::{StreamExt, stream};
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
 use holdfast_core::plan::settle::Retired;
 use holdfast_core::ports::records::{
-    Absence, Acquired, Begun, Deletion, DeletionState, Head, Lease, OpenSource, Records, Relations,
-    RunRecord, TableError, TableErrorKind,
+    Absence, Acquired, Begun, Deletion, DeletionState, Head, Lease, OpenSource, Readable, Records,
+    Relations, RunRecord, TableError, TableErrorKind,
 };
 use jiff::Timestamp;
 
@@ -194,35 +194,43 @@ impl Table {
         Ok(item)
     }
 
-    /// Every record of a partition, strongly consistent, to the last page.
-    async fn query(&self, pk: &str, sk_prefix: Option<&str>) -> Result<Vec<Item>, TableError> {
-        let condition = match sk_prefix {
-            Some(_) => "pk = :pk AND begins_with(sk, :sk)",
-            None => "pk = :pk",
-        };
-        let values = Item::new().text(":pk", pk);
-        let values = match sk_prefix {
-            Some(prefix) => values.text(":sk", prefix),
-            None => values,
-        };
+    /// Every record of a partition, strongly consistent, to the last page; an error where one of them
+    /// cannot be read.
+    async fn query(&self, pk: &str) -> Result<Vec<Item>, TableError> {
+        let each = self.query_each(pk).await?;
+        each.into_iter().map(|(_, item)| item).collect()
+    }
+
+    /// The same, each record by its sort key, and an error in the place of one that cannot be read.
+    async fn query_each(
+        &self,
+        pk: &str,
+    ) -> Result<Vec<(String, Result<Item, TableError>)>, TableError> {
         let mut pages = self
             .client
             .query()
             .table_name(&self.name)
             .consistent_read(true)
-            .key_condition_expression(condition)
-            .set_expression_attribute_values(Some(values.0))
+            .key_condition_expression("pk = :pk")
+            .set_expression_attribute_values(Some(Item::new().text(":pk", pk).0))
             .into_paginator()
             .send();
         let mut items = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|e| self.error("Query", pk, &e))?;
             for item in page.items.unwrap_or_default().into_iter().map(Item) {
-                self.readable("Query", pk, &item)?;
-                items.push(item);
+                let sk = item.owned("sk").unwrap_or_default();
+                let readable = self.readable("Query", &format!("{pk} {sk}"), &item);
+                items.push((sk, readable.map(|()| item)));
             }
         }
         Ok(items)
+    }
+
+    /// A record whose fields are not what this version writes.
+    fn damaged(&self, operation: &'static str, record: &str) -> TableError {
+        let words = "its fields are damaged";
+        self.failure(operation, record, TableErrorKind::Unreadable, words)
     }
 
     /// Many records by their keys, strongly consistent; absent ones are left out.
@@ -365,7 +373,7 @@ impl Records for Table {
         ledger::set_head(self, function, policy, head, lease).await
     }
 
-    async fn open_sources(&self, function: &str) -> Result<Vec<OpenSource>, TableError> {
+    async fn open_sources(&self, function: &str) -> Result<Readable<Vec<OpenSource>>, TableError> {
         ledger::open_sources(self, function).await
     }
 
@@ -406,6 +414,10 @@ impl Records for Table {
 
     async fn start_run(&self, run: &RunRecord) -> Result<RunRecord, TableError> {
         ledger::start_run(self, run).await
+    }
+
+    async fn run(&self, function: &str, id: &str) -> Result<Option<RunRecord>, TableError> {
+        ledger::run(self, function, id).await
     }
 
     async fn pins(&self) -> Result<BTreeSet<String>, TableError> {

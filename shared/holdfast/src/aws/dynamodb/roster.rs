@@ -52,7 +52,7 @@ pub(super) fn action(table: &Table, node: &Node) -> Result<TransactWriteItem, Ta
 
 pub(super) async fn read(table: &Table) -> Result<BTreeMap<String, NodeState>, TableError> {
     let shards: Vec<Vec<Item>> = stream::iter(0..SHARDS)
-        .map(async |shard| table.query(&format!("roster#{shard}"), None).await)
+        .map(async |shard| table.query(&format!("roster#{shard}")).await)
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
@@ -61,7 +61,7 @@ pub(super) async fn read(table: &Table) -> Result<BTreeMap<String, NodeState>, T
 }
 
 pub(super) async fn absences(table: &Table) -> Result<BTreeMap<String, Absence>, TableError> {
-    let items = table.query(ABSENT, None).await?;
+    let items = table.query(ABSENT).await?;
     let absence = |item: &Item| {
         let absence = Absence {
             first: item.timestamp("first")?,
