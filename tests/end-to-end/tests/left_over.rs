@@ -144,7 +144,10 @@ async fn a_slot_that_was_begun_under_an_earlier_name_is_finished() {
     let next = report(&create, &world.heartbeat("2026-03-04T03:00:00Z")).await;
     assert_eq!(items(&next, "created").len(), 2, "{next:#}");
     let missed = items(&next, "finding");
-    assert!(missed.iter().all(|item| item["policy"] == "quarter"), "{next:#}");
+    assert!(
+        missed.iter().all(|item| item["policy"] == "quarter"),
+        "{next:#}"
+    );
 }
 
 #[tokio::test]
