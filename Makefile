@@ -27,7 +27,7 @@ export SAM_CLI_TELEMETRY := 0
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-demo: build-debug ## Six weeks of backups and a clean-up, told step by step; needs Rust alone
+demo: build-debug ## Six weeks of backups, a clean-up and some AMIs, told step by step; needs Rust alone
 	@$(BIN)/demo
 
 local: build-debug ## A local AWS with the demo's fleet, until Ctrl-C; prints the export lines

@@ -1,4 +1,4 @@
-//! `make demo`: six weeks of backups and a clean-up, told and checked.
+//! `make demo`: six weeks of backups, a clean-up and some AMIs, told and checked.
 
 use std::process::ExitCode;
 

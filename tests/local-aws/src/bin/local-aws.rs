@@ -1,6 +1,6 @@
 //! `make local`: a local AWS until Ctrl-C, for a shell to work against.
 //!
-//! It begins with the demo's fleet and six weeks of its backups, and goes on with heartbeats as a
+//! It begins with the demo's fleet, six weeks of its backups and some AMIs, and goes on with heartbeats as a
 //! deployed stack has them, in mode `plan`. Standard output is nothing but `export` lines, so that
 //! `eval` can take them; everything else goes to standard error. The simulated account's clock
 //! follows the machine's.
@@ -11,14 +11,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use holdfast_local_aws::bus::World;
-use holdfast_local_aws::demo::past::{self, Past};
+use holdfast_local_aws::bus::{Bus, World};
+use holdfast_local_aws::demo::past;
 use holdfast_local_aws::demo::teller::Progress;
-use holdfast_local_aws::demo::{self, DemoError, fleet};
+use holdfast_local_aws::demo::{self, DemoError, fleet, golden};
 use holdfast_local_aws::dynamodb::Storage;
 use holdfast_local_aws::lambda::find_binary;
 use holdfast_local_aws::local::{LocalAws, Options, Ports};
-use holdfast_sim::Settings;
+use holdfast_sim::{Settings, SharedAccount};
 use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -61,7 +61,8 @@ impl Arguments {
         let (start, policies) = if self.empty {
             (now, self.policies.unwrap_or(defaults.policies))
         } else {
-            (demo::begin(now) - fleet::HEAD_START, demo::policies_path())
+            let begin = demo::begin(demo::end(now));
+            (begin - fleet::HEAD_START, demo::policies_path())
         };
         Options {
             settings: Settings {
@@ -101,7 +102,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let mut bus = if empty {
         local.bus(&[])?
     } else {
-        with_a_past(&local, now).await?.bus
+        with_a_past(&local, demo::end(now)).await?
     };
     let mut out = std::io::stdout().lock();
     for (name, value) in local.environment() {
@@ -129,12 +130,12 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// The demo's fleet and its weeks.
-async fn with_a_past(local: &LocalAws, now: Timestamp) -> Result<Past, DemoError> {
+/// The demo's fleet, its weeks until `end`, and the AMIs since. The bus has all functions.
+async fn with_a_past(local: &LocalAws, end: Timestamp) -> Result<Bus<SharedAccount>, DemoError> {
     let fleet = fleet::seed(&mut past::locked(&local.account))?;
     eprintln!("{} weeks of backups are being made:", demo::WEEKS);
-    let mut progress = Progress::new(local.account.now(), now);
-    let past = past::play(local, &fleet, now, &mut |time| progress.at(time)).await;
+    let mut progress = Progress::new(local.account.now(), end);
+    let past = past::play(local, &fleet, end, &mut |time| progress.at(time)).await;
     progress.done();
     let past = past?;
     let borrowed = &past.borrowed;
@@ -142,5 +143,10 @@ async fn with_a_past(local: &LocalAws, now: Timestamp) -> Result<Past, DemoError
         "{} snapshots were made; {} maps one of them, {}",
         past.tally.created, borrowed.image, borrowed.snapshot
     );
-    Ok(past)
+    let bus = golden::play(local, past.check, fleet.golden).await?;
+    eprintln!(
+        "{} AMIs were made; somebody deregistered one and left its snapshots",
+        golden::STOPS
+    );
+    Ok(bus)
 }

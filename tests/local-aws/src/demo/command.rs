@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::report::Report;
 use super::teller::Teller;
 use super::{DemoError, expect};
 use crate::lambda::find_binary;
@@ -53,12 +55,38 @@ impl Command {
     ///
     /// It fails, or prints something else.
     pub async fn lineage(&self, local: &LocalAws, id: &str) -> Result<Graph, DemoError> {
+        let asked = ["lineage", id];
+        let answer = self.ask(local, &asked, &[0]).await?;
+        serde_json::from_value(answer)
+            .map_err(|error| DemoError::Unexpected(format!("holdfast lineage {id}: {error}")))
+    }
+
+    /// What `holdfast explain` reports.
+    ///
+    /// # Errors
+    ///
+    /// It fails, or prints something else.
+    pub async fn explain(&self, local: &LocalAws, ids: &[&str]) -> Result<Report, DemoError> {
+        let mut asked = vec!["explain", "--json"];
+        asked.extend(ids);
+        // 3: not all of them may be deleted.
+        let answer = self.ask(local, &asked, &[0, 3]).await?;
+        Report::read("holdfast explain", answer)
+    }
+
+    /// Runs it; its standard output, as JSON, where it exits with one of these statuses.
+    async fn ask(
+        &self,
+        local: &LocalAws,
+        asked: &[&str],
+        statuses: &[i32],
+    ) -> Result<Value, DemoError> {
         // No setting of this shell's reaches it: a profile could name a real account.
         let output = tokio::process::Command::new(&self.binary)
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .envs(local.environment())
-            .args(["lineage", id])
+            .args(asked)
             .stdin(Stdio::null())
             .output()
             .await
@@ -67,11 +95,11 @@ impl Command {
                 source,
             })?;
         let said = String::from_utf8_lossy(&output.stderr);
-        expect(output.status.success(), || {
-            format!("holdfast lineage {id}: {}: {said}", output.status)
-        })?;
+        let told = format!("holdfast {}", asked.join(" "));
+        let fine = output.status.code().is_some_and(|s| statuses.contains(&s));
+        expect(fine, || format!("{told}: {}: {said}", output.status))?;
         serde_json::from_slice(&output.stdout)
-            .map_err(|error| DemoError::Unexpected(format!("holdfast lineage {id}: {error}")))
+            .map_err(|error| DemoError::Unexpected(format!("{told}: {error}")))
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Fleet {
     pub database: Machine,
     /// A detached volume.
     pub archive: VolumeId,
+    /// The machine from which others are made: two EBS volumes.
+    pub golden: Machine,
     /// A machine that no policy selects.
     pub build: Machine,
 }
@@ -96,6 +98,16 @@ pub fn seed(account: &mut Account) -> Result<Fleet, DemoError> {
         },
         "db",
     )?;
+    let golden = launch_one(
+        account,
+        RunInstances {
+            image: Some(image.to_string()),
+            instance_type: Some("t3.micro".to_owned()),
+            mappings: vec![disk("/dev/sdf", 20)],
+            ..run(1, &[("Role", "golden")])
+        },
+        "golden",
+    )?;
     let build = launch_one(
         account,
         RunInstances {
@@ -119,6 +131,7 @@ pub fn seed(account: &mut Account) -> Result<Fleet, DemoError> {
         web_template: template,
         database,
         archive,
+        golden,
         build,
     })
 }
@@ -130,7 +143,7 @@ fn tags(pairs: &[(&str, &str)]) -> Tags {
         .collect()
 }
 
-fn run(count: i32, tags: &[(&str, &str)]) -> RunInstances {
+pub(super) fn run(count: i32, tags: &[(&str, &str)]) -> RunInstances {
     RunInstances {
         min_count: count,
         max_count: count,
@@ -173,7 +186,7 @@ fn launch(
     Ok(machines)
 }
 
-fn launch_one(
+pub(super) fn launch_one(
     account: &mut Account,
     request: RunInstances,
     name: &str,
@@ -244,7 +257,8 @@ mod tests {
                     .iter()
                     .map(|s| (s.instance.clone(), s.volumes.len()));
                 let singles = picked.volumes.iter().map(|v| v.volume.clone());
-                (sets.collect::<Vec<_>>(), singles.collect::<Vec<_>>())
+                let (sets, singles): (Vec<_>, Vec<_>) = (sets.collect(), singles.collect());
+                (sets, singles, picked.instances)
             })
             .collect();
         let mut web: Vec<_> = fleet.web.iter().map(|m| (m.id.clone(), 1)).collect();
@@ -252,12 +266,14 @@ mod tests {
         assert_eq!(
             picked,
             [
-                (vec![(fleet.database.id.clone(), 3)], vec![]),
-                (web, vec![]),
-                (vec![], vec![fleet.archive.clone()]),
+                (vec![(fleet.database.id.clone(), 3)], vec![], vec![]),
+                (web, vec![], vec![]),
+                (vec![], vec![fleet.archive.clone()], vec![]),
+                (vec![], vec![], vec![fleet.golden.id.clone()]),
             ]
         );
         assert_eq!(fleet.web.len(), 3);
+        assert_eq!(fleet.golden.volumes.len(), 2);
         let types = ec2
             .instance_types(&[fleet.database.instance_type])
             .await

@@ -25,6 +25,9 @@ pub const CREATE: &str = "create-snapshots";
 /// The function that retires; its heartbeats are not delivered while the weeks pass.
 pub const SWEEP: &str = "sweep-retention";
 
+/// The function that keeps the lineage true; the events of the weeks do not reach it.
+pub const CHECK: &str = "check-dependencies";
+
 /// The policy of the database.
 pub const NIGHTLY: &str = "nightly-db";
 /// The policy of the web group.
@@ -99,6 +102,10 @@ pub struct Past {
     pub create: Function,
     /// sweep-retention in mode `plan`.
     pub sweep: Function,
+    /// check-dependencies, warm.
+    pub check: Function,
+    /// What its only heartbeat, at the end of the weeks, recorded.
+    pub reconciled: usize,
     /// The policies.
     pub policies: PolicyFile,
     /// What was counted.
@@ -169,15 +176,21 @@ pub async fn play(
         .lose_an_answer(&fleet.database, begin + 20 * DAY)
         .await?;
     clockwork.advance(end - SETTLING).await?;
-    let rest = clockwork.bus.advance_to_when(end, |_| false).await?;
-    clockwork.tally.skipped += rest.heartbeats_skipped;
+    clockwork.settle(end).await?;
     expect(create.cold_starts() == 1, || {
         format!("{CREATE} was started {} times", create.cold_starts())
     })?;
+    let check = local.function(CHECK)?;
+    let beat = clockwork
+        .bus
+        .heartbeat_envelope("CheckDependenciesHeartbeat", end);
+    let reconciled = Report::of(CHECK, &check.invoke(&beat).await?)?;
     Ok(Past {
         bus: clockwork.bus,
         create,
         sweep,
+        check,
+        reconciled: reconciled.with("recorded").count(),
         policies: clockwork.policies,
         tally: clockwork.tally,
         not_covered: clockwork.not_covered,
@@ -234,6 +247,22 @@ impl Clockwork<'_> {
             (self.on_day)(stop);
         }
         Ok(reports)
+    }
+
+    /// Moves the clock without a heartbeat.
+    async fn settle(&mut self, to: Timestamp) -> Result<(), DemoError> {
+        let tally = &mut self.tally;
+        let none = |beat: &crate::bus::Heartbeat<'_>| {
+            if beat.function == CREATE {
+                tally.skipped += 1;
+            } else {
+                tally.sweeps_skipped += 1;
+            }
+            false
+        };
+        self.bus.advance_to_when(to, none).await?;
+        (self.on_day)(to);
+        Ok(())
     }
 
     fn read(&mut self, attempt: &Attempt) -> Result<Report, DemoError> {

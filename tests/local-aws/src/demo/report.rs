@@ -74,23 +74,67 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// The invocation failed, its answer is no report, or some item of it failed.
+    /// The invocation failed, its answer is no report, or some item of it failed or is left for
+    /// later.
     pub fn of(function: &str, outcome: &Invocation) -> Result<Self, DemoError> {
+        let report = Self::unfinished(function, outcome)?;
+        report.without("deferred", function)?;
+        match report.run.complete {
+            true => Ok(report),
+            false => Err(DemoError::Unexpected(format!("{function} left work"))),
+        }
+    }
+
+    /// The report that an invocation answered, which may leave something for later.
+    ///
+    /// # Errors
+    ///
+    /// The invocation failed, its answer is no report, or some item of it failed.
+    pub fn unfinished(function: &str, outcome: &Invocation) -> Result<Self, DemoError> {
         let answer = outcome
             .ok()
             .ok_or_else(|| DemoError::Unexpected(format!("{function} ended with {outcome:?}")))?;
-        Self::read(function, answer)
+        let report = Self::read(function, answer.clone())?;
+        report.without("failed", function)?;
+        Ok(report)
     }
 
-    fn read(function: &str, answer: &Value) -> Result<Self, DemoError> {
-        let report: Self = serde_json::from_value(answer.clone())
-            .map_err(|error| DemoError::Unexpected(format!("{function}'s report: {error}")))?;
-        let trouble = |item: &&Item| matches!(item.outcome.as_str(), "failed" | "deferred");
-        match report.items.iter().find(trouble) {
-            None if report.run.complete => Ok(report),
-            None => Err(DemoError::Unexpected(format!("{function} left work"))),
+    fn without(&self, outcome: &str, function: &str) -> Result<(), DemoError> {
+        match self.with(outcome).next() {
+            None => Ok(()),
             Some(item) => Err(DemoError::Unexpected(format!("{function}: {item:?}"))),
         }
+    }
+
+    /// A report as `who` wrote it.
+    ///
+    /// # Errors
+    ///
+    /// It is none.
+    pub fn read(who: &str, answer: Value) -> Result<Self, DemoError> {
+        serde_json::from_value(answer)
+            .map_err(|error| DemoError::Unexpected(format!("{who}'s report: {error}")))
+    }
+
+    /// The item about a resource.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn item(&self, resource: &str) -> Result<&Item, DemoError> {
+        let found = self.items.iter().find(|item| item.resource == resource);
+        found.ok_or_else(|| DemoError::Unexpected(format!("the report lacks {resource}")))
+    }
+
+    /// What is said of a resource: its outcome, and the codes of its reasons.
+    ///
+    /// # Errors
+    ///
+    /// There is no item about it.
+    pub fn said<'a>(&'a self, resource: &str) -> Result<(&'a str, Vec<&'a str>), DemoError> {
+        let item = self.item(resource)?;
+        let codes = item.reasons.iter().map(|reason| reason.code.as_str());
+        Ok((&item.outcome, codes.collect()))
     }
 
     /// The items with this outcome.

@@ -4,11 +4,13 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::command::Command;
-use super::fleet::{self, Fleet};
-use super::past::{self, CREATE, NIGHTLY, Past, SWEEP, locked};
+use super::fleet::{self, Fleet, Machine};
+use super::golden::{GOLDEN, Golden};
+use super::images::{self, Amis};
+use super::past::{self, CHECK, CREATE, NIGHTLY, Past, SWEEP, locked};
 use super::report::{Item, Report};
 use super::teller::{Progress, Teller, day, minute};
-use super::{DemoError, WEEKS, begin, expect, policies_path, witness};
+use super::{DemoError, WEEKS, begin, end, expect, policies_path, witness};
 use crate::bus::World;
 use crate::lambda::Function;
 use crate::local::{LocalAws, Options};
@@ -20,7 +22,7 @@ use crate::local::{LocalAws, Options};
 /// Something does not work, or is not as it is told.
 pub async fn tell() -> Result<(), DemoError> {
     let teller = &mut Teller::default();
-    let end = Timestamp::now();
+    let end = end(Timestamp::now());
     let begin = begin(end);
     // Found before the weeks pass, not after them.
     let command = Command::find()?;
@@ -34,7 +36,7 @@ pub async fn tell() -> Result<(), DemoError> {
 
     teller.head("Holdfast: six weeks of backups in a few seconds");
     teller.line("Real Lambda binaries, the real AWS SDK; EC2 is simulated, DynamoDB embedded.");
-    teller.line("Nothing leaves this machine. What is marked ok was checked in the account.");
+    teller.line("Nothing leaves this machine. What is marked ok was checked in account and table.");
     the_fleet(teller, &fleet);
     let past = the_weeks(teller, &local, &fleet, begin, end).await?;
     the_incidents(teller, &local, &past)?;
@@ -44,7 +46,12 @@ pub async fn tell() -> Result<(), DemoError> {
     let swept = the_sweep(teller, &local, &past, &planned, &enforce).await?;
     the_held_snapshot(teller, &local, &command, &fleet, &past, &swept).await?;
     the_breaker(teller, &local, &swept, &enforce).await?;
-    the_end(teller, &local, &past, &swept)
+    let golden = &mut Golden::new(&local, past.check.clone(), fleet.golden.clone())?;
+    let bake = images::the_first_stop(teller, &local, &command, golden).await?;
+    let amis = images::more_stops(teller, &local, &command, golden, bake).await?;
+    images::by_hand(teller, &local, golden, &amis).await?;
+    images::the_sweep(teller, &local, golden, &amis, &enforce).await?;
+    the_end(teller, &local, &past, &swept, &amis)
 }
 
 fn the_fleet(teller: &mut Teller, fleet: &Fleet) {
@@ -61,21 +68,9 @@ fn the_fleet(teller: &mut Teller, fleet: &Fleet) {
         "       launched from {}, which names {}",
         fleet.web_template, fleet.web_image
     ));
-    let database = &fleet.database;
-    for (number, (device, volume)) in database.volumes.iter().enumerate() {
-        let (name, id, kind) = match number {
-            0 => (
-                database.name.as_str(),
-                database.id.as_str(),
-                database.instance_type.as_str(),
-            ),
-            _ => ("", "", ""),
-        };
-        teller.line(format!(
-            "{name:<6} {id:<19}  {kind:<9}  {device:<9} {volume}"
-        ));
-    }
+    machine(teller, &fleet.database);
     teller.aside("       and an instance-store disk, which comes with an m5d.large");
+    machine(teller, &fleet.golden);
     teller.line(format!(
         "a detached volume tagged Backup=archive           {}",
         fleet.archive
@@ -86,6 +81,18 @@ fn the_fleet(teller: &mut Teller, fleet: &Fleet) {
     ));
 }
 
+/// A machine of several volumes.
+fn machine(teller: &Teller, machine: &Machine) {
+    let (mut name, mut id) = (machine.name.as_str(), machine.id.as_str());
+    let mut kind = machine.instance_type.as_str();
+    for (device, volume) in &machine.volumes {
+        teller.line(format!(
+            "{name:<6} {id:<19}  {kind:<9}  {device:<9} {volume}"
+        ));
+        (name, id, kind) = ("", "", "");
+    }
+}
+
 async fn the_weeks(
     teller: &mut Teller,
     local: &LocalAws,
@@ -94,11 +101,19 @@ async fn the_weeks(
     end: Timestamp,
 ) -> Result<Past, DemoError> {
     teller.step(&format!(
-        "{WEEKS} weeks of heartbeats, from {} to now",
-        day(begin)
+        "{WEEKS} weeks of heartbeats, from {} to {}",
+        day(begin),
+        day(end)
     ));
     for policy in past::policies(begin)?.policies {
         let retain = &policy.retain;
+        if policy.name == GOLDEN {
+            teller.line(format!(
+                "{GOLDEN:<15} keeps last {}; whenever the machine stops",
+                retain.last
+            ));
+            continue;
+        }
         teller.line(format!(
             "{:<15} keeps daily {}, weekly {}; first slot {}",
             policy.name,
@@ -137,6 +152,13 @@ async fn the_weeks(
     teller.checked(format!(
         "{snapshots} snapshots: for every slot exactly one whole set of each source ({sets} sets)"
     ));
+    expect(past.reconciled == snapshots, || {
+        format!("{} of {snapshots} were recorded", past.reconciled)
+    })?;
+    teller.line(format!(
+        "No event of EC2's has reached {CHECK}; one reconcile has recorded"
+    ));
+    teller.line("that all of them are complete.");
     Ok(past)
 }
 
@@ -224,10 +246,9 @@ async fn first_lineage(
     graph.expect_edge(&volume, "attached-to", fleet.database.id.as_str())
 }
 
-/// A heartbeat of sweep-retention, now.
+/// A heartbeat of sweep-retention at the account's time.
 async fn sweep(local: &LocalAws, past: &Past, function: &Function) -> Result<Report, DemoError> {
-    let now = Timestamp::now();
-    local.account.advance_to(now);
+    let now = local.account.now();
     let beat = past.bus.heartbeat_envelope("SweepRetentionHeartbeat", now);
     Report::of(SWEEP, &function.invoke(&beat).await?)
 }
@@ -378,7 +399,9 @@ async fn the_breaker(
         .line("It counts deletions on the real clock, and all these weeks passed within seconds:");
     teller.line("to it, this is a first clean-up of six weeks at once. An operator looks at the");
     teller.line("plan, and releases exactly it:");
-    let request = json!({ "run": NIGHTLY, "override": hash });
+    // Without its own time it would be for the machine's, to which the story has yet to come.
+    let now = local.account.now();
+    let request = json!({ "run": NIGHTLY, "override": hash, "now": now });
     teller.aside(request.to_string());
     let mut held: Vec<&str> = tripped.iter().map(|item| item.resource.as_str()).collect();
     held.sort_unstable();
@@ -399,6 +422,7 @@ fn the_end(
     local: &LocalAws,
     past: &Past,
     swept: &Report,
+    amis: &Amis,
 ) -> Result<(), DemoError> {
     teller.step("What is left");
     let account = locked(&local.account);
@@ -411,7 +435,7 @@ fn the_end(
         || format!("{} snapshots are left, not {}", left.len(), wanted.len()),
     )?;
     teller.line(format!(
-        "{} snapshots were made, {} are left:",
+        "{} snapshots of volumes were made, {} are left:",
         past.tally.created,
         left.len()
     ));
@@ -420,6 +444,7 @@ fn the_end(
         wanted.len() - 1,
         past.borrowed.image
     ));
+    images::the_end(teller, &account, amis)?;
     teller.line("Look around in such an account yourself:  make local");
     Ok(())
 }

@@ -51,6 +51,12 @@ pub fn minute(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+/// A time of day for the eye, UTC.
+#[must_use]
+pub fn clock(time: Timestamp) -> String {
+    time.strftime("%H:%M").to_string()
+}
+
 /// A day for the eye, UTC.
 #[must_use]
 pub fn day(time: Timestamp) -> String {

@@ -10,19 +10,20 @@ use holdfast_sim::Account;
 use jiff::Timestamp;
 
 use super::fleet::{Fleet, Machine};
+use super::golden::GOLDEN;
 use super::past::{NIGHTLY, Tally, WEB};
 use super::{DemoError, expect};
 
 /// Policy, source and slot of a set.
 pub type Key = (String, String, String);
 
-/// Holdfast's snapshots in the account, by set.
+/// Holdfast's snapshots of volumes in the account, by set. Those behind its AMIs are not among them.
 #[must_use]
 pub fn sets(account: &Account) -> BTreeMap<Key, Vec<(VolumeId, SnapshotId)>> {
     let mut sets: BTreeMap<Key, Vec<_>> = BTreeMap::new();
     for snapshot in account.snapshots() {
         let tag = |key: &str| snapshot.tags.get(key).cloned().unwrap_or_default();
-        if tag(artifact::MANAGED) == "true" {
+        if tag(artifact::MANAGED) == "true" && tag(artifact::ARTIFACT) == "snapshot" {
             let key = (
                 tag(artifact::POLICY),
                 tag(artifact::SOURCE),
@@ -38,7 +39,7 @@ pub fn sets(account: &Account) -> BTreeMap<Key, Vec<(VolumeId, SnapshotId)>> {
     sets
 }
 
-/// Holdfast's snapshots in the account.
+/// Holdfast's snapshots of volumes in the account.
 #[must_use]
 pub fn managed(account: &Account) -> BTreeSet<String> {
     let members = sets(account).into_values().flatten();
@@ -96,6 +97,7 @@ fn wanted(
         let sources: Vec<(String, BTreeSet<VolumeId>)> = match policy.name.as_str() {
             NIGHTLY => vec![of(&fleet.database)],
             WEB => fleet.web.iter().map(of).collect(),
+            GOLDEN => vec![],
             _ => vec![(
                 fleet.archive.to_string(),
                 BTreeSet::from([fleet.archive.clone()]),
@@ -123,4 +125,28 @@ fn slots(policy: &holdfast_core::policy::Policy, tally: &Tally) -> Vec<Timestamp
     let mut slots = policy.slots_between(first, last);
     slots.extend(policy.latest_slot(first));
     slots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holdfast_sim::{Settings, SnapshotSeed};
+
+    #[test]
+    fn only_managed_snapshots_of_volumes_are_counted() {
+        let mut account = Account::new(Settings::default());
+        let mut seed = |managed: &str, kind: &str| {
+            let tags = [(artifact::MANAGED, managed), (artifact::ARTIFACT, kind)];
+            account.seed_snapshot(SnapshotSeed {
+                tags: tags
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .into(),
+                ..SnapshotSeed::default()
+            })
+        };
+        let ours = seed("true", "snapshot");
+        seed("true", "image-snapshot");
+        seed("false", "snapshot");
+        assert_eq!(managed(&account), BTreeSet::from([ours.to_string()]));
+    }
 }
