@@ -196,7 +196,9 @@ async fn every_valid_event_is_answered_with_a_report() {
     for name in function_names() {
         let world = world().await;
         let function = world.function(&name);
-        for Sample { path, event, .. } in samples(&name, "valid") {
+        let samples = samples(&name, "valid");
+        let runs = samples.len();
+        for Sample { path, event, .. } in samples {
             let outcome = function.invoke(&event).await.unwrap();
             let Invocation::Ok(report) = outcome else {
                 panic!("{}: {outcome:?}", path.display())
@@ -204,6 +206,14 @@ async fn every_valid_event_is_answered_with_a_report() {
             assert_eq!(report["schema"], 1, "{}", path.display());
             assert_eq!(report["run"]["function"], name.as_str());
         }
+        // What the alarms read: a line in the embedded metric format for each run.
+        let logs = function.logs();
+        let lines = logs
+            .iter()
+            .filter_map(|l| serde_json::from_str::<Value>(&l.text).ok());
+        let metrics: Vec<Value> = lines.filter(|line| !line["_aws"].is_null()).collect();
+        assert_eq!(metrics.len(), runs, "{name}");
+        assert!(metrics.iter().all(|line| line["function"] == name.as_str()));
         // Events speak of what does not exist here, so nothing can have been made of it.
         assert_eq!(world.snapshots().len(), 0, "{name}");
         assert_eq!(images(&world), 0, "{name}");
