@@ -75,14 +75,18 @@ build: $(BUILD_TOOLS)/ready ## Build the functions for Lambda, in release (ARCH=
 		$(BUILD_TOOLS)/bin/python -m zipfile -c "$$zip" "target/lambda/$$name/bootstrap" && \
 		printf '%-20s %8d bytes zipped\n' "$$name" "$$(wc -c <"$$zip")"; done; rm -f "$$zip"
 
-validate: $(DEPLOY_TOOLS)/ready ## Check the policy file to be deployed and the template
+# SAM reads AWS_DEFAULT_REGION and the profile, but not AWS_REGION.
+REGION = $(addprefix --region ,$(AWS_REGION))
+
+validate: $(DEPLOY_TOOLS)/ready ## Check the policy file to be deployed and the template; builds holdfast for that
+	@echo "Building holdfast (debug) to check the policy file: some minutes the first time." >&2
 	@$(CARGO) build --quiet --locked --workspace --bin holdfast
 	@$(BIN)/holdfast policies check infra/layer/holdfast/policies.yaml
 	@$(DEPLOY_TOOLS)/bin/cfn-lint infra/template.yaml
-	@$(DEPLOY_TOOLS)/bin/sam validate --lint --region $(or $(AWS_REGION),us-east-1) --template-file infra/template.yaml
+	@$(DEPLOY_TOOLS)/bin/sam validate --lint --region $(or $(AWS_REGION),$(AWS_DEFAULT_REGION),us-east-1) --template-file infra/template.yaml
 
 deploy: validate build ## Validate, build, deploy (ARCH=…, PARAMETERS="Mode=enforce …")
-	@$(DEPLOY_TOOLS)/bin/sam deploy --template-file infra/template.yaml \
+	@$(DEPLOY_TOOLS)/bin/sam deploy $(REGION) --template-file infra/template.yaml \
 		--config-file "$(CURDIR)/infra/samconfig.toml" \
 		--parameter-overrides 'Architecture=$(ARCH) $(PARAMETERS)'
 

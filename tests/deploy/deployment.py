@@ -9,7 +9,7 @@ path points: what the functions read has been through the deployment all the sam
 
 MiniStack enforces the roles here on everything but EC2 (AUTH), so the functions' access to the table
 is what the template gives them. A rule's RetryPolicy and DeadLetterConfig it keeps without acting on
-them; that they are there is what tests/local-aws/tests/deployment.rs holds.
+them; that they are there is what tests/local-aws/tests/deployment holds.
 """
 
 import argparse

@@ -9,8 +9,11 @@ use holdfast_core::id::{InstanceId, SnapshotId, VolumeId};
 use holdfast_end_to_end::{
     World, at, device, function_names, report, seed_backup, seed_instance, tags,
 };
-use holdfast_local_aws::iam::{Demand, Effect, Role, Statement, access_key};
+use holdfast_local_aws::iam::{Demand, Effect, Role, Statement, access_key, ec2};
 use holdfast_local_aws::template::Trigger;
+use holdfast_sim::request::{
+    CreateImage, CreateSnapshot, CreateSnapshots, CreateTags, Request, TagSpecification,
+};
 use holdfast_sim::{Account, ApiError, Fault, FaultRule, ImageSeed, SnapshotSeed, VolumeSeed};
 use serde_json::json;
 
@@ -117,18 +120,41 @@ async fn exercise_creation(world: &World, name: &str, policy: &str, operation: &
 async fn exercise_sweep(world: &World) {
     let function = world.function("sweep-retention");
     report(&function, &json!({ "dry_run": true })).await;
+    // A breaker trips and is released, for one that has to wait all the same.
+    let last = "retain: { last: 1 }";
+    let tight = format!("{last}\n    limits: {{ max_shrink: 1%, free: 0 }}\n    grace: 1h");
+    world.set_policies(&POLICIES.replace(last, &tight));
+    report(&function, &world.heartbeat("2026-03-05T00:00:00Z")).await;
+    let tripped = report(&function, &world.heartbeat("2026-03-05T02:00:00Z")).await;
+    let mut release = json!({ "run": "nightly", "override": tripped["run"]["plan_hash"],
+                              "now": "2026-03-05T02:00:00Z", "dry_run": true });
+    report(&function, &release).await;
+    release["dry_run"] = json!(false);
+    report(&function, &release).await;
+    world.set_policies(POLICIES);
     // A policy and its AMIs are deleted in one sweep, and what that leaves over in the next.
     for time in ["2026-03-06T00:00:00Z", "2026-03-06T01:00:00Z"] {
         report(&function, &world.heartbeat(time)).await;
     }
+    let pin = Request::CreateTags(CreateTags {
+        resources: vec![VOLUME.to_owned()],
+        tags: vec![("holdfast:pin".to_owned(), "audit".to_owned())],
+    });
+    world.account(|account| account.call(&pin)).unwrap();
+    report(&function, &world.heartbeat("2026-03-06T02:00:00Z")).await;
 }
 
 async fn exercise_checks(world: &World) {
-    // One set that completes and one that EC2 fails, of which this function alone hears.
-    let create = world.function("create-snapshots");
-    report(&create, &world.heartbeat("2026-03-03T03:00:00Z")).await;
+    // Sets and an AMI that complete, and some that EC2 fails, of which this function alone hears.
+    let creators = ["create-snapshots", "create-images"].map(|name| world.function(name));
+    for create in &creators {
+        report(create, &world.heartbeat("2026-03-03T03:00:00Z")).await;
+    }
     world.account(|account| account.fail_next_snapshot(None, "Volume is in error state"));
-    report(&create, &world.heartbeat("2026-03-04T03:00:00Z")).await;
+    world.account(|account| account.fail_next_image("Internal error"));
+    for create in &creators {
+        report(create, &world.heartbeat("2026-03-04T03:00:00Z")).await;
+    }
     world.advance("2026-03-05T00:00:00Z");
     let function = world.function("check-dependencies");
     let rules = world.local.template().functions().unwrap();
@@ -171,15 +197,27 @@ async fn exercise(world: &World, name: &str) {
     }
 }
 
-/// Whether Lambda itself makes the call, with the function's role, so that the function does not:
-/// writing its log, and sending a failed event to the queue for them.
-fn is_lambdas_own(action: &str) -> bool {
-    action.starts_with("logs:") || action == "sqs:SendMessage"
-}
+/// What Lambda itself calls, with the function's role, so that the function does not: writing its
+/// log, and sending a failed event to the queue for them.
+const LAMBDAS_OWN: [&str; 3] = [
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sqs:SendMessage",
+];
 
 fn allowed(role: &Role) -> BTreeSet<String> {
     let actions = role.of(Effect::Allow).flat_map(|s| &s.actions);
-    actions.filter(|a| !is_lambdas_own(a)).cloned().collect()
+    let functions_own = actions.filter(|a| !LAMBDAS_OWN.contains(&a.as_str()));
+    functions_own.cloned().collect()
+}
+
+/// Each pattern over partition keys, with the Sid of its statement.
+fn leading_keys(role: &Role) -> BTreeSet<(String, String)> {
+    let patterns = role.of(Effect::Allow).flat_map(|s| {
+        let values = s.leading_keys().flat_map(|condition| &condition.values);
+        values.map(|pattern| (s.sid.clone(), pattern.clone()))
+    });
+    patterns.collect()
 }
 
 /// What is in the first set and not in the second, each with words for what it is.
@@ -223,6 +261,14 @@ async fn a_role_allows_what_the_code_declares_and_what_the_calls_need_and_no_mor
         wrong.extend(spare(&name, declared, called));
         wrong.extend(spare(&name, declared, allowed));
         wrong.extend(spare(&name, allowed, declared));
+        let patterns = leading_keys(&world.local.role(&name).unwrap());
+        let used = world.local.gate.leading_keys_used(&access_key(&name));
+        let unused: Vec<_> = patterns.difference(&used).collect();
+        if !unused.is_empty() {
+            wrong.push(format!(
+                "{name}: partitions allowed but not used: {unused:?}"
+            ));
+        }
         // An action may be there, and its resource or condition be wrong.
         let refused = world.local.gate.refused(&access_key(&name));
         wrong.extend(refused.iter().map(|r| format!("{name}: refused: {r}")));
@@ -261,6 +307,11 @@ async fn actions_are_spelt_out_and_only_lists_are_allowed_on_everything() {
                 assert!(!action.contains(['*', '?']), "{shown} is a pattern");
                 if action.starts_with("dynamodb:") {
                     assert_eq!(statement.resources, [table], "{shown}");
+                    let narrowed = statement.leading_keys().any(|c| {
+                        let everything = |p: &String| p.starts_with(['*', '?']) || p.is_empty();
+                        c.operator == "ForAllValues:StringLike" && !c.values.iter().any(everything)
+                    });
+                    assert!(narrowed, "{shown} is allowed on every partition");
                 } else if !action.starts_with("ec2:Describe") {
                     let everything = statement.resources.iter().any(|r| r == "*");
                     assert!(!everything, "{shown} is allowed on everything");
@@ -287,6 +338,8 @@ async fn only_the_sweep_deletes_and_only_what_is_tagged_as_managed() {
                     has_condition(statement, "StringEquals", key, &["true"]),
                     "{action}: {statement:?}"
                 );
+                let (kind, _) = resource.rsplit_once('/').unwrap();
+                assert_eq!(statement.resources, [format!("{kind}/*")], "{action}");
             }
             let demand = Demand::new(action, resource);
             let other = tags(&[("holdfast:managed", "false"), ("Name", "web")]);
@@ -299,6 +352,84 @@ async fn only_the_sweep_deletes_and_only_what_is_tagged_as_managed() {
     for (action, resource) in deletions {
         if allowed(&sweep).contains(action) {
             assert!(sweep.allows(&Demand::new(action, resource).tagged(&ours)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_role_holds_no_policy_from_elsewhere_and_of_other_services_what_lambda_does_with_it() {
+    let world = World::new(POLICIES, "plan", |_| {}).await;
+    let at = "eu-central-1:111122223333";
+    for declared in world.local.template().functions().unwrap() {
+        let role = world.local.role(&declared.name).unwrap();
+        assert_eq!(role.managed, [""; 0], "{}", role.function);
+        let mut other = Vec::new();
+        for statement in role.of(Effect::Allow) {
+            for action in &statement.actions {
+                if !["ec2:", "dynamodb:"].iter().any(|s| action.starts_with(s)) {
+                    other.push((action.clone(), statement.resources.clone()));
+                }
+            }
+        }
+        other.sort();
+        let log = format!("arn:aws:logs:{at}:log-group:{}Logs:*", declared.logical_id);
+        let queue = format!("arn:aws:sqs:{at}:FailedInvocations");
+        let resources = [&log, &log, &queue];
+        let expected = LAMBDAS_OWN.iter().zip(resources);
+        let expected: Vec<_> = expected
+            .map(|(a, r)| ((*a).to_owned(), vec![r.clone()]))
+            .collect();
+        assert_eq!(other, expected, "{}", role.function);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_made_that_does_not_carry_the_tag_by_which_the_sweep_knows_it() {
+    let world = world().await;
+    let id = instance(&world);
+    let make = |tags: &[TagSpecification]| {
+        let tags = tags.to_vec();
+        [
+            (
+                "create-snapshots",
+                Request::CreateSnapshot(CreateSnapshot {
+                    volume: VOLUME.to_owned(),
+                    tags: tags.clone(),
+                    ..CreateSnapshot::default()
+                }),
+            ),
+            (
+                "create-snapshots",
+                Request::CreateSnapshots(CreateSnapshots {
+                    instance: id.clone(),
+                    tags: tags.clone(),
+                    ..CreateSnapshots::default()
+                }),
+            ),
+            (
+                "create-images",
+                Request::CreateImage(CreateImage {
+                    instance: id.clone(),
+                    tags,
+                    ..CreateImage::default()
+                }),
+            ),
+        ]
+    };
+    let tagged =
+        |kind: &str, value: &str| TagSpecification::new(kind, [("holdfast:managed", value)]);
+    let both = |value: &str| vec![tagged("snapshot", value), tagged("image", value)];
+    for (tags, expected) in [
+        (both("true"), true),
+        (both("false"), false),
+        (vec![tagged("image", "true")], false),
+        (Vec::new(), false),
+    ] {
+        for (function, request) in make(&tags) {
+            let role = world.local.role(function).unwrap();
+            let demands = world.account(|account| ec2::demands(&request, account));
+            let allowed = demands.iter().all(|demand| role.allows(demand));
+            assert_eq!(allowed, expected, "{function}: {request:?}");
         }
     }
 }

@@ -7,12 +7,13 @@ use super::wildcard;
 
 /// Keys that demands carry, or would if the request had the tag; those with `/` go on with the
 /// tag's own key.
-const KEYS: [&str; 5] = [
+const KEYS: [&str; 6] = [
     "aws:ResourceTag/",
     "ec2:ResourceTag/",
     "aws:RequestTag/",
     "aws:TagKeys",
     "ec2:CreateAction",
+    "dynamodb:LeadingKeys",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,14 +105,28 @@ impl Condition {
         }
     }
 
+    /// Those of its values that match one of a demand's, for patterns that are not negated.
+    pub(super) fn matched<'c>(
+        &'c self,
+        context: &BTreeMap<String, Vec<String>>,
+    ) -> impl Iterator<Item = &'c str> {
+        let present = context.get(&self.key).cloned().unwrap_or_default();
+        let values = self.values.iter().map(String::as_str);
+        values.filter(move |value| present.iter().any(|p| self.matches(value, p)))
+    }
+
     fn satisfied(&self, present: &str) -> bool {
-        let matches = self.values.iter().any(|value| match self.test {
+        let matches = self.values.iter().any(|value| self.matches(value, present));
+        matches != self.negated
+    }
+
+    fn matches(&self, value: &str, present: &str) -> bool {
+        match self.test {
             Test::Equals => value == present,
             Test::EqualsIgnoreCase => value.eq_ignore_ascii_case(present),
             Test::Like => wildcard(value, present),
             Test::Null => false,
-        });
-        matches != self.negated
+        }
     }
 }
 
@@ -167,6 +182,7 @@ mod tests {
         assert!(of("aws:RequestTag/holdfast:managed"));
         assert!(!of("aws:ResourceTag/"));
         assert!(!of("aws:ResourceTag"));
-        assert!(!of("dynamodb:LeadingKeys"));
+        assert!(of("dynamodb:LeadingKeys"));
+        assert!(!of("dynamodb:Attributes"));
     }
 }

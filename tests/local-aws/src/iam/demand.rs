@@ -45,6 +45,13 @@ impl Demand {
         self
     }
 
+    /// With a condition key of several values.
+    #[must_use]
+    pub fn with_all(mut self, key: impl Into<String>, values: Vec<String>) -> Self {
+        self.context.insert(key.into(), values);
+        self
+    }
+
     /// With the tags that the resource has.
     #[must_use]
     pub fn tagged<'t>(mut self, tags: impl IntoIterator<Item = (&'t String, &'t String)>) -> Self {

@@ -60,6 +60,8 @@ struct State {
     seen: BTreeMap<String, BTreeSet<String>>,
     /// By access key identifier.
     refused: BTreeMap<String, Vec<Refusal>>,
+    /// By access key identifier: statement and pattern.
+    leading_keys: BTreeMap<String, BTreeSet<(String, String)>>,
 }
 
 impl Gate {
@@ -90,6 +92,15 @@ impl Gate {
         state.refused.get(access_key).cloned().unwrap_or_default()
     }
 
+    /// The patterns over partition keys, each with the Sid of its statement, that have let in a
+    /// call under this access key.
+    #[must_use]
+    pub fn leading_keys_used(&self, access_key: &str) -> BTreeSet<(String, String)> {
+        let state = self.lock();
+        let used = state.leading_keys.get(access_key);
+        used.cloned().unwrap_or_default()
+    }
+
     /// Remembers what a call needs, and refuses it where the caller's role does not give it all.
     ///
     /// # Errors
@@ -102,19 +113,29 @@ impl Gate {
                 seen.insert(demand.action.clone());
             }
         }
-        let Some(role) = state.roles.get(access_key) else {
+        let State {
+            account_id,
+            roles,
+            refused,
+            leading_keys,
+            ..
+        } = &mut *state;
+        let Some(role) = roles.get(access_key) else {
             return Ok(());
         };
         let Some(demand) = demands.iter().find(|demand| !role.allows(demand)) else {
+            let used = demands.iter().flat_map(|d| role.leading_keys_used(d));
+            let all = leading_keys.entry(access_key.to_owned()).or_default();
+            all.extend(used);
             return Ok(());
         };
         let refusal = Refusal {
-            account_id: state.account_id.clone(),
+            account_id: account_id.clone(),
             role: role.function.clone(),
             action: demand.action.clone(),
             resource: demand.resource.clone().unwrap_or_else(|| "*".to_owned()),
         };
-        let all = state.refused.entry(access_key.to_owned()).or_default();
+        let all = refused.entry(access_key.to_owned()).or_default();
         all.push(refusal.clone());
         Err(refusal)
     }

@@ -55,6 +55,12 @@ impl Statement {
         patterns.any(|pattern| wildcard(&pattern, &action))
     }
 
+    /// Its conditions on the partition keys of a table.
+    pub fn leading_keys(&self) -> impl Iterator<Item = &Condition> {
+        let conditions = self.conditions.iter();
+        conditions.filter(|c| c.key == "dynamodb:LeadingKeys")
+    }
+
     fn covers(&self, demand: &Demand, resource: &str) -> bool {
         self.names(&demand.action)
             && self.resources.iter().any(|r| wildcard(r, resource))
@@ -91,6 +97,22 @@ impl Role {
         };
         self.of(Effect::Allow).any(|s| s.covers(demand, resource))
             && !self.of(Effect::Deny).any(|s| s.covers(demand, resource))
+    }
+
+    /// Each pattern over partition keys that had a part in allowing a demand, with the Sid of its
+    /// statement.
+    pub(super) fn leading_keys_used(&self, demand: &Demand) -> Vec<(String, String)> {
+        let resource = demand.resource.as_deref().unwrap_or_default();
+        let covering = self
+            .of(Effect::Allow)
+            .filter(|s| s.covers(demand, resource));
+        covering
+            .flat_map(|s| s.leading_keys().map(move |condition| (s, condition)))
+            .flat_map(|(s, condition)| {
+                let patterns = condition.matched(&demand.context);
+                patterns.map(|pattern| (s.sid.clone(), pattern.to_owned()))
+            })
+            .collect()
     }
 
     /// The statements of one effect.

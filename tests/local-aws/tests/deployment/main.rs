@@ -2,7 +2,11 @@
 //! stack, and each event finds its function.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod alarms;
+mod partitions;
+
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use holdfast_local_aws::template::{Rule, Template, Trigger};
 use jiff::SignedDuration;
@@ -24,6 +28,19 @@ fn functions(template: &Value) -> Vec<(&str, &Value)> {
     let functions = resources(template, "AWS::Serverless::Function");
     assert_eq!(functions.len(), 4);
     functions
+}
+
+fn role_of(function: &str) -> String {
+    format!("{function}Role")
+}
+
+/// `create-snapshots` as `CreateSnapshots`.
+fn logical_id(name: &str) -> String {
+    let words = name.split('-').map(|word| {
+        let (first, rest) = word.split_at(1);
+        first.to_ascii_uppercase() + rest
+    });
+    words.collect()
 }
 
 fn arn(of: &str) -> Value {
@@ -100,8 +117,18 @@ fn an_invocation_that_fails_for_good_is_kept_and_the_role_may_send_it() {
             arn("FailedInvocations"),
             "{function}"
         );
-        let statements = properties["Policies"][0]["Statement"].as_array().unwrap();
+        // Only asynchronous invocations are retried, and events arrive as such; what is put to an
+        // alias or version would not be covered by this.
+        assert_eq!(mine[0].1["Qualifier"], "$LATEST", "{function}");
+        assert_eq!(mine[0].1["MaximumRetryAttempts"], 2, "{function}");
+        // Only of the sweep's are all events heartbeats, and the next one does what a lost one would.
+        let only_heartbeats = properties["Events"].as_object().unwrap().len() == 1;
+        let age = if only_heartbeats { 3600 } else { 21600 };
+        assert_eq!(mine[0].1["MaximumEventAgeInSeconds"], age, "{function}");
+        let role = &template["Resources"][role_of(function)]["Properties"];
+        let statements = role["Policies"][0]["PolicyDocument"]["Statement"].as_array();
         let sending: Vec<_> = statements
+            .unwrap()
             .iter()
             .filter(|s| s["Action"] == "sqs:SendMessage")
             .map(|s| (&s["Effect"], &s["Resource"]))
@@ -112,51 +139,120 @@ fn an_invocation_that_fails_for_good_is_kept_and_the_role_may_send_it() {
 }
 
 #[test]
-fn errors_throttles_and_waiting_dead_letters_raise_an_alarm_that_somebody_is_told() {
+fn nobody_gets_rights_but_each_function_by_a_role_of_its_own() {
     let template = template();
-    let alarms = resources(&template, "AWS::CloudWatch::Alarm");
-    let watched: BTreeSet<String> = alarms
-        .iter()
-        .map(|(id, alarm)| {
-            assert_eq!(
-                alarm["AlarmActions"],
-                json!([reference("AlarmTopic")]),
-                "{id}"
-            );
-            assert_eq!(alarm["ComparisonOperator"], "GreaterThanThreshold", "{id}");
-            assert_eq!(alarm["Threshold"], 0, "{id}");
-            let dimension = &alarm["Dimensions"][0]["Value"];
-            json!([alarm["Namespace"], alarm["MetricName"], dimension]).to_string()
-        })
+    let all = template["Resources"].as_object().unwrap().iter();
+    let mut rights: Vec<&str> = all
+        .filter(|(_, r)| r["Type"].as_str().unwrap().starts_with("AWS::IAM::"))
+        .map(|(id, _)| id.as_str())
         .collect();
-    let mut expected = BTreeSet::new();
-    for (function, _) in functions(&template) {
-        for metric in ["Errors", "Throttles"] {
-            expected.insert(json!(["AWS/Lambda", metric, reference(function)]).to_string());
-        }
+    let mut roles = Vec::new();
+    for (function, properties) in functions(&template) {
+        let role = role_of(function);
+        assert_eq!(properties["Role"], arn(&role), "{function}");
+        // SAM looks at neither beside a role, but whoever reads the template would.
+        assert_eq!(properties["Policies"], Value::Null, "{function}");
+        assert_eq!(properties["PermissionsBoundary"], Value::Null, "{function}");
+        let resource = &template["Resources"][&role];
+        assert_eq!(resource["Type"], "AWS::IAM::Role");
+        let properties = resource["Properties"].as_object().unwrap();
+        let keys: Vec<_> = properties.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["AssumeRolePolicyDocument", "Policies"], "{role}");
+        assert_eq!(
+            properties["Policies"].as_array().unwrap().len(),
+            1,
+            "{role}"
+        );
+        assert_eq!(
+            properties["AssumeRolePolicyDocument"]["Statement"],
+            json!([{ "Effect": "Allow", "Principal": { "Service": "lambda.amazonaws.com" },
+                     "Action": "sts:AssumeRole" }]),
+            "{role}"
+        );
+        roles.push(role);
     }
-    for (queue, _) in resources(&template, "AWS::SQS::Queue") {
-        let name = json!({ "Fn::GetAtt": [queue, "QueueName"] });
-        let metric = "ApproximateNumberOfMessagesVisible";
-        expected.insert(json!(["AWS/SQS", metric, name]).to_string());
-    }
-    assert_eq!(watched, expected);
-    // A key of SNS's own would keep CloudWatch out.
-    let topics = resources(&template, "AWS::SNS::Topic");
-    assert_eq!(topics.len(), 1);
-    assert_eq!(topics[0].1["KmsMasterKeyId"], Value::Null);
+    rights.sort_unstable();
+    roles.sort_unstable();
+    assert_eq!(rights, roles);
 }
 
 #[test]
-fn nobody_is_subscribed_unless_an_address_is_given() {
+fn a_heartbeat_is_tried_for_an_hour_and_an_event_for_six() {
     let template = template();
-    assert_eq!(template["Parameters"]["NotificationEmail"]["Default"], "");
-    let subscription = &template["Resources"]["AlarmSubscription"];
-    assert_eq!(subscription["Condition"], "HasNotificationEmail");
+    for (function, properties) in functions(&template) {
+        for (name, source) in properties["Events"].as_object().unwrap() {
+            let age = if source["Type"] == "Schedule" {
+                3600
+            } else {
+                21600
+            };
+            assert_eq!(
+                source["Properties"]["RetryPolicy"],
+                // As many attempts as EventBridge ever makes, so that the age alone decides.
+                json!({ "MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": age }),
+                "{function}{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn one_concurrent_sweep_is_reserved_unless_the_account_cannot_and_nothing_else() {
+    let template = template();
+    for (function, properties) in functions(&template) {
+        let expected = match function {
+            "SweepRetention" => json!({
+                "Fn::If": ["ReservesConcurrency", 1, reference("AWS::NoValue")]
+            }),
+            // A burst of events would be throttled.
+            _ => Value::Null,
+        };
+        assert_eq!(
+            properties["ReservedConcurrentExecutions"], expected,
+            "{function}"
+        );
+    }
     assert_eq!(
-        template["Conditions"]["HasNotificationEmail"],
-        json!({ "Fn::Not": [{ "Fn::Equals": [reference("NotificationEmail"), ""] }] })
+        template["Parameters"]["ReserveConcurrency"]["Default"],
+        "true"
     );
+    assert_eq!(
+        template["Conditions"]["ReservesConcurrency"],
+        json!({ "Fn::Equals": [reference("ReserveConcurrency"), "true"] })
+    );
+}
+
+#[test]
+fn every_function_is_its_own_binary_and_reads_the_policy_file_where_the_layer_puts_it() {
+    let template = template();
+    let folder = Template::default_path();
+    let folder = folder.parent().unwrap();
+    let mut binaries = BTreeSet::new();
+    for (function, properties) in functions(&template) {
+        let code = properties["CodeUri"].as_str().unwrap();
+        let name = code.strip_prefix("../target/lambda/").unwrap();
+        assert!(
+            folder.join("../functions").join(name).is_dir(),
+            "{function}: {name}"
+        );
+        assert_eq!(logical_id(name), function, "{name}");
+        binaries.insert(name);
+        assert_eq!(properties["Layers"], Value::Null, "{function}");
+        assert_eq!(properties["Environment"], Value::Null, "{function}");
+    }
+    assert_eq!(binaries.len(), 4);
+    let all = &template["Globals"]["Function"];
+    assert_eq!(all["Layers"], json!([reference("PolicyLayer")]));
+    let variables = &all["Environment"]["Variables"];
+    assert_eq!(variables["HOLDFAST_POLICIES"], reference("PoliciesPath"));
+    assert_eq!(variables["HOLDFAST_TABLE"], reference("Table"));
+    let default = "/opt/holdfast/policies.yaml";
+    assert_eq!(template["Parameters"]["PoliciesPath"]["Default"], default);
+    // Lambda unpacks a layer into /opt.
+    let layer = &template["Resources"]["PolicyLayer"]["Properties"]["ContentUri"];
+    let content = folder.join(layer.as_str().unwrap());
+    let within = default.strip_prefix("/opt/").unwrap();
+    assert!(content.join(within).is_file(), "{}", content.display());
 }
 
 #[test]
@@ -262,4 +358,29 @@ fn both_creating_functions_hear_of_stops_starts_and_spot_interruptions() {
         let warning = event("EC2 Spot Instance Interruption Warning", warning);
         assert!(reaches(function, &warning), "{function}");
     }
+}
+
+#[test]
+fn make_deploys_to_the_region_that_the_shell_names() {
+    let folder = Template::default_path();
+    let root = folder.parent().unwrap().parent().unwrap();
+    let shown = |region: Option<&str>| {
+        let mut make = Command::new("make");
+        make.args(["--dry-run", "deploy"]).current_dir(root);
+        for inherited in ["AWS_REGION", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"] {
+            make.env_remove(inherited);
+        }
+        if let Some(region) = region {
+            make.env("AWS_REGION", region);
+        }
+        let output = make.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let text = text.replace("\\\n", " ");
+        let mut lines = text.lines().filter(|line| line.contains("/sam deploy"));
+        lines.next().unwrap().to_owned()
+    };
+    assert!(shown(Some("ap-south-1")).contains(" --region ap-south-1"));
+    // SAM reads AWS_DEFAULT_REGION and the profile itself.
+    assert!(!shown(None).contains("--region"));
 }
