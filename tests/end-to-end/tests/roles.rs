@@ -115,6 +115,13 @@ async fn exercise_creation(world: &World, name: &str, policy: &str, operation: &
     ] {
         report(&function, &request).await;
     }
+    // A request that EC2 puts off is finished by a heartbeat.
+    let busy = ApiError::new("RequestLimitExceeded", "Request limit exceeded.");
+    world.inject(FaultRule::next(operation, Fault::Error(busy)).on(&instance));
+    world.advance("2026-03-05T11:00:00Z");
+    let request = json!({ "run": policy, "now": "2026-03-05T11:00:00Z", "id": "put-off" });
+    report(&function, &request).await;
+    report(&function, &world.heartbeat("2026-03-05T11:05:00Z")).await;
 }
 
 async fn exercise_sweep(world: &World) {

@@ -94,7 +94,7 @@ fn a_creating_function_has_its_own_ledger_and_the_lineage() {
     ] {
         expect(
             function,
-            &[head, open, "slot#nightly#i-1", "node#snap-1"],
+            &[head, open, run, "slot#nightly#i-1", "node#snap-1"],
             &[
                 head,
                 open,
