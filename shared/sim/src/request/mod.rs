@@ -1,0 +1,90 @@
+//! Requests of the EC2 API, as plain data; names follow the API Reference.
+
+/// Structures with documented public fields.
+macro_rules! structures {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct $name {
+            $($(#[$fdoc])* pub $field: $type,)*
+        }
+    )*};
+}
+
+/// The enum over the operations that the account knows.
+macro_rules! operations {
+    ($($name:ident,)*) => {
+        /// A request for one API operation.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Request {
+            $(#[doc = concat!("The operation of [`", stringify!($name), "`].")] $name($name),)*
+        }
+
+        impl Request {
+            /// The API operation's name.
+            #[must_use]
+            pub fn operation(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => stringify!($name),)*
+                }
+            }
+        }
+
+        /// Every operation that the account knows.
+        pub const OPERATIONS: &[&str] = &[$(stringify!($name),)*];
+    };
+}
+
+mod image;
+mod instance;
+mod launch_template;
+mod listing;
+mod parts;
+mod snapshot;
+mod subject;
+mod tag;
+mod volume;
+
+pub use image::*;
+pub use instance::*;
+pub use launch_template::*;
+pub use listing::*;
+pub use parts::*;
+pub use snapshot::*;
+pub use tag::*;
+pub use volume::*;
+
+
+operations! {
+    DescribeInstances,
+    DescribeVolumes,
+    DescribeSnapshots,
+    DescribeImages,
+    DescribeLaunchTemplates,
+    DescribeLaunchTemplateVersions,
+    DescribeInstanceTypes,
+    DescribeTags,
+    CreateSnapshot,
+    CreateSnapshots,
+    DeleteSnapshot,
+    CreateTags,
+    DeleteTags,
+    RegisterImage,
+    CreateImage,
+    DeregisterImage,
+    DisableImage,
+    EnableImage,
+    EnableImageDeregistrationProtection,
+    DisableImageDeregistrationProtection,
+    CreateVolume,
+    AttachVolume,
+    DetachVolume,
+    DeleteVolume,
+    RunInstances,
+    StopInstances,
+    StartInstances,
+    TerminateInstances,
+    CreateLaunchTemplate,
+    CreateLaunchTemplateVersion,
+    DeleteLaunchTemplate,
+}
