@@ -56,13 +56,15 @@ fn bucket_of(request: &Request) -> (String, Size) {
         return (format!("{operation} unfiltered"), size(50, 10));
     }
     let size = match request {
-        r if r.is_list() => size(100, 20),
+        r if r.is_read() => size(100, 20),
         Request::CreateSnapshot(_)
         | Request::CreateSnapshots(_)
         | Request::DeleteSnapshot(_)
         | Request::DeregisterImage(_)
         | Request::CreateVolume(_)
         | Request::DeleteVolume(_)
+        | Request::ModifyImageAttribute(_)
+        | Request::ModifySnapshotAttribute(_)
         | Request::CreateLaunchTemplateVersion(_)
         | Request::TerminateInstances(_) => size(100, 5),
         Request::CreateTags(_) | Request::DeleteTags(_) => size(100, 10),

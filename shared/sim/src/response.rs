@@ -7,6 +7,7 @@ use crate::model::image::Image;
 use crate::model::instance::Instance;
 use crate::model::instance_type::InstanceTypeInfo;
 use crate::model::launch_template::{LaunchTemplate, LaunchTemplateVersion};
+use crate::model::permission::Grantee;
 use crate::model::snapshot::Snapshot;
 use crate::model::volume::{Volume, VolumeAttachment};
 use crate::page::Page;
@@ -31,6 +32,15 @@ pub struct DeletedSnapshot {
     pub id: SnapshotId,
     /// `success`, `skipped`, `missing-permissions`, `internal-error` or `client-error` `[B]`.
     pub return_code: &'static str,
+}
+
+/// One attribute of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageAttribute {
+    /// Who may launch it besides its owner.
+    LaunchPermission(Vec<Grantee>),
+    /// Its description.
+    Description(String),
 }
 
 /// A change of an instance's state.
@@ -71,6 +81,12 @@ pub enum Response {
     ImageMade(ImageId),
     /// Of `DeregisterImage`.
     Deregistered(Vec<DeletedSnapshot>),
+    /// Of `DescribeSnapshotAttribute` for `createVolumePermission`.
+    SnapshotPermissions(SnapshotId, Vec<Grantee>),
+    /// Of `DescribeSnapshotAttribute` for `productCodes`: there are none.
+    SnapshotProductCodes(SnapshotId),
+    /// Of `DescribeImageAttribute`.
+    ImageAttribute(ImageId, ImageAttribute),
     /// Of `CreateVolume`.
     Volume(Box<Volume>),
     /// Of `AttachVolume` and `DetachVolume`.

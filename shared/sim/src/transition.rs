@@ -21,6 +21,8 @@ pub(crate) enum Transition {
     InstanceForgotten(InstanceId),
     /// A deregistered AMI leaves the lists.
     ImageForgotten(ImageId),
+    /// The time after the end of an AMI's protection from deregistration is over.
+    ProtectionEnds(ImageId),
     /// A deregistered AMI lets go of its snapshots.
     SnapshotsReleased(ImageId, Vec<SnapshotId>),
 }

@@ -37,6 +37,9 @@ pub struct Snapshot {
     pub tier: String,
     /// Whether it is encrypted.
     pub encrypted: bool,
+    /// ARN of the customer's key it is encrypted under; none with `encrypted`: the account's
+    /// default key.
+    pub kms_key: Option<String>,
     /// Whether everybody may use it.
     pub public: bool,
     /// Accounts that may use it.

@@ -13,6 +13,7 @@ use crate::error::ApiError;
 use crate::filter;
 use crate::model::image::Image;
 use crate::model::instance::Instance;
+use crate::model::permission::Grantee;
 use crate::model::snapshot::Snapshot;
 use crate::model::volume::Volume;
 use crate::page::candidates;
@@ -205,7 +206,8 @@ impl Account {
     /// by identifier does not show it either.
     fn may_see_image(&self, i: &Image, r: &request::DescribeImages, now: Timestamp) -> bool {
         let own = self.is_own(&i.owner);
-        (own || i.public)
+        let shared = || Grantee::Account(self.settings.account_id.clone());
+        (own || i.public || i.shared_with.contains(&shared()))
             && (r.include_disabled || i.state != ImageState::Disabled)
             && (own || r.include_deprecated || i.deprecated_from.is_none_or(|at| now < at))
     }

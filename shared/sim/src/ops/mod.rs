@@ -8,6 +8,8 @@ mod list_resources;
 mod list_templates;
 mod run_instances;
 mod settle;
+mod share_image;
+mod share_snapshot;
 mod snapshots;
 mod tags;
 mod volumes;
@@ -55,6 +57,12 @@ impl Account {
             Request::CreateLaunchTemplate(r) => self.create_launch_template(r),
             Request::CreateLaunchTemplateVersion(r) => self.create_launch_template_version(r),
             Request::DeleteLaunchTemplate(r) => self.delete_launch_template(r),
+            Request::ModifySnapshotAttribute(r) => self.modify_snapshot_attribute(r),
+            Request::DescribeSnapshotAttribute(r) => self.describe_snapshot_attribute(r),
+            Request::ResetSnapshotAttribute(r) => self.reset_snapshot_attribute(r),
+            Request::ModifyImageAttribute(r) => self.modify_image_attribute(r),
+            Request::DescribeImageAttribute(r) => self.describe_image_attribute(r),
+            Request::ResetImageAttribute(r) => self.reset_image_attribute(r),
         }
     }
 

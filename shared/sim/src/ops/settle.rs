@@ -5,6 +5,7 @@ use holdfast_core::inventory::{ImageState, InstanceState, SnapshotState, VolumeS
 
 use crate::account::Account;
 use crate::event::SetMember;
+use crate::model::image::DeregistrationProtection;
 use crate::transition::Transition;
 
 impl Account {
@@ -26,6 +27,7 @@ impl Account {
             Transition::ImageForgotten(id) => {
                 self.images.remove(&id);
             }
+            Transition::ProtectionEnds(id) => self.end_protection(&id),
             Transition::SnapshotsReleased(image, snapshots) => {
                 self.release_snapshots(&image, &snapshots);
             }
@@ -121,6 +123,17 @@ impl Account {
                 image.state = ImageState::Available;
                 self.emit_image_state(id, "available", "");
             }
+        }
+    }
+
+    /// Protection that was enabled again meanwhile stays.
+    fn end_protection(&mut self, id: &ImageId) {
+        let now = self.now;
+        if let Some(image) = self.images.get_mut(id)
+            && let DeregistrationProtection::Cooling(until) = image.protection
+            && until <= now
+        {
+            image.protection = DeregistrationProtection::Disabled;
         }
     }
 

@@ -253,6 +253,7 @@ impl Account {
             description,
             tier: "standard".to_owned(),
             encrypted,
+            kms_key: None,
             public: false,
             shared_with: BTreeSet::new(),
             tags,
@@ -306,23 +307,11 @@ impl Account {
     /// Deleting a pending one is accepted and takes effect when it has settled; until then it
     /// counts against the volume's limit `[Q]`.
     pub(super) fn delete_one_snapshot(&mut self, id: &SnapshotId) -> Result<(), ApiError> {
-        let account = self.settings.account_id.clone();
-        let users = self.images_by_snapshot.get(id).and_then(|i| i.first());
-        let snapshot = self
-            .snapshots
-            .get_mut(id)
-            .filter(|s| !s.delete_when_settled)
-            .ok_or_else(|| ApiError::snapshot_not_found(id.as_str()))?;
-        if snapshot.owner != account {
-            // One that the caller may not even see does not exist for him.
-            return Err(
-                if snapshot.public || snapshot.shared_with.contains(&account) {
-                    ApiError::not_owner(id.as_str())
-                } else {
-                    ApiError::snapshot_not_found(id.as_str())
-                },
-            );
-        }
+        let users = self
+            .images_by_snapshot
+            .get(id)
+            .and_then(|i| i.first().cloned());
+        let snapshot = self.own_snapshot(id.as_str())?;
         // A registered AMI holds its snapshots, also when it is disabled or deprecated `[E]`.
         if let Some(image) = users {
             return Err(ApiError::new(

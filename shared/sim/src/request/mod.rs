@@ -40,6 +40,7 @@ mod instance;
 mod launch_template;
 mod listing;
 mod parts;
+mod sharing;
 mod snapshot;
 mod subject;
 mod tag;
@@ -50,10 +51,10 @@ pub use instance::*;
 pub use launch_template::*;
 pub use listing::*;
 pub use parts::*;
+pub use sharing::*;
 pub use snapshot::*;
 pub use tag::*;
 pub use volume::*;
-
 
 operations! {
     DescribeInstances,
@@ -87,4 +88,10 @@ operations! {
     CreateLaunchTemplate,
     CreateLaunchTemplateVersion,
     DeleteLaunchTemplate,
+    ModifySnapshotAttribute,
+    DescribeSnapshotAttribute,
+    ResetSnapshotAttribute,
+    ModifyImageAttribute,
+    DescribeImageAttribute,
+    ResetImageAttribute,
 }

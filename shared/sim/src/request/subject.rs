@@ -25,6 +25,16 @@ impl Request {
         self.page().is_some()
     }
 
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.is_list()
+            || matches!(
+                self,
+                Self::DescribeSnapshotAttribute(_) | Self::DescribeImageAttribute(_)
+            )
+    }
+
     /// Identifiers that the request names, for the call log and for fault rules.
     #[must_use]
     pub fn resources(&self) -> Vec<String> {
@@ -69,6 +79,12 @@ impl Request {
             Self::CreateLaunchTemplate(r) => vec![r.name.clone()],
             Self::CreateLaunchTemplateVersion(r) => some(&r.id, &r.name),
             Self::DeleteLaunchTemplate(r) => some(&r.id, &r.name),
+            Self::ModifySnapshotAttribute(r) => vec![r.id.clone()],
+            Self::DescribeSnapshotAttribute(r) => vec![r.id.clone()],
+            Self::ResetSnapshotAttribute(r) => vec![r.id.clone()],
+            Self::ModifyImageAttribute(r) => vec![r.id.clone()],
+            Self::DescribeImageAttribute(r) => vec![r.id.clone()],
+            Self::ResetImageAttribute(r) => vec![r.id.clone()],
         }
     }
 }

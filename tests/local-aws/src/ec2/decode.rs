@@ -4,8 +4,8 @@
 use holdfast_sim::request::{self, PageRequest, Request};
 use holdfast_sim::{ApiError, Filter};
 
-use super::decode_change as change;
 use super::params::Params;
+use super::{decode_change as change, decode_protect as protect};
 
 /// A request and whether it is a dry run.
 pub(super) struct Call {
@@ -44,28 +44,37 @@ fn read(action: &str, p: &mut Params) -> Result<Call, ApiError> {
             filters: filters(p)?,
             page: page(p)?,
         }),
-        other => match change::request(other, p)? {
-            Some(request) => request,
-            None => {
-                return Err(ApiError::new(
-                    "InvalidAction",
-                    format!("The action {other} is not valid for this web service."),
-                ));
-            }
-        },
+        other => of_other_subjects(other, p)?,
     };
     p.finish()?;
     Ok(Call { request, dry_run })
 }
 
-fn page(p: &mut Params) -> Result<PageRequest, ApiError> {
+/// Reads one subject's operations; none where the operation is another's.
+type Subject = fn(&str, &mut Params) -> Result<Option<Request>, ApiError>;
+
+const SUBJECTS: [Subject; 2] = [change::request, protect::request];
+
+fn of_other_subjects(action: &str, p: &mut Params) -> Result<Request, ApiError> {
+    for subject in SUBJECTS {
+        if let Some(request) = subject(action, p)? {
+            return Ok(request);
+        }
+    }
+    Err(ApiError::new(
+        "InvalidAction",
+        format!("The action {action} is not valid for this web service."),
+    ))
+}
+
+pub(super) fn page(p: &mut Params) -> Result<PageRequest, ApiError> {
     Ok(PageRequest {
         max_results: p.number("MaxResults")?,
         next_token: p.text("NextToken"),
     })
 }
 
-fn filters(p: &mut Params) -> Result<Vec<Filter>, ApiError> {
+pub(super) fn filters(p: &mut Params) -> Result<Vec<Filter>, ApiError> {
     p.structures("Filter", |f| {
         Ok(Filter {
             name: f.required("Name")?,

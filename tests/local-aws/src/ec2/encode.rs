@@ -4,8 +4,8 @@ use std::io;
 
 use holdfast_sim::{ApiError, Page, Response};
 
-use super::encode_parts as parts;
 use super::xml::Xml;
+use super::{encode_parts as parts, encode_protect as protect};
 
 const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 
@@ -93,6 +93,9 @@ fn body(xml: &mut Xml, context: &Context<'_>, response: &Response) -> io::Result
                 xml.leaf("returnCode", one.return_code)
             })
         }
+        Response::SnapshotPermissions(id, all) => protect::snapshot_permissions(xml, id, all),
+        Response::SnapshotProductCodes(id) => protect::snapshot_product_codes(xml, id),
+        Response::ImageAttribute(id, attribute) => protect::image_attribute(xml, id, attribute),
         Response::Volume(volume) => parts::volume(xml, volume),
         Response::Attachment(attachment) => parts::attachment(xml, attachment),
         Response::Launched(instances) => {

@@ -54,6 +54,7 @@ fn snapshot_common(xml: &mut Xml, s: &Snapshot) -> io::Result<()> {
     xml.leaf("volumeSize", s.size_gib.to_string())?;
     xml.leaf("description", &s.description)?;
     xml.leaf("encrypted", truth(s.encrypted))?;
+    xml.maybe("kmsKeyId", s.kms_key.as_ref())?;
     tags(xml, &s.tags)
 }
 

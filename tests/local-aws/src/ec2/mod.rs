@@ -6,8 +6,10 @@
 
 mod decode;
 mod decode_change;
+mod decode_protect;
 mod encode;
 mod encode_parts;
+mod encode_protect;
 mod params;
 mod xml;
 
