@@ -46,6 +46,7 @@ pub use model::image::{DeregistrationProtection, Image};
 pub use model::instance::{AttachedDevice, Instance, VirtualDevice};
 pub use model::instance_type::InstanceTypeInfo;
 pub use model::launch_template::{LaunchTemplate, LaunchTemplateVersion, TemplateData};
+pub use model::lock::{Lock, LockEnd, LockMode, LockState, LockedSnapshot};
 pub use model::permission::Grantee;
 pub use model::snapshot::Snapshot;
 pub use model::volume::{Volume, VolumeAttachment};

@@ -7,6 +7,7 @@ use crate::model::image::Image;
 use crate::model::instance::Instance;
 use crate::model::instance_type::InstanceTypeInfo;
 use crate::model::launch_template::{LaunchTemplate, LaunchTemplateVersion};
+use crate::model::lock::LockedSnapshot;
 use crate::model::permission::Grantee;
 use crate::model::snapshot::Snapshot;
 use crate::model::volume::{Volume, VolumeAttachment};
@@ -87,6 +88,12 @@ pub enum Response {
     SnapshotProductCodes(SnapshotId),
     /// Of `DescribeImageAttribute`.
     ImageAttribute(ImageId, ImageAttribute),
+    /// Of `LockSnapshot`.
+    Locked(Box<LockedSnapshot>),
+    /// Of `UnlockSnapshot`.
+    Unlocked(SnapshotId),
+    /// Of `DescribeLockedSnapshots`.
+    LockedSnapshots(Page<LockedSnapshot>),
     /// Of `CreateVolume`.
     Volume(Box<Volume>),
     /// Of `AttachVolume` and `DetachVolume`.

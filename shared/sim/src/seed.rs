@@ -254,6 +254,7 @@ impl Account {
             kms_key: seed.kms_key,
             public: seed.public,
             shared_with: seed.shared_with,
+            lock: None,
             tags: seed.tags,
             listed_from: self.now,
             set: None,

@@ -41,6 +41,9 @@ pub struct Settings {
     /// `CreateImage` calls with `NoReboot` that may be pending at once; the limit behind
     /// `ConcurrentCreateImageNoRebootLimitExceeded` `[E]` is not published.
     pub no_reboot_images: Option<usize>,
+    /// Code of `DeleteSnapshot`'s refusal for a locked snapshot. AWS documents the refusal and no
+    /// code; `OperationNotPermitted` is EC2's generic one.
+    pub locked_delete_code: String,
     /// Whether each member of a set also emits its own `createSnapshot` event; AWS does not say.
     pub set_members_emit: bool,
     /// Whether a pending AMI already shows its snapshots' identifiers; AWS does not say.
@@ -68,6 +71,7 @@ impl Default for Settings {
             throttling: false,
             snapshot_quota: 100_000,
             no_reboot_images: None,
+            locked_delete_code: "OperationNotPermitted".to_owned(),
             set_members_emit: true,
             pending_image_shows_snapshots: true,
         }

@@ -5,6 +5,7 @@ pub(crate) mod image;
 pub(crate) mod instance;
 pub(crate) mod instance_type;
 pub(crate) mod launch_template;
+pub(crate) mod lock;
 pub(crate) mod permission;
 pub(crate) mod snapshot;
 pub(crate) mod volume;

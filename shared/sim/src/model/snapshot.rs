@@ -8,6 +8,7 @@ use holdfast_core::inventory::{SnapshotState, Tags};
 use jiff::Timestamp;
 
 use crate::filter::Filterable;
+use crate::model::lock::Lock;
 use crate::model::spell;
 
 /// An EBS snapshot.
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub public: bool,
     /// Accounts that may use it.
     pub shared_with: BTreeSet<String>,
+    /// Its lock, expired or not.
+    pub lock: Option<Lock>,
     /// Its tags.
     pub tags: Tags,
     /// From when on lists show it.

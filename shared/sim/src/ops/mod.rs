@@ -6,6 +6,7 @@ mod instances;
 mod launch_templates;
 mod list_resources;
 mod list_templates;
+mod locks;
 mod run_instances;
 mod settle;
 mod share_image;
@@ -63,6 +64,9 @@ impl Account {
             Request::ModifyImageAttribute(r) => self.modify_image_attribute(r),
             Request::DescribeImageAttribute(r) => self.describe_image_attribute(r),
             Request::ResetImageAttribute(r) => self.reset_image_attribute(r),
+            Request::LockSnapshot(r) => self.lock_snapshot(r),
+            Request::UnlockSnapshot(r) => self.unlock_snapshot(&r.id),
+            Request::DescribeLockedSnapshots(r) => self.describe_locked_snapshots(r),
         }
     }
 

@@ -51,11 +51,17 @@ impl Account {
             None => {
                 snapshot.state = SnapshotState::Completed;
                 snapshot.completed = Some(now);
+                if let Some(lock) = &mut snapshot.lock {
+                    lock.started = Some(now);
+                }
             }
         }
         let settled = snapshot.clone();
         if let Some(volume) = self.volumes.get_mut(&settled.volume) {
             volume.pending_snapshots = volume.pending_snapshots.saturating_sub(1);
+        }
+        if settled.lock.is_some() {
+            self.settle_lock(id, settled.fails_with.is_some());
         }
         if settled.delete_when_settled {
             self.remove_snapshot(id);
@@ -70,6 +76,19 @@ impl Account {
         }
         if let Some(set) = settled.set {
             self.close_set(set);
+        }
+    }
+
+    /// A pending snapshot's lock starts when it completes, and comes to nothing when it fails
+    /// (EBS User Guide, "Monitor snapshot locks"; that the lock is then gone is assumed).
+    fn settle_lock(&mut self, id: &SnapshotId, failed: bool) {
+        if failed {
+            self.emit_snapshot_lock_failed(id);
+            if let Some(snapshot) = self.snapshots.get_mut(id) {
+                snapshot.lock = None;
+            }
+        } else {
+            self.emit_snapshot_locked(id);
         }
     }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{description_of, well_formed};
 use crate::account::{Account, SnapshotSet};
 use crate::error::ApiError;
+use crate::model::lock::LockState;
 use crate::model::snapshot::Snapshot;
 use crate::request;
 use crate::response::Response;
@@ -256,6 +257,7 @@ impl Account {
             kms_key: None,
             public: false,
             shared_with: BTreeSet::new(),
+            lock: None,
             tags,
             listed_from: self.listed_from(),
             set,
@@ -311,12 +313,24 @@ impl Account {
             .images_by_snapshot
             .get(id)
             .and_then(|i| i.first().cloned());
+        let now = self.now;
+        let locked_code = self.settings.locked_delete_code.clone();
         let snapshot = self.own_snapshot(id.as_str())?;
         // A registered AMI holds its snapshots, also when it is disabled or deprecated `[E]`.
         if let Some(image) = users {
             return Err(ApiError::new(
                 "InvalidSnapshot.InUse",
                 format!("The snapshot {id} is currently in use by {image}"),
+            ));
+        }
+        if snapshot
+            .lock
+            .as_ref()
+            .is_some_and(|lock| lock.state(now) != LockState::Expired)
+        {
+            return Err(ApiError::new(
+                locked_code,
+                format!("The snapshot {id} is locked and cannot be deleted"),
             ));
         }
         if snapshot.state == SnapshotState::Pending {

@@ -39,6 +39,7 @@ mod image;
 mod instance;
 mod launch_template;
 mod listing;
+mod lock;
 mod parts;
 mod sharing;
 mod snapshot;
@@ -50,6 +51,7 @@ pub use image::*;
 pub use instance::*;
 pub use launch_template::*;
 pub use listing::*;
+pub use lock::*;
 pub use parts::*;
 pub use sharing::*;
 pub use snapshot::*;
@@ -94,4 +96,7 @@ operations! {
     ModifyImageAttribute,
     DescribeImageAttribute,
     ResetImageAttribute,
+    LockSnapshot,
+    UnlockSnapshot,
+    DescribeLockedSnapshots,
 }

@@ -15,6 +15,7 @@ impl Request {
             Self::DescribeLaunchTemplateVersions(r) => Some(&r.page),
             Self::DescribeInstanceTypes(r) => Some(&r.page),
             Self::DescribeTags(r) => Some(&r.page),
+            Self::DescribeLockedSnapshots(r) => Some(&r.page),
             _ => None,
         }
     }
@@ -85,6 +86,9 @@ impl Request {
             Self::ModifyImageAttribute(r) => vec![r.id.clone()],
             Self::DescribeImageAttribute(r) => vec![r.id.clone()],
             Self::ResetImageAttribute(r) => vec![r.id.clone()],
+            Self::LockSnapshot(r) => vec![r.id.clone()],
+            Self::UnlockSnapshot(r) => vec![r.id.clone()],
+            Self::DescribeLockedSnapshots(r) => r.ids.clone(),
         }
     }
 }

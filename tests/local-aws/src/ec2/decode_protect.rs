@@ -3,6 +3,7 @@
 use holdfast_sim::request::{self, Request};
 use holdfast_sim::{ApiError, Grantee};
 
+use super::decode::{filters, page};
 use super::params::Params;
 
 /// Reads an operation of this subject; none where it is another's.
@@ -32,6 +33,23 @@ pub(super) fn request(action: &str, p: &mut Params) -> Result<Option<Request>, A
             id: p.required("ImageId")?,
             attribute: p.required("Attribute")?,
         }),
+        "LockSnapshot" => Request::LockSnapshot(request::LockSnapshot {
+            id: p.required("SnapshotId")?,
+            mode: p.required("LockMode")?,
+            duration_days: p.number("LockDuration")?,
+            expiration: p.number("ExpirationDate")?,
+            cool_off_hours: p.number("CoolOffPeriod")?,
+        }),
+        "UnlockSnapshot" => Request::UnlockSnapshot(request::UnlockSnapshot {
+            id: p.required("SnapshotId")?,
+        }),
+        "DescribeLockedSnapshots" => {
+            Request::DescribeLockedSnapshots(request::DescribeLockedSnapshots {
+                ids: p.list("SnapshotId"),
+                filters: filters(p)?,
+                page: page(p)?,
+            })
+        }
         _ => return Ok(None),
     }))
 }

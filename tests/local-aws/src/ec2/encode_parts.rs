@@ -13,15 +13,15 @@ use super::encode::Context;
 use super::xml::Xml;
 
 /// EC2's spelling of a time: UTC with milliseconds.
-fn time(time: Timestamp) -> String {
+pub(super) fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-fn truth(value: bool) -> &'static str {
+pub(super) fn truth(value: bool) -> &'static str {
     if value { "true" } else { "false" }
 }
 
-fn tags(xml: &mut Xml, tags: &Tags) -> io::Result<()> {
+pub(super) fn tags(xml: &mut Xml, tags: &Tags) -> io::Result<()> {
     if tags.is_empty() {
         return Ok(());
     }
@@ -128,7 +128,7 @@ pub(super) fn instance(xml: &mut Xml, i: &Instance) -> io::Result<()> {
     tags(xml, &i.tags)
 }
 
-fn block_device(xml: &mut Xml, m: &BlockDevice) -> io::Result<()> {
+pub(super) fn block_device(xml: &mut Xml, m: &BlockDevice) -> io::Result<()> {
     xml.leaf("deviceName", &m.device)?;
     match &m.target {
         DeviceTarget::Ebs(ebs) => xml.element("ebs", |xml| {

@@ -3,8 +3,9 @@
 use std::io;
 
 use holdfast_core::id::{ImageId, SnapshotId};
-use holdfast_sim::{Grantee, ImageAttribute};
+use holdfast_sim::{Grantee, ImageAttribute, LockedSnapshot};
 
+use super::encode_parts::time;
 use super::xml::Xml;
 
 fn permissions(xml: &mut Xml, name: &str, grantees: &[Grantee]) -> io::Result<()> {
@@ -44,4 +45,18 @@ pub(super) fn image_attribute(
             xml.element("description", |xml| xml.leaf("value", text))
         }
     }
+}
+
+pub(super) fn locked_snapshot(xml: &mut Xml, s: &LockedSnapshot) -> io::Result<()> {
+    xml.leaf("ownerId", &s.owner)?;
+    xml.leaf("snapshotId", &s.id)?;
+    xml.leaf("lockState", s.state.as_str())?;
+    xml.leaf("lockDuration", s.lock.days().to_string())?;
+    if let Some((hours, until)) = s.lock.cool_off {
+        xml.leaf("coolOffPeriod", hours.to_string())?;
+        xml.leaf("coolOffPeriodExpiresOn", time(until))?;
+    }
+    xml.leaf("lockCreatedOn", time(s.lock.created))?;
+    xml.maybe("lockDurationStartTime", s.lock.started.map(time))?;
+    xml.maybe("lockExpiresOn", s.lock.expires().map(time))
 }

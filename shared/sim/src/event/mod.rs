@@ -1,5 +1,7 @@
 //! EventBridge envelopes, exactly as EC2 and EBS word them.
 
+mod lock;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
