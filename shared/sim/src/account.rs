@@ -16,6 +16,7 @@ use crate::model::image::Image;
 use crate::model::instance::Instance;
 use crate::model::instance_type::{self, InstanceTypeInfo};
 use crate::model::launch_template::LaunchTemplate;
+use crate::model::recycle_bin::Binned;
 use crate::model::snapshot::Snapshot;
 use crate::model::volume::Volume;
 use crate::page;
@@ -57,6 +58,8 @@ pub struct Account {
     pub(crate) images: BTreeMap<ImageId, Image>,
     /// Images that hold a snapshot, whatever their state, until they are deregistered.
     pub(crate) images_by_snapshot: BTreeMap<SnapshotId, BTreeSet<ImageId>>,
+    pub(crate) binned_snapshots: BTreeMap<SnapshotId, Binned<Snapshot>>,
+    pub(crate) binned_images: BTreeMap<ImageId, Binned<Image>>,
     pub(crate) launch_templates: BTreeMap<LaunchTemplateId, LaunchTemplate>,
     pub(crate) instance_types: BTreeMap<String, InstanceTypeInfo>,
     pub(crate) sets: BTreeMap<u64, SnapshotSet>,
@@ -87,6 +90,8 @@ impl Account {
             own_snapshots: 0,
             images: BTreeMap::new(),
             images_by_snapshot: BTreeMap::new(),
+            binned_snapshots: BTreeMap::new(),
+            binned_images: BTreeMap::new(),
             launch_templates: BTreeMap::new(),
             instance_types: instance_type::known(),
             sets: BTreeMap::new(),

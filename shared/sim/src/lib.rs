@@ -48,6 +48,7 @@ pub use model::instance_type::InstanceTypeInfo;
 pub use model::launch_template::{LaunchTemplate, LaunchTemplateVersion, TemplateData};
 pub use model::lock::{Lock, LockEnd, LockMode, LockState, LockedSnapshot};
 pub use model::permission::Grantee;
+pub use model::recycle_bin::{Binned, Retained, RetentionRule};
 pub use model::snapshot::Snapshot;
 pub use model::volume::{Volume, VolumeAttachment};
 pub use page::Page;

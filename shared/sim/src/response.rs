@@ -9,6 +9,7 @@ use crate::model::instance_type::InstanceTypeInfo;
 use crate::model::launch_template::{LaunchTemplate, LaunchTemplateVersion};
 use crate::model::lock::LockedSnapshot;
 use crate::model::permission::Grantee;
+use crate::model::recycle_bin::Binned;
 use crate::model::snapshot::Snapshot;
 use crate::model::volume::{Volume, VolumeAttachment};
 use crate::page::Page;
@@ -94,6 +95,12 @@ pub enum Response {
     Unlocked(SnapshotId),
     /// Of `DescribeLockedSnapshots`.
     LockedSnapshots(Page<LockedSnapshot>),
+    /// Of `ListSnapshotsInRecycleBin`.
+    BinnedSnapshots(Page<Binned<Snapshot>>),
+    /// Of `ListImagesInRecycleBin`.
+    BinnedImages(Page<Binned<Image>>),
+    /// Of `RestoreSnapshotFromRecycleBin`.
+    RestoredSnapshot(Box<Snapshot>),
     /// Of `CreateVolume`.
     Volume(Box<Volume>),
     /// Of `AttachVolume` and `DetachVolume`.

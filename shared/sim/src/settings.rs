@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::model::recycle_bin::RetentionRule;
+
 /// Settings of an account. Durations are in virtual time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -44,6 +46,8 @@ pub struct Settings {
     /// Code of `DeleteSnapshot`'s refusal for a locked snapshot. AWS documents the refusal and no
     /// code; `OperationNotPermitted` is EC2's generic one.
     pub locked_delete_code: String,
+    /// Retention rules of the Recycle Bin.
+    pub recycle_bin: Vec<RetentionRule>,
     /// Whether each member of a set also emits its own `createSnapshot` event; AWS does not say.
     pub set_members_emit: bool,
     /// Whether a pending AMI already shows its snapshots' identifiers; AWS does not say.
@@ -72,6 +76,7 @@ impl Default for Settings {
             snapshot_quota: 100_000,
             no_reboot_images: None,
             locked_delete_code: "OperationNotPermitted".to_owned(),
+            recycle_bin: Vec::new(),
             set_members_emit: true,
             pending_image_shows_snapshots: true,
         }

@@ -21,6 +21,10 @@ pub(crate) enum Transition {
     InstanceForgotten(InstanceId),
     /// A deregistered AMI leaves the lists.
     ImageForgotten(ImageId),
+    /// A snapshot's stay in the Recycle Bin ends.
+    SnapshotLeavesBin(SnapshotId),
+    /// An AMI's stay in the Recycle Bin ends.
+    ImageLeavesBin(ImageId),
     /// The time after the end of an AMI's protection from deregistration is over.
     ProtectionEnds(ImageId),
     /// A deregistered AMI lets go of its snapshots.

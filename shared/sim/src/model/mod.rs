@@ -7,6 +7,7 @@ pub(crate) mod instance_type;
 pub(crate) mod launch_template;
 pub(crate) mod lock;
 pub(crate) mod permission;
+pub(crate) mod recycle_bin;
 pub(crate) mod snapshot;
 pub(crate) mod volume;
 

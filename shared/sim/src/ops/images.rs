@@ -188,6 +188,7 @@ impl Account {
                 snapshots.push(snapshot.clone());
             }
         }
+        let retained = image.clone();
         image.state = ImageState::Deregistered;
         let (listed, lag) = (self.settings.deregistered_visible, self.settings.in_use_lag);
         if listed.is_zero() {
@@ -207,6 +208,7 @@ impl Account {
                 Transition::SnapshotsReleased(id.clone(), snapshots.clone()),
             );
         }
+        self.retain_image(retained);
         self.emit_image_state(&id, "deregistered", "");
         self.emit_api_call(
             "DeregisterImage",

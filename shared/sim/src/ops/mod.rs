@@ -7,6 +7,7 @@ mod launch_templates;
 mod list_resources;
 mod list_templates;
 mod locks;
+mod recycle_bin;
 mod run_instances;
 mod settle;
 mod share_image;
@@ -67,6 +68,10 @@ impl Account {
             Request::LockSnapshot(r) => self.lock_snapshot(r),
             Request::UnlockSnapshot(r) => self.unlock_snapshot(&r.id),
             Request::DescribeLockedSnapshots(r) => self.describe_locked_snapshots(r),
+            Request::ListSnapshotsInRecycleBin(r) => self.list_snapshots_in_recycle_bin(r),
+            Request::ListImagesInRecycleBin(r) => self.list_images_in_recycle_bin(r),
+            Request::RestoreSnapshotFromRecycleBin(r) => self.restore_snapshot_from_bin(&r.id),
+            Request::RestoreImageFromRecycleBin(r) => self.restore_image_from_bin(&r.id),
         }
     }
 

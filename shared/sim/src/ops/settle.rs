@@ -25,13 +25,26 @@ impl Account {
                 self.instances.remove(&id);
             }
             Transition::ImageForgotten(id) => {
-                self.images.remove(&id);
+                if !self.is_registered(&id) {
+                    self.images.remove(&id);
+                }
             }
+            Transition::SnapshotLeavesBin(id) => self.end_snapshot_stay(&id),
+            Transition::ImageLeavesBin(id) => self.end_image_stay(&id),
             Transition::ProtectionEnds(id) => self.end_protection(&id),
             Transition::SnapshotsReleased(image, snapshots) => {
-                self.release_snapshots(&image, &snapshots);
+                if !self.is_registered(&image) {
+                    self.release_snapshots(&image, &snapshots);
+                }
             }
         }
+    }
+
+    /// Whether an image is registered; one that was deregistered and restored from the Recycle Bin
+    /// is.
+    fn is_registered(&self, id: &ImageId) -> bool {
+        let image = self.images.get(id);
+        image.is_some_and(|i| i.state != ImageState::Deregistered)
     }
 
     /// Brings a pending snapshot to its end; what it fails with was settled when it began.
@@ -64,7 +77,7 @@ impl Account {
             self.settle_lock(id, settled.fails_with.is_some());
         }
         if settled.delete_when_settled {
-            self.remove_snapshot(id);
+            self.discard_snapshot(id);
         }
         if settled.set.is_none() || self.settings.set_members_emit {
             self.emit_snapshot_created(

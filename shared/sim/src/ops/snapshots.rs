@@ -336,7 +336,7 @@ impl Account {
         if snapshot.state == SnapshotState::Pending {
             snapshot.delete_when_settled = true;
         } else {
-            self.remove_snapshot(id);
+            self.discard_snapshot(id);
         }
         self.emit_api_call(
             "DeleteSnapshot",

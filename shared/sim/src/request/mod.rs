@@ -41,6 +41,7 @@ mod launch_template;
 mod listing;
 mod lock;
 mod parts;
+mod recycle_bin;
 mod sharing;
 mod snapshot;
 mod subject;
@@ -53,6 +54,7 @@ pub use launch_template::*;
 pub use listing::*;
 pub use lock::*;
 pub use parts::*;
+pub use recycle_bin::*;
 pub use sharing::*;
 pub use snapshot::*;
 pub use tag::*;
@@ -99,4 +101,8 @@ operations! {
     LockSnapshot,
     UnlockSnapshot,
     DescribeLockedSnapshots,
+    ListSnapshotsInRecycleBin,
+    ListImagesInRecycleBin,
+    RestoreSnapshotFromRecycleBin,
+    RestoreImageFromRecycleBin,
 }

@@ -16,6 +16,8 @@ impl Request {
             Self::DescribeInstanceTypes(r) => Some(&r.page),
             Self::DescribeTags(r) => Some(&r.page),
             Self::DescribeLockedSnapshots(r) => Some(&r.page),
+            Self::ListSnapshotsInRecycleBin(r) => Some(&r.page),
+            Self::ListImagesInRecycleBin(r) => Some(&r.page),
             _ => None,
         }
     }
@@ -89,6 +91,10 @@ impl Request {
             Self::LockSnapshot(r) => vec![r.id.clone()],
             Self::UnlockSnapshot(r) => vec![r.id.clone()],
             Self::DescribeLockedSnapshots(r) => r.ids.clone(),
+            Self::ListSnapshotsInRecycleBin(r) => r.ids.clone(),
+            Self::ListImagesInRecycleBin(r) => r.ids.clone(),
+            Self::RestoreSnapshotFromRecycleBin(r) => vec![r.id.clone()],
+            Self::RestoreImageFromRecycleBin(r) => vec![r.id.clone()],
         }
     }
 }

@@ -5,7 +5,9 @@ use holdfast_sim::request::{self, PageRequest, Request};
 use holdfast_sim::{ApiError, Filter};
 
 use super::params::Params;
-use super::{decode_change as change, decode_protect as protect};
+use super::{
+    decode_change as change, decode_protect as protect, decode_recycle_bin as recycle_bin,
+};
 
 /// A request and whether it is a dry run.
 pub(super) struct Call {
@@ -53,7 +55,7 @@ fn read(action: &str, p: &mut Params) -> Result<Call, ApiError> {
 /// Reads one subject's operations; none where the operation is another's.
 type Subject = fn(&str, &mut Params) -> Result<Option<Request>, ApiError>;
 
-const SUBJECTS: [Subject; 2] = [change::request, protect::request];
+const SUBJECTS: [Subject; 3] = [change::request, protect::request, recycle_bin::request];
 
 fn of_other_subjects(action: &str, p: &mut Params) -> Result<Request, ApiError> {
     for subject in SUBJECTS {

@@ -7,9 +7,11 @@
 mod decode;
 mod decode_change;
 mod decode_protect;
+mod decode_recycle_bin;
 mod encode;
 mod encode_parts;
 mod encode_protect;
+mod encode_recycle_bin;
 mod params;
 mod xml;
 
