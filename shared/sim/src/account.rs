@@ -13,6 +13,7 @@ use crate::fault::{Fault, FaultRule, Faults};
 use crate::ids::IdSource;
 use crate::limits::Buckets;
 use crate::model::image::Image;
+use crate::model::image_reference::{Parameter, Recipe};
 use crate::model::instance::Instance;
 use crate::model::instance_type::{self, InstanceTypeInfo};
 use crate::model::launch_template::LaunchTemplate;
@@ -61,6 +62,9 @@ pub struct Account {
     pub(crate) binned_snapshots: BTreeMap<SnapshotId, Binned<Snapshot>>,
     pub(crate) binned_images: BTreeMap<ImageId, Binned<Image>>,
     pub(crate) launch_templates: BTreeMap<LaunchTemplateId, LaunchTemplate>,
+    /// Parameters of Systems Manager that hold identifiers of images, by name.
+    pub(crate) parameters: BTreeMap<String, Parameter>,
+    pub(crate) recipes: Vec<Recipe>,
     pub(crate) instance_types: BTreeMap<String, InstanceTypeInfo>,
     pub(crate) sets: BTreeMap<u64, SnapshotSet>,
     pub(crate) sets_made: u64,
@@ -93,6 +97,8 @@ impl Account {
             binned_snapshots: BTreeMap::new(),
             binned_images: BTreeMap::new(),
             launch_templates: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            recipes: Vec::new(),
             instance_types: instance_type::known(),
             sets: BTreeMap::new(),
             sets_made: 0,

@@ -43,6 +43,7 @@ pub use filter::Filter;
 pub use in_process::InProcess;
 pub use model::device::{BlockDevice, DeviceTarget, EbsDevice};
 pub use model::image::{DeregistrationProtection, Image};
+pub use model::image_reference::{ImageReference, Parameter, Recipe, ReferrerType};
 pub use model::instance::{AttachedDevice, Instance, VirtualDevice};
 pub use model::instance_type::InstanceTypeInfo;
 pub use model::launch_template::{LaunchTemplate, LaunchTemplateVersion, TemplateData};

@@ -4,6 +4,7 @@ use holdfast_core::id::{ImageId, InstanceId, SnapshotId};
 use holdfast_core::inventory::InstanceState;
 
 use crate::model::image::Image;
+use crate::model::image_reference::ImageReference;
 use crate::model::instance::Instance;
 use crate::model::instance_type::InstanceTypeInfo;
 use crate::model::launch_template::{LaunchTemplate, LaunchTemplateVersion};
@@ -101,6 +102,8 @@ pub enum Response {
     BinnedImages(Page<Binned<Image>>),
     /// Of `RestoreSnapshotFromRecycleBin`.
     RestoredSnapshot(Box<Snapshot>),
+    /// Of `DescribeImageReferences`.
+    ImageReferences(Page<ImageReference>),
     /// Of `CreateVolume`.
     Volume(Box<Volume>),
     /// Of `AttachVolume` and `DetachVolume`.

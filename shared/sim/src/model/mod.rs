@@ -2,6 +2,7 @@
 
 pub(crate) mod device;
 pub(crate) mod image;
+pub(crate) mod image_reference;
 pub(crate) mod instance;
 pub(crate) mod instance_type;
 pub(crate) mod launch_template;

@@ -172,7 +172,7 @@ fn scope_of(scopes: &[ReferenceScope]) -> Result<Scope, ApiError> {
             match (scope.resource_type.as_str(), name.as_str()) {
                 ("ec2:Instance", "state-name") => {
                     let known = |v: &String| {
-                        let state = InstanceState::from(v.as_str());
+                        let state = InstanceState::parse(v);
                         !matches!(state, InstanceState::Unknown(_))
                     };
                     if values.is_empty() || !values.iter().all(known) {

@@ -1,12 +1,14 @@
 //! What each API operation does.
 
 mod create_image;
+mod image_references;
 mod images;
 mod instances;
 mod launch_templates;
 mod list_resources;
 mod list_templates;
 mod locks;
+mod parameters;
 mod recycle_bin;
 mod run_instances;
 mod settle;
@@ -68,6 +70,7 @@ impl Account {
             Request::LockSnapshot(r) => self.lock_snapshot(r),
             Request::UnlockSnapshot(r) => self.unlock_snapshot(&r.id),
             Request::DescribeLockedSnapshots(r) => self.describe_locked_snapshots(r),
+            Request::DescribeImageReferences(r) => self.describe_image_references(r),
             Request::ListSnapshotsInRecycleBin(r) => self.list_snapshots_in_recycle_bin(r),
             Request::ListImagesInRecycleBin(r) => self.list_images_in_recycle_bin(r),
             Request::RestoreSnapshotFromRecycleBin(r) => self.restore_snapshot_from_bin(&r.id),

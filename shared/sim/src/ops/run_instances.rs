@@ -128,11 +128,7 @@ impl Account {
     /// An image that can be launched now.
     fn launchable(&self, id: Option<String>) -> Result<&Image, ApiError> {
         let id = id.ok_or_else(|| ApiError::missing("ImageId"))?;
-        if id.starts_with("resolve:ssm:") {
-            return Err(ApiError::invalid_value(
-                "resolve:ssm: images are not resolved by this simulated account.",
-            ));
-        }
+        let id = self.resolved_image(&id)?;
         well_formed(&id, "ami-", "InvalidAMIID.Malformed")?;
         let image = self
             .images

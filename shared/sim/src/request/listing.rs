@@ -77,6 +77,8 @@ structures! {
         min_version: Option<i64>,
         /// Only this one and earlier.
         max_version: Option<i64>,
+        /// Show the image that a parameter of Systems Manager holds instead of its name.
+        resolve_alias: bool,
         /// Filters.
         filters: Vec<Filter>,
         /// Page.

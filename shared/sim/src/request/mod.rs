@@ -36,6 +36,7 @@ macro_rules! operations {
 }
 
 mod image;
+mod image_reference;
 mod instance;
 mod launch_template;
 mod listing;
@@ -49,6 +50,7 @@ mod tag;
 mod volume;
 
 pub use image::*;
+pub use image_reference::*;
 pub use instance::*;
 pub use launch_template::*;
 pub use listing::*;
@@ -105,4 +107,5 @@ operations! {
     ListImagesInRecycleBin,
     RestoreSnapshotFromRecycleBin,
     RestoreImageFromRecycleBin,
+    DescribeImageReferences,
 }

@@ -18,6 +18,7 @@ impl Request {
             Self::DescribeLockedSnapshots(r) => Some(&r.page),
             Self::ListSnapshotsInRecycleBin(r) => Some(&r.page),
             Self::ListImagesInRecycleBin(r) => Some(&r.page),
+            Self::DescribeImageReferences(r) => Some(&r.page),
             _ => None,
         }
     }
@@ -91,6 +92,7 @@ impl Request {
             Self::LockSnapshot(r) => vec![r.id.clone()],
             Self::UnlockSnapshot(r) => vec![r.id.clone()],
             Self::DescribeLockedSnapshots(r) => r.ids.clone(),
+            Self::DescribeImageReferences(r) => r.ids.clone(),
             Self::ListSnapshotsInRecycleBin(r) => r.ids.clone(),
             Self::ListImagesInRecycleBin(r) => r.ids.clone(),
             Self::RestoreSnapshotFromRecycleBin(r) => vec![r.id.clone()],

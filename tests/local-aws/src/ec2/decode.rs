@@ -7,6 +7,7 @@ use holdfast_sim::{ApiError, Filter};
 use super::params::Params;
 use super::{
     decode_change as change, decode_protect as protect, decode_recycle_bin as recycle_bin,
+    decode_refer as refer,
 };
 
 /// A request and whether it is a dry run.
@@ -55,7 +56,12 @@ fn read(action: &str, p: &mut Params) -> Result<Call, ApiError> {
 /// Reads one subject's operations; none where the operation is another's.
 type Subject = fn(&str, &mut Params) -> Result<Option<Request>, ApiError>;
 
-const SUBJECTS: [Subject; 3] = [change::request, protect::request, recycle_bin::request];
+const SUBJECTS: [Subject; 4] = [
+    change::request,
+    protect::request,
+    recycle_bin::request,
+    refer::request,
+];
 
 fn of_other_subjects(action: &str, p: &mut Params) -> Result<Request, ApiError> {
     for subject in SUBJECTS {
@@ -143,7 +149,6 @@ fn describe_launch_templates(p: &mut Params) -> Result<Request, ApiError> {
 
 fn describe_launch_template_versions(p: &mut Params) -> Result<Request, ApiError> {
     managed_templates(p)?;
-    refuse_resolving(p)?;
     Ok(Request::DescribeLaunchTemplateVersions(
         request::DescribeLaunchTemplateVersions {
             id: p.text("LaunchTemplateId"),
@@ -151,13 +156,14 @@ fn describe_launch_template_versions(p: &mut Params) -> Result<Request, ApiError
             versions: p.list("LaunchTemplateVersion"),
             min_version: p.number("MinVersion")?,
             max_version: p.number("MaxVersion")?,
+            resolve_alias: p.boolean("ResolveAlias")?.unwrap_or(false),
             filters: filters(p)?,
             page: page(p)?,
         },
     ))
 }
 
-/// `resolve:ssm:` names are shown as they are; there is no Parameter Store to resolve them in.
+/// In the answer to a new version `resolve:ssm:` names are shown as they are.
 pub(super) fn refuse_resolving(p: &mut Params) -> Result<(), ApiError> {
     if p.boolean("ResolveAlias")? == Some(true) {
         return Err(ApiError::new(

@@ -5,7 +5,10 @@ use std::io;
 use holdfast_sim::{ApiError, Page, Response};
 
 use super::xml::Xml;
-use super::{encode_parts as parts, encode_protect as protect, encode_recycle_bin as recycle_bin};
+use super::{
+    encode_parts as parts, encode_protect as protect, encode_recycle_bin as recycle_bin,
+    encode_refer as refer,
+};
 
 const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 
@@ -104,6 +107,9 @@ fn body(xml: &mut Xml, context: &Context<'_>, response: &Response) -> io::Result
         Response::BinnedSnapshots(page) => paged(xml, "snapshotSet", page, recycle_bin::snapshot),
         Response::BinnedImages(page) => paged(xml, "imageSet", page, recycle_bin::image),
         Response::RestoredSnapshot(snapshot) => recycle_bin::restored(xml, snapshot),
+        Response::ImageReferences(page) => {
+            paged(xml, "imageReferenceSet", page, refer::image_reference)
+        }
         Response::Volume(volume) => parts::volume(xml, volume),
         Response::Attachment(attachment) => parts::attachment(xml, attachment),
         Response::Launched(instances) => {

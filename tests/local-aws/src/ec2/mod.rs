@@ -8,10 +8,12 @@ mod decode;
 mod decode_change;
 mod decode_protect;
 mod decode_recycle_bin;
+mod decode_refer;
 mod encode;
 mod encode_parts;
 mod encode_protect;
 mod encode_recycle_bin;
+mod encode_refer;
 mod params;
 mod xml;
 

@@ -3,6 +3,8 @@
 //! Seeding emits no events, is in no call log, and keeps no limits; what is seeded is listed at
 //! once.
 
+mod outside;
+
 use std::collections::BTreeSet;
 
 use holdfast_core::id::{ImageId, InstanceId, LaunchTemplateId, SnapshotId, VolumeId};
