@@ -12,6 +12,7 @@ use crate::error::{ApiError, CallFailure};
 use crate::fault::{Fault, FaultRule, Faults};
 use crate::ids::IdSource;
 use crate::limits::Buckets;
+use crate::model::fast_restore::FastRestore;
 use crate::model::image::Image;
 use crate::model::image_reference::{Parameter, Recipe};
 use crate::model::instance::Instance;
@@ -61,6 +62,8 @@ pub struct Account {
     pub(crate) images_by_snapshot: BTreeMap<SnapshotId, BTreeSet<ImageId>>,
     pub(crate) binned_snapshots: BTreeMap<SnapshotId, Binned<Snapshot>>,
     pub(crate) binned_images: BTreeMap<ImageId, Binned<Image>>,
+    /// Fast restores by snapshot and zone.
+    pub(crate) fast_restores: BTreeMap<(SnapshotId, String), FastRestore>,
     pub(crate) launch_templates: BTreeMap<LaunchTemplateId, LaunchTemplate>,
     /// Parameters of Systems Manager that hold identifiers of images, by name.
     pub(crate) parameters: BTreeMap<String, Parameter>,
@@ -96,6 +99,7 @@ impl Account {
             images_by_snapshot: BTreeMap::new(),
             binned_snapshots: BTreeMap::new(),
             binned_images: BTreeMap::new(),
+            fast_restores: BTreeMap::new(),
             launch_templates: BTreeMap::new(),
             parameters: BTreeMap::new(),
             recipes: Vec::new(),

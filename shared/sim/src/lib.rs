@@ -42,6 +42,9 @@ pub use fault::{Fault, FaultRule};
 pub use filter::Filter;
 pub use in_process::InProcess;
 pub use model::device::{BlockDevice, DeviceTarget, EbsDevice};
+pub use model::fast_restore::{
+    FastRestore, FastRestoreChanges, FastRestoreRefusal, FastRestoreState,
+};
 pub use model::image::{DeregistrationProtection, Image};
 pub use model::image_reference::{ImageReference, Parameter, Recipe, ReferrerType};
 pub use model::instance::{AttachedDevice, Instance, VirtualDevice};
@@ -51,8 +54,11 @@ pub use model::lock::{Lock, LockEnd, LockMode, LockState, LockedSnapshot};
 pub use model::permission::Grantee;
 pub use model::recycle_bin::{Binned, Retained, RetentionRule};
 pub use model::snapshot::Snapshot;
+pub use model::tier::{TierHistory, TierStatus, Tiering, TieringKind};
 pub use model::volume::{Volume, VolumeAttachment};
 pub use page::Page;
-pub use response::{DeletedSnapshot, ImageAttribute, Response, StateChange, TagDescription};
+pub use response::{
+    DeletedSnapshot, ImageAttribute, Response, StateChange, TagDescription, TierRestore,
+};
 pub use seed::{ImageSeed, InstanceSeed, SnapshotSeed, VolumeSeed};
 pub use settings::Settings;

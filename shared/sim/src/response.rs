@@ -2,7 +2,9 @@
 
 use holdfast_core::id::{ImageId, InstanceId, SnapshotId};
 use holdfast_core::inventory::InstanceState;
+use jiff::Timestamp;
 
+use crate::model::fast_restore::{FastRestore, FastRestoreChanges};
 use crate::model::image::Image;
 use crate::model::image_reference::ImageReference;
 use crate::model::instance::Instance;
@@ -12,6 +14,7 @@ use crate::model::lock::LockedSnapshot;
 use crate::model::permission::Grantee;
 use crate::model::recycle_bin::Binned;
 use crate::model::snapshot::Snapshot;
+use crate::model::tier::TierStatus;
 use crate::model::volume::{Volume, VolumeAttachment};
 use crate::page::Page;
 
@@ -44,6 +47,17 @@ pub enum ImageAttribute {
     LaunchPermission(Vec<Grantee>),
     /// Its description.
     Description(String),
+}
+
+/// A restore from the archive that has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TierRestore {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// When.
+    pub started: Timestamp,
+    /// For how many days; none: for good.
+    pub days: Option<i32>,
 }
 
 /// A change of an instance's state.
@@ -104,6 +118,16 @@ pub enum Response {
     RestoredSnapshot(Box<Snapshot>),
     /// Of `DescribeImageReferences`.
     ImageReferences(Page<ImageReference>),
+    /// Of `EnableFastSnapshotRestores` and `DisableFastSnapshotRestores`.
+    FastRestoresChanged(FastRestoreChanges),
+    /// Of `DescribeFastSnapshotRestores`.
+    FastRestores(Page<FastRestore>),
+    /// Of `ModifySnapshotTier`: the snapshot, and when archiving began.
+    TieringStarted(SnapshotId, Timestamp),
+    /// Of `RestoreSnapshotTier`.
+    TierRestoreStarted(TierRestore),
+    /// Of `DescribeSnapshotTierStatus`.
+    TierStatuses(Page<TierStatus>),
     /// Of `CreateVolume`.
     Volume(Box<Volume>),
     /// Of `AttachVolume` and `DetachVolume`.

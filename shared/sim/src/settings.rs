@@ -22,6 +22,15 @@ pub struct Settings {
     pub set_stagger: SignedDuration,
     /// How long an AMI made by `CreateImage` is pending, at least as long as its snapshots.
     pub image_duration: SignedDuration,
+    /// How long archiving a snapshot takes, and bringing one back: up to 72 hours
+    /// (EBS User Guide, "Archive snapshots").
+    pub tiering_duration: SignedDuration,
+    /// How long fast restore is `enabling` or `disabling`, and how long after its snapshot's
+    /// deletion it begins to be disabled.
+    pub fast_restore_switch: SignedDuration,
+    /// How long fast restore is `optimizing`: an hour per TiB (EBS User Guide, "Fast snapshot
+    /// restore").
+    pub fast_restore_optimizing: SignedDuration,
     /// How long a volume is `creating`.
     pub volume_duration: SignedDuration,
     /// How long an instance is in `pending`, `stopping` or `shutting-down`.
@@ -66,6 +75,9 @@ impl Default for Settings {
             snapshot_duration: SignedDuration::from_secs(60),
             set_stagger: SignedDuration::from_secs(1),
             image_duration: SignedDuration::from_secs(120),
+            tiering_duration: SignedDuration::from_hours(24),
+            fast_restore_switch: SignedDuration::from_secs(30),
+            fast_restore_optimizing: SignedDuration::from_hours(1),
             volume_duration: SignedDuration::ZERO,
             instance_duration: SignedDuration::from_secs(10),
             terminated_visible: SignedDuration::from_hours(1),

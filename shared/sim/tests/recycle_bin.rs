@@ -100,7 +100,7 @@ fn a_deleted_snapshot_stays_in_the_bin_for_its_days_and_can_be_restored_with_its
     // A second stay is as long as the first, whatever was left of that.
     delete(&mut account, &id).unwrap();
     account.advance_by(DAY * 6);
-    assert_eq!(binned_snapshots(&mut account), [id.clone()]);
+    assert_eq!(binned_snapshots(&mut account), std::slice::from_ref(&id));
     account.advance_by(DAY);
     assert_eq!(binned_snapshots(&mut account), []);
     assert_eq!(
@@ -133,7 +133,7 @@ fn a_pending_snapshot_enters_the_bin_when_its_deletion_takes_effect() {
     delete(&mut account, &id).unwrap();
     assert_eq!(binned_snapshots(&mut account), []);
     account.advance_by(SignedDuration::from_mins(1));
-    assert_eq!(binned_snapshots(&mut account), [id.clone()]);
+    assert_eq!(binned_snapshots(&mut account), std::slice::from_ref(&id));
     restore_snapshot(&mut account, &id).unwrap();
     assert_eq!(
         account.snapshot(&id).unwrap().state,
@@ -156,7 +156,10 @@ fn an_image_in_the_bin_does_not_hold_its_snapshots_and_is_restored_after_them() 
     );
     assert!(account.image(&image).is_none());
     assert_eq!(binned_images(&mut account)[0].resource.id, image);
-    assert_eq!(binned_snapshots(&mut account), [snapshot.clone()]);
+    assert_eq!(
+        binned_snapshots(&mut account),
+        std::slice::from_ref(&snapshot)
+    );
 
     assert_eq!(code(restore_image(&mut account, &image)), "IncorrectState");
     restore_snapshot(&mut account, &snapshot).unwrap();

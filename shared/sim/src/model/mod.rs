@@ -1,6 +1,7 @@
 //! What stands in the account.
 
 pub(crate) mod device;
+pub(crate) mod fast_restore;
 pub(crate) mod image;
 pub(crate) mod image_reference;
 pub(crate) mod instance;
@@ -10,6 +11,7 @@ pub(crate) mod lock;
 pub(crate) mod permission;
 pub(crate) mod recycle_bin;
 pub(crate) mod snapshot;
+pub(crate) mod tier;
 pub(crate) mod volume;
 
 use jiff::Timestamp;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::filter::Filterable;
 use crate::model::lock::Lock;
 use crate::model::spell;
+use crate::model::tier::TierHistory;
 
 /// An EBS snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct Snapshot {
     pub shared_with: BTreeSet<String>,
     /// Its lock, expired or not.
     pub lock: Option<Lock>,
+    /// How it came to its tier.
+    pub tiering: TierHistory,
     /// Its tags.
     pub tags: Tags,
     /// From when on lists show it.

@@ -1,6 +1,7 @@
 //! What each API operation does.
 
 mod create_image;
+mod fast_restores;
 mod image_references;
 mod images;
 mod instances;
@@ -16,6 +17,7 @@ mod share_image;
 mod share_snapshot;
 mod snapshots;
 mod tags;
+mod tiers;
 mod volumes;
 
 use crate::account::{Account, TokenUse};
@@ -71,6 +73,12 @@ impl Account {
             Request::UnlockSnapshot(r) => self.unlock_snapshot(&r.id),
             Request::DescribeLockedSnapshots(r) => self.describe_locked_snapshots(r),
             Request::DescribeImageReferences(r) => self.describe_image_references(r),
+            Request::EnableFastSnapshotRestores(r) => self.enable_fast_restores(r),
+            Request::DisableFastSnapshotRestores(r) => self.disable_fast_restores(r),
+            Request::DescribeFastSnapshotRestores(r) => self.describe_fast_restores(r),
+            Request::ModifySnapshotTier(r) => self.modify_snapshot_tier(r),
+            Request::RestoreSnapshotTier(r) => self.restore_snapshot_tier(r),
+            Request::DescribeSnapshotTierStatus(r) => self.describe_snapshot_tier_status(r),
             Request::ListSnapshotsInRecycleBin(r) => self.list_snapshots_in_recycle_bin(r),
             Request::ListImagesInRecycleBin(r) => self.list_images_in_recycle_bin(r),
             Request::RestoreSnapshotFromRecycleBin(r) => self.restore_snapshot_from_bin(&r.id),

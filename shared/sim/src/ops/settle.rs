@@ -29,6 +29,10 @@ impl Account {
                     self.images.remove(&id);
                 }
             }
+            Transition::FastRestoreMoves(id, zone) => self.move_fast_restore(&id, &zone),
+            Transition::FastRestoresOrphaned(id) => self.end_orphaned_fast_restores(&id),
+            Transition::TieringEnds(id, began) => self.end_tiering(&id, began),
+            Transition::RestoreExpires(id) => self.expire_restore(&id),
             Transition::SnapshotLeavesBin(id) => self.end_snapshot_stay(&id),
             Transition::ImageLeavesBin(id) => self.end_image_stay(&id),
             Transition::ProtectionEnds(id) => self.end_protection(&id),

@@ -12,6 +12,7 @@ use crate::account::{Account, SnapshotSet};
 use crate::error::ApiError;
 use crate::model::lock::LockState;
 use crate::model::snapshot::Snapshot;
+use crate::model::tier::TierHistory;
 use crate::request;
 use crate::response::Response;
 use crate::tag;
@@ -258,6 +259,7 @@ impl Account {
             public: false,
             shared_with: BTreeSet::new(),
             lock: None,
+            tiering: TierHistory::default(),
             tags,
             listed_from: self.listed_from(),
             set,
@@ -292,6 +294,7 @@ impl Account {
         {
             self.own_snapshots = self.own_snapshots.saturating_sub(1);
         }
+        self.expect_fast_restores_to_end(id);
     }
 
     pub(super) fn delete_snapshot(

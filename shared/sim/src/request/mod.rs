@@ -35,6 +35,7 @@ macro_rules! operations {
     };
 }
 
+mod fast_restore;
 mod image;
 mod image_reference;
 mod instance;
@@ -47,8 +48,10 @@ mod sharing;
 mod snapshot;
 mod subject;
 mod tag;
+mod tier;
 mod volume;
 
+pub use fast_restore::*;
 pub use image::*;
 pub use image_reference::*;
 pub use instance::*;
@@ -60,6 +63,7 @@ pub use recycle_bin::*;
 pub use sharing::*;
 pub use snapshot::*;
 pub use tag::*;
+pub use tier::*;
 pub use volume::*;
 
 operations! {
@@ -108,4 +112,10 @@ operations! {
     RestoreSnapshotFromRecycleBin,
     RestoreImageFromRecycleBin,
     DescribeImageReferences,
+    EnableFastSnapshotRestores,
+    DisableFastSnapshotRestores,
+    DescribeFastSnapshotRestores,
+    ModifySnapshotTier,
+    RestoreSnapshotTier,
+    DescribeSnapshotTierStatus,
 }

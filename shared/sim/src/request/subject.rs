@@ -19,6 +19,8 @@ impl Request {
             Self::ListSnapshotsInRecycleBin(r) => Some(&r.page),
             Self::ListImagesInRecycleBin(r) => Some(&r.page),
             Self::DescribeImageReferences(r) => Some(&r.page),
+            Self::DescribeFastSnapshotRestores(r) => Some(&r.page),
+            Self::DescribeSnapshotTierStatus(r) => Some(&r.page),
             _ => None,
         }
     }
@@ -93,6 +95,13 @@ impl Request {
             Self::UnlockSnapshot(r) => vec![r.id.clone()],
             Self::DescribeLockedSnapshots(r) => r.ids.clone(),
             Self::DescribeImageReferences(r) => r.ids.clone(),
+            Self::EnableFastSnapshotRestores(r) => r.ids.clone(),
+            Self::DisableFastSnapshotRestores(r) => r.ids.clone(),
+            Self::ModifySnapshotTier(r) => vec![r.id.clone()],
+            Self::RestoreSnapshotTier(r) => vec![r.id.clone()],
+            Self::DescribeFastSnapshotRestores(_) | Self::DescribeSnapshotTierStatus(_) => {
+                Vec::new()
+            }
             Self::ListSnapshotsInRecycleBin(r) => r.ids.clone(),
             Self::ListImagesInRecycleBin(r) => r.ids.clone(),
             Self::RestoreSnapshotFromRecycleBin(r) => vec![r.id.clone()],

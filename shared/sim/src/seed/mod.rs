@@ -18,6 +18,7 @@ use crate::model::instance::{Instance, VirtualDevice};
 use crate::model::instance_type::InstanceTypeInfo;
 use crate::model::permission::Grantee;
 use crate::model::snapshot::Snapshot;
+use crate::model::tier::TierHistory;
 use crate::model::volume::Volume;
 use crate::transition::Transition;
 
@@ -257,6 +258,7 @@ impl Account {
             public: seed.public,
             shared_with: seed.shared_with,
             lock: None,
+            tiering: TierHistory::default(),
             tags: seed.tags,
             listed_from: self.now,
             set: None,

@@ -7,7 +7,7 @@ use holdfast_sim::{ApiError, Filter};
 use super::params::Params;
 use super::{
     decode_change as change, decode_protect as protect, decode_recycle_bin as recycle_bin,
-    decode_refer as refer,
+    decode_refer as refer, decode_storage as storage,
 };
 
 /// A request and whether it is a dry run.
@@ -56,11 +56,12 @@ fn read(action: &str, p: &mut Params) -> Result<Call, ApiError> {
 /// Reads one subject's operations; none where the operation is another's.
 type Subject = fn(&str, &mut Params) -> Result<Option<Request>, ApiError>;
 
-const SUBJECTS: [Subject; 4] = [
+const SUBJECTS: [Subject; 5] = [
     change::request,
     protect::request,
     recycle_bin::request,
     refer::request,
+    storage::request,
 ];
 
 fn of_other_subjects(action: &str, p: &mut Params) -> Result<Request, ApiError> {

@@ -7,7 +7,7 @@ use holdfast_sim::{ApiError, Page, Response};
 use super::xml::Xml;
 use super::{
     encode_parts as parts, encode_protect as protect, encode_recycle_bin as recycle_bin,
-    encode_refer as refer,
+    encode_refer as refer, encode_storage as storage,
 };
 
 const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
@@ -109,6 +109,18 @@ fn body(xml: &mut Xml, context: &Context<'_>, response: &Response) -> io::Result
         Response::RestoredSnapshot(snapshot) => recycle_bin::restored(xml, snapshot),
         Response::ImageReferences(page) => {
             paged(xml, "imageReferenceSet", page, refer::image_reference)
+        }
+        Response::FastRestoresChanged(changes) => storage::fast_restore_changes(xml, changes),
+        Response::FastRestores(page) => {
+            paged(xml, "fastSnapshotRestoreSet", page, storage::fast_restore)
+        }
+        Response::TieringStarted(id, time) => {
+            xml.leaf("snapshotId", id)?;
+            xml.leaf("tieringStartTime", parts::time(*time))
+        }
+        Response::TierRestoreStarted(restore) => storage::tier_restore(xml, restore),
+        Response::TierStatuses(page) => {
+            paged(xml, "snapshotTierStatusSet", page, storage::tier_status)
         }
         Response::Volume(volume) => parts::volume(xml, volume),
         Response::Attachment(attachment) => parts::attachment(xml, attachment),

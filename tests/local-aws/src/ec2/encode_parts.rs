@@ -36,6 +36,7 @@ pub(super) fn snapshot(xml: &mut Xml, s: &Snapshot) -> io::Result<()> {
     snapshot_common(xml, s)?;
     xml.maybe("ownerAlias", s.owner_alias.as_ref())?;
     xml.leaf("storageTier", &s.tier)?;
+    xml.maybe("restoreExpiryTime", s.tiering.restore_expires.map(time))?;
     xml.maybe("completionTime", s.completed.map(time))
 }
 

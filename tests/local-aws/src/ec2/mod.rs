@@ -9,11 +9,13 @@ mod decode_change;
 mod decode_protect;
 mod decode_recycle_bin;
 mod decode_refer;
+mod decode_storage;
 mod encode;
 mod encode_parts;
 mod encode_protect;
 mod encode_recycle_bin;
 mod encode_refer;
+mod encode_storage;
 mod params;
 mod xml;
 
