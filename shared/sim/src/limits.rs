@@ -67,6 +67,7 @@ fn bucket_of(request: &Request) -> (String, Size) {
         | Request::ModifySnapshotAttribute(_)
         | Request::CreateLaunchTemplateVersion(_)
         | Request::TerminateInstances(_) => size(100, 5),
+        Request::CopyImage(_) => size(100, 1),
         Request::CreateTags(_) | Request::DeleteTags(_) => size(100, 10),
         Request::RunInstances(_) | Request::StartInstances(_) => size(5, 2),
         _ => size(50, 5),

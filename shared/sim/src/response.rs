@@ -1,7 +1,7 @@
 //! Answers of the EC2 API, as plain data.
 
 use holdfast_core::id::{ImageId, InstanceId, SnapshotId};
-use holdfast_core::inventory::InstanceState;
+use holdfast_core::inventory::{InstanceState, Tags};
 use jiff::Timestamp;
 
 use crate::model::fast_restore::{FastRestore, FastRestoreChanges};
@@ -94,7 +94,9 @@ pub enum Response {
     Snapshot(Box<Snapshot>),
     /// Of `CreateSnapshots`.
     SnapshotSet(Vec<Snapshot>),
-    /// Of `RegisterImage` and `CreateImage`.
+    /// Of `CopySnapshot`: the copy and its tags.
+    SnapshotCopied(SnapshotId, Tags),
+    /// Of `RegisterImage`, `CreateImage` and `CopyImage`.
     ImageMade(ImageId),
     /// Of `DeregisterImage`.
     Deregistered(Vec<DeletedSnapshot>),

@@ -1,5 +1,7 @@
 //! What is configurable about an account.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::recycle_bin::RetentionRule;
@@ -49,6 +51,10 @@ pub struct Settings {
     /// Snapshots the account may own, those in `error` included: 100,000 by default, adjustable
     /// `[Q]`.
     pub snapshot_quota: usize,
+    /// Snapshot copies that may be in progress in a Region: 20 by default, adjustable `[Q]`.
+    pub copies_in_progress: usize,
+    /// ARNs of keys that cannot be used: a copy under one fails after the call has succeeded.
+    pub inaccessible_keys: BTreeSet<String>,
     /// `CreateImage` calls with `NoReboot` that may be pending at once; the limit behind
     /// `ConcurrentCreateImageNoRebootLimitExceeded` `[E]` is not published.
     pub no_reboot_images: Option<usize>,
@@ -86,6 +92,8 @@ impl Default for Settings {
             list_lag: SignedDuration::ZERO,
             throttling: false,
             snapshot_quota: 100_000,
+            copies_in_progress: 20,
+            inaccessible_keys: BTreeSet::new(),
             no_reboot_images: None,
             locked_delete_code: "OperationNotPermitted".to_owned(),
             recycle_bin: Vec::new(),

@@ -29,6 +29,38 @@ impl Account {
         );
     }
 
+    /// The end of a copy. One within account and Region is incremental where the encryption stays
+    /// (EBS User Guide, "Copy a snapshot").
+    pub(crate) fn emit_snapshot_copied(
+        &mut self,
+        id: &SnapshotId,
+        source: &SnapshotId,
+        started: Timestamp,
+        failure: Option<&str>,
+    ) {
+        let arn = self.ebs_arn("snapshot", id.as_str());
+        let key = |id| {
+            let snapshot = self.snapshots.get(id);
+            snapshot.map(|s| (s.encrypted, s.kms_key.clone()))
+        };
+        let incremental = key(id) == key(source);
+        let detail = json!({
+            "event": "copySnapshot",
+            "result": if failure.is_some() { "failed" } else { "succeeded" },
+            "cause": failure.unwrap_or_default(),
+            "request-id": "",
+            "snapshot_id": arn,
+            "source": self.ebs_arn("snapshot", source.as_str()),
+            "startTime": seconds(started),
+            "endTime": seconds(self.now),
+            "incremental": incremental.to_string(),
+            "transferType": "standard",
+            "completionDurationStartTime": "",
+            "missedCompletionDurationCause": "",
+        });
+        self.emit("aws.ec2", "EBS Snapshot Notification", vec![arn], detail);
+    }
+
     /// `event` is `archiveSnapshot`, `permanentRestoreSnapshot`, `temporaryRestoreSnapshot` or
     /// `restoreExpiry` (EBS User Guide, "Monitor snapshot archiving").
     pub(crate) fn emit_tiering(

@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub lock: Option<Lock>,
     /// How it came to its tier.
     pub tiering: TierHistory,
+    /// The snapshot it is a copy of. No API shows it.
+    pub copied_from: Option<SnapshotId>,
     /// Its tags.
     pub tags: Tags,
     /// From when on lists show it.

@@ -201,13 +201,18 @@ impl Account {
         })))
     }
 
+    /// One's own, public ones, and those opened to the account.
+    pub(super) fn may_use_image(&self, i: &Image) -> bool {
+        let account = || Grantee::Account(self.settings.account_id.clone());
+        self.is_own(&i.owner) || i.public || i.shared_with.contains(&account())
+    }
+
     /// Disabled images are hidden unless asked for; deprecated ones too, except from their owner
     /// (EC2 User Guide, "Disable an AMI", "Deprecate an AMI"). Assumed: asking for a disabled one
     /// by identifier does not show it either.
     fn may_see_image(&self, i: &Image, r: &request::DescribeImages, now: Timestamp) -> bool {
         let own = self.is_own(&i.owner);
-        let shared = || Grantee::Account(self.settings.account_id.clone());
-        (own || i.public || i.shared_with.contains(&shared()))
+        self.may_use_image(i)
             && (r.include_disabled || i.state != ImageState::Disabled)
             && (own || r.include_deprecated || i.deprecated_from.is_none_or(|at| now < at))
     }

@@ -1,6 +1,8 @@
 //! What each API operation does.
 
+mod copies;
 mod create_image;
+mod deprecation;
 mod fast_restores;
 mod image_references;
 mod images;
@@ -73,6 +75,10 @@ impl Account {
             Request::UnlockSnapshot(r) => self.unlock_snapshot(&r.id),
             Request::DescribeLockedSnapshots(r) => self.describe_locked_snapshots(r),
             Request::DescribeImageReferences(r) => self.describe_image_references(r),
+            Request::CopySnapshot(r) => self.copy_snapshot(r),
+            Request::CopyImage(r) => self.copy_image(r),
+            Request::EnableImageDeprecation(r) => self.enable_image_deprecation(r),
+            Request::DisableImageDeprecation(r) => self.disable_image_deprecation(&r.id),
             Request::EnableFastSnapshotRestores(r) => self.enable_fast_restores(r),
             Request::DisableFastSnapshotRestores(r) => self.disable_fast_restores(r),
             Request::DescribeFastSnapshotRestores(r) => self.describe_fast_restores(r),

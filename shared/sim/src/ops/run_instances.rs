@@ -133,7 +133,7 @@ impl Account {
         let image = self
             .images
             .get(&ImageId::new(id.clone()))
-            .filter(|i| i.public || self.is_own(&i.owner))
+            .filter(|i| self.may_use_image(i))
             .ok_or_else(|| ApiError::image_not_found(&id))?;
         if image.state != ImageState::Available {
             return Err(unavailable(&id));

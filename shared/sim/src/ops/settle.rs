@@ -3,6 +3,7 @@
 use holdfast_core::id::{ImageId, InstanceId, SnapshotId};
 use holdfast_core::inventory::{ImageState, InstanceState, SnapshotState, VolumeState};
 
+use super::copies::NO_SOURCE;
 use crate::account::Account;
 use crate::event::SetMember;
 use crate::model::image::DeregistrationProtection;
@@ -54,11 +55,20 @@ impl Account {
     /// Brings a pending snapshot to its end; what it fails with was settled when it began.
     fn settle_snapshot(&mut self, id: &SnapshotId) {
         let now = self.now;
+        let source = self.snapshots.get(id).and_then(|s| s.copied_from.clone());
+        let lost = source
+            .as_ref()
+            .is_some_and(|source| !self.snapshots.contains_key(source));
         let Some(snapshot) = self.snapshots.get_mut(id) else {
             return;
         };
         if snapshot.state != SnapshotState::Pending {
             return;
+        }
+        if lost {
+            snapshot
+                .fails_with
+                .get_or_insert_with(|| NO_SOURCE.to_owned());
         }
         match &snapshot.fails_with {
             Some(message) => {
@@ -83,7 +93,9 @@ impl Account {
         if settled.delete_when_settled {
             self.discard_snapshot(id);
         }
-        if settled.set.is_none() || self.settings.set_members_emit {
+        if let Some(source) = &source {
+            self.emit_snapshot_copied(id, source, settled.started, settled.fails_with.as_deref());
+        } else if settled.set.is_none() || self.settings.set_members_emit {
             self.emit_snapshot_created(
                 id,
                 &settled.volume,
@@ -149,7 +161,13 @@ impl Account {
             return;
         }
         image.no_reboot = false;
-        match image.fails_with.clone() {
+        // Assumed: an image fails with any of its snapshots.
+        let failed = image
+            .snapshots()
+            .filter_map(|s| self.snapshots.get(s))
+            .find(|s| s.state == SnapshotState::Error)
+            .map(|s| format!("Snapshot {} is in status error", s.id));
+        match image.fails_with.clone().or(failed) {
             Some(message) => {
                 image.state = ImageState::Failed;
                 image.state_reason = Some(("Server.InternalError".to_owned(), message.clone()));

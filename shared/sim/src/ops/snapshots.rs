@@ -260,6 +260,7 @@ impl Account {
             shared_with: BTreeSet::new(),
             lock: None,
             tiering: TierHistory::default(),
+            copied_from: None,
             tags,
             listed_from: self.listed_from(),
             set,

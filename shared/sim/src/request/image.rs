@@ -1,5 +1,7 @@
 //! Making, deregistering, disabling and protecting images.
 
+use jiff::Timestamp;
+
 use super::TagSpecification;
 use crate::model::device::BlockDevice;
 
@@ -60,6 +62,21 @@ structures! {
     }
     /// Ends the protection of an image.
     DisableImageDeregistrationProtection {
+        /// The image.
+        id: String,
+    }
+}
+
+structures! {
+    /// Deprecates an image from a time on.
+    EnableImageDeprecation {
+        /// The image.
+        id: String,
+        /// The time; EC2 rounds it to the minute.
+        at: Timestamp,
+    }
+    /// Takes the deprecation of an image back.
+    DisableImageDeprecation {
         /// The image.
         id: String,
     }

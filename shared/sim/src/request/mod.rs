@@ -35,6 +35,7 @@ macro_rules! operations {
     };
 }
 
+mod copy;
 mod fast_restore;
 mod image;
 mod image_reference;
@@ -51,6 +52,7 @@ mod tag;
 mod tier;
 mod volume;
 
+pub use copy::*;
 pub use fast_restore::*;
 pub use image::*;
 pub use image_reference::*;
@@ -112,6 +114,10 @@ operations! {
     RestoreSnapshotFromRecycleBin,
     RestoreImageFromRecycleBin,
     DescribeImageReferences,
+    CopySnapshot,
+    CopyImage,
+    EnableImageDeprecation,
+    DisableImageDeprecation,
     EnableFastSnapshotRestores,
     DisableFastSnapshotRestores,
     DescribeFastSnapshotRestores,

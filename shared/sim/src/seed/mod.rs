@@ -259,6 +259,7 @@ impl Account {
             shared_with: seed.shared_with,
             lock: None,
             tiering: TierHistory::default(),
+            copied_from: None,
             tags: seed.tags,
             listed_from: self.now,
             set: None,

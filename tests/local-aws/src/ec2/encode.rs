@@ -122,6 +122,10 @@ fn body(xml: &mut Xml, context: &Context<'_>, response: &Response) -> io::Result
         Response::TierStatuses(page) => {
             paged(xml, "snapshotTierStatusSet", page, storage::tier_status)
         }
+        Response::SnapshotCopied(id, tags) => {
+            xml.leaf("snapshotId", id)?;
+            parts::tags(xml, tags)
+        }
         Response::Volume(volume) => parts::volume(xml, volume),
         Response::Attachment(attachment) => parts::attachment(xml, attachment),
         Response::Launched(instances) => {
