@@ -13,6 +13,7 @@ use crate::fault::{Fault, FaultRule, Faults};
 use crate::ids::IdSource;
 use crate::limits::Buckets;
 use crate::model::fast_restore::FastRestore;
+use crate::model::fleet::{Fleet, SpotFleet, SpotRequest};
 use crate::model::image::Image;
 use crate::model::image_reference::{Parameter, Recipe};
 use crate::model::instance::Instance;
@@ -64,6 +65,9 @@ pub struct Account {
     pub(crate) binned_images: BTreeMap<ImageId, Binned<Image>>,
     /// Fast restores by snapshot and zone.
     pub(crate) fast_restores: BTreeMap<(SnapshotId, String), FastRestore>,
+    pub(crate) fleets: BTreeMap<String, Fleet>,
+    pub(crate) spot_fleets: BTreeMap<String, SpotFleet>,
+    pub(crate) spot_requests: BTreeMap<String, SpotRequest>,
     pub(crate) launch_templates: BTreeMap<LaunchTemplateId, LaunchTemplate>,
     /// Parameters of Systems Manager that hold identifiers of images, by name.
     pub(crate) parameters: BTreeMap<String, Parameter>,
@@ -100,6 +104,9 @@ impl Account {
             binned_snapshots: BTreeMap::new(),
             binned_images: BTreeMap::new(),
             fast_restores: BTreeMap::new(),
+            fleets: BTreeMap::new(),
+            spot_fleets: BTreeMap::new(),
+            spot_requests: BTreeMap::new(),
             launch_templates: BTreeMap::new(),
             parameters: BTreeMap::new(),
             recipes: Vec::new(),

@@ -45,6 +45,7 @@ pub use model::device::{BlockDevice, DeviceTarget, EbsDevice};
 pub use model::fast_restore::{
     FastRestore, FastRestoreChanges, FastRestoreRefusal, FastRestoreState,
 };
+pub use model::fleet::{Fleet, LaunchOverride, SpotFleet, SpotRequest, TemplateChoice};
 pub use model::image::{DeregistrationProtection, Image};
 pub use model::image_reference::{ImageReference, Parameter, Recipe, ReferrerType};
 pub use model::instance::{AttachedDevice, Instance, VirtualDevice};
@@ -60,5 +61,7 @@ pub use page::Page;
 pub use response::{
     DeletedSnapshot, ImageAttribute, Response, StateChange, TagDescription, TierRestore,
 };
-pub use seed::{ImageSeed, InstanceSeed, SnapshotSeed, VolumeSeed};
+pub use seed::{
+    FleetSeed, ImageSeed, InstanceSeed, SnapshotSeed, SpotFleetSeed, SpotRequestSeed, VolumeSeed,
+};
 pub use settings::Settings;

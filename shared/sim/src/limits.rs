@@ -50,6 +50,9 @@ fn bucket_of(request: &Request) -> (String, Size) {
         Request::DescribeVolumes(r) => {
             r.filters.is_empty() && r.ids.is_empty() && r.page.is_whole_list()
         }
+        Request::DescribeSpotInstanceRequests(r) => {
+            r.filters.is_empty() && r.ids.is_empty() && r.page.is_whole_list()
+        }
         _ => false,
     };
     if bare {

@@ -5,6 +5,7 @@ use holdfast_core::inventory::{InstanceState, Tags};
 use jiff::Timestamp;
 
 use crate::model::fast_restore::{FastRestore, FastRestoreChanges};
+use crate::model::fleet::{Fleet, SpotFleet, SpotRequest};
 use crate::model::image::Image;
 use crate::model::image_reference::ImageReference;
 use crate::model::instance::Instance;
@@ -130,6 +131,12 @@ pub enum Response {
     TierRestoreStarted(TierRestore),
     /// Of `DescribeSnapshotTierStatus`.
     TierStatuses(Page<TierStatus>),
+    /// Of `DescribeFleets`.
+    Fleets(Page<Fleet>),
+    /// Of `DescribeSpotFleetRequests`.
+    SpotFleets(Page<SpotFleet>),
+    /// Of `DescribeSpotInstanceRequests`.
+    SpotRequests(Page<SpotRequest>),
     /// Of `CreateVolume`.
     Volume(Box<Volume>),
     /// Of `AttachVolume` and `DetachVolume`.

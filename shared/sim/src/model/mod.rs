@@ -2,6 +2,7 @@
 
 pub(crate) mod device;
 pub(crate) mod fast_restore;
+pub(crate) mod fleet;
 pub(crate) mod image;
 pub(crate) mod image_reference;
 pub(crate) mod instance;

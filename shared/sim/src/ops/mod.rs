@@ -4,6 +4,7 @@ mod copies;
 mod create_image;
 mod deprecation;
 mod fast_restores;
+mod fleets;
 mod image_references;
 mod images;
 mod instances;
@@ -75,6 +76,9 @@ impl Account {
             Request::UnlockSnapshot(r) => self.unlock_snapshot(&r.id),
             Request::DescribeLockedSnapshots(r) => self.describe_locked_snapshots(r),
             Request::DescribeImageReferences(r) => self.describe_image_references(r),
+            Request::DescribeFleets(r) => self.describe_fleets(r),
+            Request::DescribeSpotFleetRequests(r) => self.describe_spot_fleet_requests(r),
+            Request::DescribeSpotInstanceRequests(r) => self.describe_spot_instance_requests(r),
             Request::CopySnapshot(r) => self.copy_snapshot(r),
             Request::CopyImage(r) => self.copy_image(r),
             Request::EnableImageDeprecation(r) => self.enable_image_deprecation(r),

@@ -37,6 +37,7 @@ macro_rules! operations {
 
 mod copy;
 mod fast_restore;
+mod fleet;
 mod image;
 mod image_reference;
 mod instance;
@@ -54,6 +55,7 @@ mod volume;
 
 pub use copy::*;
 pub use fast_restore::*;
+pub use fleet::*;
 pub use image::*;
 pub use image_reference::*;
 pub use instance::*;
@@ -124,4 +126,7 @@ operations! {
     ModifySnapshotTier,
     RestoreSnapshotTier,
     DescribeSnapshotTierStatus,
+    DescribeFleets,
+    DescribeSpotFleetRequests,
+    DescribeSpotInstanceRequests,
 }

@@ -21,6 +21,9 @@ impl Request {
             Self::DescribeImageReferences(r) => Some(&r.page),
             Self::DescribeFastSnapshotRestores(r) => Some(&r.page),
             Self::DescribeSnapshotTierStatus(r) => Some(&r.page),
+            Self::DescribeFleets(r) => Some(&r.page),
+            Self::DescribeSpotFleetRequests(r) => Some(&r.page),
+            Self::DescribeSpotInstanceRequests(r) => Some(&r.page),
             _ => None,
         }
     }
@@ -95,6 +98,9 @@ impl Request {
             Self::UnlockSnapshot(r) => vec![r.id.clone()],
             Self::DescribeLockedSnapshots(r) => r.ids.clone(),
             Self::DescribeImageReferences(r) => r.ids.clone(),
+            Self::DescribeFleets(r) => r.ids.clone(),
+            Self::DescribeSpotFleetRequests(r) => r.ids.clone(),
+            Self::DescribeSpotInstanceRequests(r) => r.ids.clone(),
             Self::CopySnapshot(r) => vec![r.source.clone()],
             Self::CopyImage(r) => vec![r.source.clone(), r.name.clone()],
             Self::EnableImageDeprecation(r) => vec![r.id.clone()],

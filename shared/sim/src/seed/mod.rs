@@ -3,7 +3,10 @@
 //! Seeding emits no events, is in no call log, and keeps no limits; what is seeded is listed at
 //! once.
 
+mod fleets;
 mod outside;
+
+pub use fleets::{FleetSeed, SpotFleetSeed, SpotRequestSeed};
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 use holdfast_sim::ApiError;
 use holdfast_sim::request::{self, ReferenceScope, Request};
 
-use super::decode::page;
+use super::decode::{filters, page};
 use super::params::Params;
 
 /// Reads an operation of this subject; none where it is another's.
@@ -14,6 +14,24 @@ pub(super) fn request(action: &str, p: &mut Params) -> Result<Option<Request>, A
                 ids: p.list("ImageId"),
                 include_all: p.boolean("IncludeAllResourceTypes")?.unwrap_or(false),
                 scopes: p.structures("ResourceType", scope)?,
+                page: page(p)?,
+            })
+        }
+        "DescribeFleets" => Request::DescribeFleets(request::DescribeFleets {
+            ids: p.list("FleetId"),
+            filters: filters(p)?,
+            page: page(p)?,
+        }),
+        "DescribeSpotFleetRequests" => {
+            Request::DescribeSpotFleetRequests(request::DescribeSpotFleetRequests {
+                ids: p.list("SpotFleetRequestId"),
+                page: page(p)?,
+            })
+        }
+        "DescribeSpotInstanceRequests" => {
+            Request::DescribeSpotInstanceRequests(request::DescribeSpotInstanceRequests {
+                ids: p.list("SpotInstanceRequestId"),
+                filters: filters(p)?,
                 page: page(p)?,
             })
         }

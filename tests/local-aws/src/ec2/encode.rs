@@ -126,6 +126,15 @@ fn body(xml: &mut Xml, context: &Context<'_>, response: &Response) -> io::Result
             xml.leaf("snapshotId", id)?;
             parts::tags(xml, tags)
         }
+        Response::Fleets(page) => paged(xml, "fleetSet", page, refer::fleet),
+        Response::SpotFleets(page) => {
+            paged(xml, "spotFleetRequestConfigSet", page, |xml, fleet| {
+                refer::spot_fleet(xml, context, fleet)
+            })
+        }
+        Response::SpotRequests(page) => {
+            paged(xml, "spotInstanceRequestSet", page, refer::spot_request)
+        }
         Response::Volume(volume) => parts::volume(xml, volume),
         Response::Attachment(attachment) => parts::attachment(xml, attachment),
         Response::Launched(instances) => {
