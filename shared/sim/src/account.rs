@@ -12,6 +12,7 @@ use crate::error::{ApiError, CallFailure};
 use crate::fault::{Fault, FaultRule, Faults};
 use crate::ids::IdSource;
 use crate::limits::Buckets;
+use crate::model::auto_scaling::{AutoScalingGroup, LaunchConfiguration};
 use crate::model::fast_restore::FastRestore;
 use crate::model::fleet::{Fleet, SpotFleet, SpotRequest};
 use crate::model::image::Image;
@@ -68,6 +69,8 @@ pub struct Account {
     pub(crate) fleets: BTreeMap<String, Fleet>,
     pub(crate) spot_fleets: BTreeMap<String, SpotFleet>,
     pub(crate) spot_requests: BTreeMap<String, SpotRequest>,
+    pub(crate) launch_configurations: BTreeMap<String, LaunchConfiguration>,
+    pub(crate) auto_scaling_groups: BTreeMap<String, AutoScalingGroup>,
     pub(crate) launch_templates: BTreeMap<LaunchTemplateId, LaunchTemplate>,
     /// Parameters of Systems Manager that hold identifiers of images, by name.
     pub(crate) parameters: BTreeMap<String, Parameter>,
@@ -107,6 +110,8 @@ impl Account {
             fleets: BTreeMap::new(),
             spot_fleets: BTreeMap::new(),
             spot_requests: BTreeMap::new(),
+            launch_configurations: BTreeMap::new(),
+            auto_scaling_groups: BTreeMap::new(),
             launch_templates: BTreeMap::new(),
             parameters: BTreeMap::new(),
             recipes: Vec::new(),
@@ -211,7 +216,7 @@ impl Account {
             Err(CallFailure::ResponseLost) => CallOutcome::ResponseLost,
             Err(CallFailure::Hang) => CallOutcome::Hung,
         };
-        self.record(request.operation(), resources, outcome);
+        self.record(request.service(), request.operation(), resources, outcome);
         result
     }
 
@@ -221,7 +226,8 @@ impl Account {
         dry_run: bool,
         fault: Option<Fault>,
     ) -> Result<Response, CallFailure> {
-        if self.settings.throttling {
+        // The buckets are those of EC2; Auto Scaling publishes none.
+        if self.settings.throttling && request.service() == Request::EC2 {
             self.buckets.take(request, self.now)?;
         }
         let mut next = None;
@@ -256,8 +262,15 @@ impl Account {
         }
     }
 
-    fn record(&mut self, operation: &str, resources: Vec<String>, outcome: CallOutcome) {
+    fn record(
+        &mut self,
+        service: &'static str,
+        operation: &str,
+        resources: Vec<String>,
+        outcome: CallOutcome,
+    ) {
         self.log.push(CallRecord {
+            service,
             operation: operation.to_owned(),
             resources,
             time: self.now,
@@ -268,9 +281,15 @@ impl Account {
 
     /// Records a request that could not even be read (an unknown operation or parameter), and
     /// gives its error back.
-    pub fn refuse_unread(&mut self, operation: &str, error: ApiError) -> ApiError {
+    pub fn refuse_unread(
+        &mut self,
+        service: &'static str,
+        operation: &str,
+        error: ApiError,
+    ) -> ApiError {
         self.request_id = self.ids.uuid();
         self.record(
+            service,
             operation,
             Vec::new(),
             CallOutcome::Refused(error.code.clone()),

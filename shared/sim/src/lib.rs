@@ -1,7 +1,8 @@
 //! A simulated EC2 account with EC2's documented rules, on a virtual clock.
 //!
-//! One [`Account`] holds instances, volumes, snapshots, AMIs and launch templates and answers
-//! EC2 API requests ([`request::Request`]) as EC2 documents them. There is no I/O and no hidden
+//! One [`Account`] holds instances, volumes, snapshots, AMIs, launch templates and whatever else
+//! refers to them, and answers requests of EC2 and Auto Scaling ([`request::Request`]) as these
+//! document them. There is no I/O and no hidden
 //! state: the clock moves only when told ([`Account::advance_to`]), identifiers come from a seed,
 //! faults from rules, so the same seed and the same calls always give the same answers. An
 //! operation or parameter that the account does not know cannot be said to it at all; the HTTP
@@ -41,6 +42,7 @@ pub use error::{ApiError, CallFailure};
 pub use fault::{Fault, FaultRule};
 pub use filter::Filter;
 pub use in_process::InProcess;
+pub use model::auto_scaling::{AutoScalingGroup, GroupLaunch, LaunchConfiguration};
 pub use model::device::{BlockDevice, DeviceTarget, EbsDevice};
 pub use model::fast_restore::{
     FastRestore, FastRestoreChanges, FastRestoreRefusal, FastRestoreState,
@@ -62,6 +64,7 @@ pub use response::{
     DeletedSnapshot, ImageAttribute, Response, StateChange, TagDescription, TierRestore,
 };
 pub use seed::{
-    FleetSeed, ImageSeed, InstanceSeed, SnapshotSeed, SpotFleetSeed, SpotRequestSeed, VolumeSeed,
+    AutoScalingGroupSeed, FleetSeed, ImageSeed, InstanceSeed, SnapshotSeed, SpotFleetSeed,
+    SpotRequestSeed, VolumeSeed,
 };
 pub use settings::Settings;

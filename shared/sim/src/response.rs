@@ -4,6 +4,7 @@ use holdfast_core::id::{ImageId, InstanceId, SnapshotId};
 use holdfast_core::inventory::{InstanceState, Tags};
 use jiff::Timestamp;
 
+use crate::model::auto_scaling::{AutoScalingGroup, LaunchConfiguration};
 use crate::model::fast_restore::{FastRestore, FastRestoreChanges};
 use crate::model::fleet::{Fleet, SpotFleet, SpotRequest};
 use crate::model::image::Image;
@@ -137,6 +138,10 @@ pub enum Response {
     SpotFleets(Page<SpotFleet>),
     /// Of `DescribeSpotInstanceRequests`.
     SpotRequests(Page<SpotRequest>),
+    /// Of `DescribeLaunchConfigurations`.
+    LaunchConfigurations(Page<LaunchConfiguration>),
+    /// Of `DescribeAutoScalingGroups`.
+    AutoScalingGroups(Page<AutoScalingGroup>),
     /// Of `CreateVolume`.
     Volume(Box<Volume>),
     /// Of `AttachVolume` and `DetachVolume`.

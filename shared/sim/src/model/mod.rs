@@ -1,5 +1,6 @@
 //! What stands in the account.
 
+pub(crate) mod auto_scaling;
 pub(crate) mod device;
 pub(crate) mod fast_restore;
 pub(crate) mod fleet;

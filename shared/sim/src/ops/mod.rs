@@ -1,5 +1,6 @@
 //! What each API operation does.
 
+mod auto_scaling;
 mod copies;
 mod create_image;
 mod deprecation;
@@ -79,6 +80,8 @@ impl Account {
             Request::DescribeFleets(r) => self.describe_fleets(r),
             Request::DescribeSpotFleetRequests(r) => self.describe_spot_fleet_requests(r),
             Request::DescribeSpotInstanceRequests(r) => self.describe_spot_instance_requests(r),
+            Request::DescribeLaunchConfigurations(r) => self.describe_launch_configurations(r),
+            Request::DescribeAutoScalingGroups(r) => self.describe_auto_scaling_groups(r),
             Request::CopySnapshot(r) => self.copy_snapshot(r),
             Request::CopyImage(r) => self.copy_image(r),
             Request::EnableImageDeprecation(r) => self.enable_image_deprecation(r),

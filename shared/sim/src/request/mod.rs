@@ -1,4 +1,4 @@
-//! Requests of the EC2 API, as plain data; names follow the API Reference.
+//! Requests of the EC2 and Auto Scaling APIs, as plain data; names follow the API Reference.
 
 /// Structures with documented public fields.
 macro_rules! structures {
@@ -35,6 +35,7 @@ macro_rules! operations {
     };
 }
 
+mod auto_scaling;
 mod copy;
 mod fast_restore;
 mod fleet;
@@ -53,6 +54,7 @@ mod tag;
 mod tier;
 mod volume;
 
+pub use auto_scaling::*;
 pub use copy::*;
 pub use fast_restore::*;
 pub use fleet::*;
@@ -129,4 +131,6 @@ operations! {
     DescribeFleets,
     DescribeSpotFleetRequests,
     DescribeSpotInstanceRequests,
+    DescribeLaunchConfigurations,
+    DescribeAutoScalingGroups,
 }

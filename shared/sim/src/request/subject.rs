@@ -3,6 +3,22 @@
 use super::{PageRequest, Request};
 
 impl Request {
+    /// EC2 as IAM names it.
+    pub const EC2: &str = "ec2";
+    /// Auto Scaling as IAM names it.
+    pub const AUTO_SCALING: &str = "autoscaling";
+
+    /// The service that answers it, as IAM names it.
+    #[must_use]
+    pub fn service(&self) -> &'static str {
+        match self {
+            Self::DescribeLaunchConfigurations(_) | Self::DescribeAutoScalingGroups(_) => {
+                Self::AUTO_SCALING
+            }
+            _ => Self::EC2,
+        }
+    }
+
     /// The page that a list is asked for; none for calls that are no lists.
     #[must_use]
     pub fn page(&self) -> Option<&PageRequest> {
@@ -24,6 +40,8 @@ impl Request {
             Self::DescribeFleets(r) => Some(&r.page),
             Self::DescribeSpotFleetRequests(r) => Some(&r.page),
             Self::DescribeSpotInstanceRequests(r) => Some(&r.page),
+            Self::DescribeLaunchConfigurations(r) => Some(&r.page),
+            Self::DescribeAutoScalingGroups(r) => Some(&r.page),
             _ => None,
         }
     }
@@ -98,6 +116,8 @@ impl Request {
             Self::UnlockSnapshot(r) => vec![r.id.clone()],
             Self::DescribeLockedSnapshots(r) => r.ids.clone(),
             Self::DescribeImageReferences(r) => r.ids.clone(),
+            Self::DescribeLaunchConfigurations(r) => r.names.clone(),
+            Self::DescribeAutoScalingGroups(r) => r.names.clone(),
             Self::DescribeFleets(r) => r.ids.clone(),
             Self::DescribeSpotFleetRequests(r) => r.ids.clone(),
             Self::DescribeSpotInstanceRequests(r) => r.ids.clone(),

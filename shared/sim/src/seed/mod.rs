@@ -3,9 +3,11 @@
 //! Seeding emits no events, is in no call log, and keeps no limits; what is seeded is listed at
 //! once.
 
+mod auto_scaling;
 mod fleets;
 mod outside;
 
+pub use auto_scaling::AutoScalingGroupSeed;
 pub use fleets::{FleetSeed, SpotFleetSeed, SpotRequestSeed};
 
 use std::collections::BTreeSet;

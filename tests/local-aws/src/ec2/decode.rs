@@ -4,11 +4,11 @@
 use holdfast_sim::request::{self, PageRequest, Request};
 use holdfast_sim::{ApiError, Filter};
 
-use super::params::Params;
 use super::{
     decode_change as change, decode_protect as protect, decode_recycle_bin as recycle_bin,
     decode_refer as refer, decode_storage as storage,
 };
+use crate::query::params::Params;
 
 /// A request and whether it is a dry run.
 pub(super) struct Call {

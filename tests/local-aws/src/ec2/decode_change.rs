@@ -5,7 +5,7 @@ use holdfast_sim::request::{self, LaunchTemplateReference, Request, TagSpecifica
 use holdfast_sim::{ApiError, BlockDevice, DeviceTarget, EbsDevice, TemplateData};
 
 use super::decode::refuse_resolving;
-use super::params::Params;
+use crate::query::params::Params;
 
 /// Reads a changing operation; none where there is no such operation.
 pub(super) fn request(action: &str, p: &mut Params) -> Result<Option<Request>, ApiError> {

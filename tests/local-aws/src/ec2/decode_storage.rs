@@ -4,7 +4,7 @@ use holdfast_sim::ApiError;
 use holdfast_sim::request::{self, Request};
 
 use super::decode::{filters, page};
-use super::params::Params;
+use crate::query::params::Params;
 
 /// Reads an operation of this subject; none where it is another's.
 pub(super) fn request(action: &str, p: &mut Params) -> Result<Option<Request>, ApiError> {

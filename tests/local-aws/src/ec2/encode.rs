@@ -4,11 +4,11 @@ use std::io;
 
 use holdfast_sim::{ApiError, Page, Response};
 
-use super::xml::Xml;
 use super::{
     encode_parts as parts, encode_protect as protect, encode_recycle_bin as recycle_bin,
     encode_refer as refer, encode_storage as storage,
 };
+use crate::query::xml::Xml;
 
 const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 
@@ -156,6 +156,10 @@ fn body(xml: &mut Xml, context: &Context<'_>, response: &Response) -> io::Result
         Response::LaunchTemplateVersion(version) => xml.element("launchTemplateVersion", |xml| {
             parts::launch_template_version(xml, context, version)
         }),
+        // Answers of another service never come in at this door.
+        Response::LaunchConfigurations(_) | Response::AutoScalingGroups(_) => Err(
+            io::Error::other("an answer of Auto Scaling at the door of EC2"),
+        ),
         Response::Done => xml.leaf("return", "true"),
     }
 }

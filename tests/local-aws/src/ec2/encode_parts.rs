@@ -10,7 +10,7 @@ use holdfast_sim::{
 use jiff::Timestamp;
 
 use super::encode::Context;
-use super::xml::Xml;
+use crate::query::xml::Xml;
 
 /// EC2's spelling of a time: UTC with milliseconds.
 pub(super) fn time(time: Timestamp) -> String {

@@ -6,7 +6,7 @@ use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_sim::{Grantee, ImageAttribute, LockedSnapshot};
 
 use super::encode_parts::time;
-use super::xml::Xml;
+use crate::query::xml::Xml;
 
 fn permissions(xml: &mut Xml, name: &str, grantees: &[Grantee]) -> io::Result<()> {
     xml.list(name, grantees, |xml, grantee| match grantee {

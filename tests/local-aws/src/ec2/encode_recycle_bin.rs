@@ -5,7 +5,7 @@ use std::io;
 use holdfast_sim::{Binned, Image, Snapshot};
 
 use super::encode_parts::{time, truth};
-use super::xml::Xml;
+use crate::query::xml::Xml;
 
 fn stay<T>(xml: &mut Xml, binned: &Binned<T>) -> io::Result<()> {
     xml.leaf("recycleBinEnterTime", time(binned.entered))?;

@@ -9,7 +9,7 @@ use holdfast_sim::{
 
 use super::encode::Context;
 use super::encode_parts::{block_device, tags, time};
-use super::xml::Xml;
+use crate::query::xml::Xml;
 
 pub(super) fn image_reference(xml: &mut Xml, r: &ImageReference) -> io::Result<()> {
     xml.leaf("imageId", &r.image)?;

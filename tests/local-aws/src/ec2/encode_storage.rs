@@ -5,7 +5,7 @@ use std::io;
 use holdfast_sim::{FastRestore, FastRestoreChanges, FastRestoreState, TierRestore, TierStatus};
 
 use super::encode_parts::{tags, time, truth};
-use super::xml::Xml;
+use crate::query::xml::Xml;
 
 pub(super) fn fast_restore(xml: &mut Xml, f: &FastRestore) -> io::Result<()> {
     xml.leaf("snapshotId", &f.snapshot)?;

@@ -16,18 +16,16 @@ mod encode_protect;
 mod encode_recycle_bin;
 mod encode_refer;
 mod encode_storage;
-mod params;
-mod xml;
-
-use std::sync::{MutexGuard, PoisonError};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::post;
-use holdfast_sim::{Account, ApiError, CallFailure};
+use holdfast_sim::request::Request;
+use holdfast_sim::{ApiError, CallFailure};
+
+use crate::query::{Answer, lock};
 
 pub use holdfast_sim::SharedAccount;
 
@@ -40,39 +38,9 @@ pub fn router(account: SharedAccount) -> Router {
     Router::new().route("/", post(handle)).with_state(account)
 }
 
-/// What becomes of a request.
-enum Answer {
-    Xml(u16, Vec<u8>),
-    /// Carried out; the connection breaks instead of an answer.
-    Lost,
-    /// Carried out; no answer comes.
-    Hang,
-}
-
 async fn handle(State(account): State<SharedAccount>, body: Bytes) -> Response {
-    match answer(&account, &body) {
-        Answer::Xml(status, text) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (
-                status,
-                [(header::CONTENT_TYPE, "text/xml;charset=UTF-8")],
-                text,
-            )
-                .into_response()
-        }
-        Answer::Lost => {
-            // A body that fails before its first byte makes the server close the connection.
-            let broken = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other(
-                "injected: response lost",
-            ))]);
-            Response::new(Body::from_stream(broken))
-        }
-        Answer::Hang => std::future::pending().await,
-    }
-}
-
-fn lock(account: &SharedAccount) -> MutexGuard<'_, Account> {
-    account.lock().unwrap_or_else(PoisonError::into_inner)
+    let answer = answer(&account, &body);
+    answer.into_http().await
 }
 
 fn answer(account: &SharedAccount, body: &[u8]) -> Answer {
@@ -80,7 +48,7 @@ fn answer(account: &SharedAccount, body: &[u8]) -> Answer {
     let call = match decode::call(body) {
         Ok(call) => call,
         Err((operation, error)) => {
-            let error = account.refuse_unread(&operation, error);
+            let error = account.refuse_unread(Request::EC2, &operation, error);
             return refusal(&error, account.request_id());
         }
     };
