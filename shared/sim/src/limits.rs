@@ -130,6 +130,53 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_call_has_the_bucket_of_the_table() {
+        let sizes = |request: Request| {
+            let (_, size) = bucket_of(&request);
+            (size.tokens, size.refill_milli / 1000)
+        };
+        for (request, expected) in [
+            (Request::CopyImage(Default::default()), (100, 1)),
+            (Request::CopySnapshot(Default::default()), (50, 5)),
+            (
+                Request::ModifySnapshotAttribute(Default::default()),
+                (100, 5),
+            ),
+            (Request::ModifyImageAttribute(Default::default()), (100, 5)),
+            (
+                Request::DescribeSnapshotAttribute(Default::default()),
+                (100, 20),
+            ),
+            (
+                Request::DescribeImageAttribute(Default::default()),
+                (100, 20),
+            ),
+            (
+                Request::DescribeImageReferences(Default::default()),
+                (100, 20),
+            ),
+            (
+                Request::ListImagesInRecycleBin(Default::default()),
+                (100, 20),
+            ),
+            (Request::LockSnapshot(Default::default()), (50, 5)),
+            (
+                Request::RestoreImageFromRecycleBin(Default::default()),
+                (50, 5),
+            ),
+            (Request::EnableImageDeprecation(Default::default()), (50, 5)),
+            (
+                Request::DescribeSpotInstanceRequests(Default::default()),
+                (50, 10),
+            ),
+            (Request::DescribeFleets(Default::default()), (100, 20)),
+        ] {
+            let operation = request.operation();
+            assert_eq!(sizes(request), expected, "{operation}");
+        }
+    }
+
+    #[test]
     fn an_unfiltered_listing_draws_from_a_smaller_bucket_of_its_own() {
         let now: Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
         let mut buckets = Buckets::default();

@@ -193,8 +193,10 @@ fn create_image(p: &mut Params) -> Result<Request, ApiError> {
     }))
 }
 
-/// A `PresignedUrl` is refused as unknown: within a Region there is none.
+/// botocore always adds a `PresignedUrl`; it matters between Regions only (API Reference,
+/// "CopySnapshot"), and other Regions are refused.
 fn copy_snapshot(p: &mut Params) -> Result<Request, ApiError> {
+    p.text("PresignedUrl");
     Ok(Request::CopySnapshot(request::CopySnapshot {
         source_region: p.required("SourceRegion")?,
         source: p.required("SourceSnapshotId")?,

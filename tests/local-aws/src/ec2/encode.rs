@@ -99,7 +99,7 @@ fn body(xml: &mut Xml, context: &Context<'_>, response: &Response) -> io::Result
         Response::SnapshotPermissions(id, all) => protect::snapshot_permissions(xml, id, all),
         Response::SnapshotProductCodes(id) => protect::snapshot_product_codes(xml, id),
         Response::ImageAttribute(id, attribute) => protect::image_attribute(xml, id, attribute),
-        Response::Locked(locked) => protect::locked_snapshot(xml, locked),
+        Response::Locked(locked) => protect::lock(xml, locked),
         Response::Unlocked(id) => xml.leaf("snapshotId", id),
         Response::LockedSnapshots(page) => {
             paged(xml, "snapshotSet", page, protect::locked_snapshot)

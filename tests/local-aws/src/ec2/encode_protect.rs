@@ -47,8 +47,14 @@ pub(super) fn image_attribute(
     }
 }
 
+/// A locked snapshot in a list.
 pub(super) fn locked_snapshot(xml: &mut Xml, s: &LockedSnapshot) -> io::Result<()> {
     xml.leaf("ownerId", &s.owner)?;
+    lock(xml, s)
+}
+
+/// A locked snapshot as `LockSnapshot` answers it, without its owner `[B]`.
+pub(super) fn lock(xml: &mut Xml, s: &LockedSnapshot) -> io::Result<()> {
     xml.leaf("snapshotId", &s.id)?;
     xml.leaf("lockState", s.state.as_str())?;
     xml.leaf("lockDuration", s.lock.days().to_string())?;
