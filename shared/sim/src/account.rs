@@ -12,10 +12,15 @@ use crate::error::{ApiError, CallFailure};
 use crate::fault::{Fault, FaultRule, Faults};
 use crate::ids::IdSource;
 use crate::limits::Buckets;
+use crate::model::auto_scaling::{AutoScalingGroup, LaunchConfiguration};
+use crate::model::fast_restore::FastRestore;
+use crate::model::fleet::{Fleet, SpotFleet, SpotRequest};
 use crate::model::image::Image;
+use crate::model::image_reference::{Parameter, Recipe};
 use crate::model::instance::Instance;
 use crate::model::instance_type::{self, InstanceTypeInfo};
 use crate::model::launch_template::LaunchTemplate;
+use crate::model::recycle_bin::Binned;
 use crate::model::snapshot::Snapshot;
 use crate::model::volume::Volume;
 use crate::page;
@@ -59,7 +64,19 @@ pub struct Account {
     pub(crate) deregistered: BTreeSet<ImageId>,
     /// Images that hold a snapshot, whatever their state, until they are deregistered.
     pub(crate) images_by_snapshot: BTreeMap<SnapshotId, BTreeSet<ImageId>>,
+    pub(crate) binned_snapshots: BTreeMap<SnapshotId, Binned<Snapshot>>,
+    pub(crate) binned_images: BTreeMap<ImageId, Binned<Image>>,
+    /// Fast restores by snapshot and zone.
+    pub(crate) fast_restores: BTreeMap<(SnapshotId, String), FastRestore>,
+    pub(crate) fleets: BTreeMap<String, Fleet>,
+    pub(crate) spot_fleets: BTreeMap<String, SpotFleet>,
+    pub(crate) spot_requests: BTreeMap<String, SpotRequest>,
+    pub(crate) launch_configurations: BTreeMap<String, LaunchConfiguration>,
+    pub(crate) auto_scaling_groups: BTreeMap<String, AutoScalingGroup>,
     pub(crate) launch_templates: BTreeMap<LaunchTemplateId, LaunchTemplate>,
+    /// Parameters of Systems Manager that hold identifiers of images, by name.
+    pub(crate) parameters: BTreeMap<String, Parameter>,
+    pub(crate) recipes: Vec<Recipe>,
     pub(crate) instance_types: BTreeMap<String, InstanceTypeInfo>,
     pub(crate) sets: BTreeMap<u64, SnapshotSet>,
     pub(crate) sets_made: u64,
@@ -90,7 +107,17 @@ impl Account {
             images: BTreeMap::new(),
             deregistered: BTreeSet::new(),
             images_by_snapshot: BTreeMap::new(),
+            binned_snapshots: BTreeMap::new(),
+            binned_images: BTreeMap::new(),
+            fast_restores: BTreeMap::new(),
+            fleets: BTreeMap::new(),
+            spot_fleets: BTreeMap::new(),
+            spot_requests: BTreeMap::new(),
+            launch_configurations: BTreeMap::new(),
+            auto_scaling_groups: BTreeMap::new(),
             launch_templates: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            recipes: Vec::new(),
             instance_types: instance_type::known(),
             sets: BTreeMap::new(),
             sets_made: 0,
@@ -192,7 +219,7 @@ impl Account {
             Err(CallFailure::ResponseLost) => CallOutcome::ResponseLost,
             Err(CallFailure::Hang) => CallOutcome::Hung,
         };
-        self.record(request.operation(), resources, outcome);
+        self.record(request.service(), request.operation(), resources, outcome);
         result
     }
 
@@ -202,7 +229,8 @@ impl Account {
         dry_run: bool,
         fault: Option<Fault>,
     ) -> Result<Response, CallFailure> {
-        if self.settings.throttling {
+        // The buckets are those of EC2; Auto Scaling publishes none.
+        if self.settings.throttling && request.service() == Request::EC2 {
             self.buckets.take(request, self.now)?;
         }
         let mut next = None;
@@ -237,8 +265,15 @@ impl Account {
         }
     }
 
-    fn record(&mut self, operation: &str, resources: Vec<String>, outcome: CallOutcome) {
+    fn record(
+        &mut self,
+        service: &'static str,
+        operation: &str,
+        resources: Vec<String>,
+        outcome: CallOutcome,
+    ) {
         self.log.push(CallRecord {
+            service,
             operation: operation.to_owned(),
             resources,
             time: self.now,
@@ -249,9 +284,15 @@ impl Account {
 
     /// Records a request that could not even be read (an unknown operation or parameter), and
     /// gives its error back.
-    pub fn refuse_unread(&mut self, operation: &str, error: ApiError) -> ApiError {
+    pub fn refuse_unread(
+        &mut self,
+        service: &'static str,
+        operation: &str,
+        error: ApiError,
+    ) -> ApiError {
         self.request_id = self.ids.uuid();
         self.record(
+            service,
             operation,
             Vec::new(),
             CallOutcome::Refused(error.code.clone()),

@@ -18,6 +18,8 @@ pub enum CallOutcome {
 /// One call that reached the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallRecord {
+    /// The service as IAM names it, such as `ec2`.
+    pub service: &'static str,
     /// The API operation, such as `CreateSnapshots`.
     pub operation: String,
     /// Identifiers that the request names, in its order.

@@ -1,7 +1,8 @@
 //! A simulated EC2 account with EC2's documented rules, on a virtual clock.
 //!
-//! One [`Account`] holds instances, volumes, snapshots, AMIs and launch templates and answers
-//! EC2 API requests ([`request::Request`]) as EC2 documents them. There is no I/O and no hidden
+//! One [`Account`] holds instances, volumes, snapshots, AMIs, launch templates and whatever else
+//! refers to them, and answers requests of EC2 and Auto Scaling ([`request::Request`]) as these
+//! document them. There is no I/O and no hidden
 //! state: the clock moves only when told ([`Account::advance_to`]), identifiers come from a seed,
 //! faults from rules, so the same seed and the same calls always give the same answers. An
 //! operation or parameter that the account does not know cannot be said to it at all; the HTTP
@@ -41,14 +42,29 @@ pub use error::{ApiError, CallFailure};
 pub use fault::{Fault, FaultRule};
 pub use filter::Filter;
 pub use in_process::InProcess;
+pub use model::auto_scaling::{AutoScalingGroup, GroupLaunch, LaunchConfiguration};
 pub use model::device::{BlockDevice, DeviceTarget, EbsDevice};
+pub use model::fast_restore::{
+    FastRestore, FastRestoreChanges, FastRestoreRefusal, FastRestoreState,
+};
+pub use model::fleet::{Fleet, LaunchOverride, SpotFleet, SpotRequest, TemplateChoice};
 pub use model::image::{DeregistrationProtection, Image};
+pub use model::image_reference::{ImageReference, Parameter, Recipe, ReferrerType};
 pub use model::instance::{AttachedDevice, Instance, VirtualDevice};
 pub use model::instance_type::InstanceTypeInfo;
 pub use model::launch_template::{LaunchTemplate, LaunchTemplateVersion, TemplateData};
+pub use model::lock::{Lock, LockEnd, LockMode, LockState, LockedSnapshot};
+pub use model::permission::Grantee;
+pub use model::recycle_bin::{Binned, Retained, RetentionRule};
 pub use model::snapshot::Snapshot;
+pub use model::tier::{TierHistory, TierStatus, Tiering, TieringKind};
 pub use model::volume::{Volume, VolumeAttachment};
 pub use page::Page;
-pub use response::{DeletedSnapshot, Response, StateChange, TagDescription};
-pub use seed::{ImageSeed, InstanceSeed, SnapshotSeed, VolumeSeed};
+pub use response::{
+    DeletedSnapshot, ImageAttribute, Response, StateChange, TagDescription, TierRestore,
+};
+pub use seed::{
+    AutoScalingGroupSeed, FleetSeed, ImageSeed, InstanceSeed, SnapshotSeed, SpotFleetSeed,
+    SpotRequestSeed, VolumeSeed,
+};
 pub use settings::Settings;

@@ -50,21 +50,27 @@ fn bucket_of(request: &Request) -> (String, Size) {
         Request::DescribeVolumes(r) => {
             r.filters.is_empty() && r.ids.is_empty() && r.page.is_whole_list()
         }
+        Request::DescribeSpotInstanceRequests(r) => {
+            r.filters.is_empty() && r.ids.is_empty() && r.page.is_whole_list()
+        }
         _ => false,
     };
     if bare {
         return (format!("{operation} unfiltered"), size(50, 10));
     }
     let size = match request {
-        r if r.is_list() => size(100, 20),
+        r if r.is_read() => size(100, 20),
         Request::CreateSnapshot(_)
         | Request::CreateSnapshots(_)
         | Request::DeleteSnapshot(_)
         | Request::DeregisterImage(_)
         | Request::CreateVolume(_)
         | Request::DeleteVolume(_)
+        | Request::ModifyImageAttribute(_)
+        | Request::ModifySnapshotAttribute(_)
         | Request::CreateLaunchTemplateVersion(_)
         | Request::TerminateInstances(_) => size(100, 5),
+        Request::CopyImage(_) => size(100, 1),
         Request::CreateTags(_) | Request::DeleteTags(_) => size(100, 10),
         Request::RunInstances(_) | Request::StartInstances(_) => size(5, 2),
         _ => size(50, 5),
@@ -121,6 +127,53 @@ mod tests {
         assert_eq!(burst(&mut buckets, now), 5);
         now += SignedDuration::from_hours(1);
         assert_eq!(burst(&mut buckets, now), 100);
+    }
+
+    #[test]
+    fn each_kind_of_call_has_the_bucket_of_the_table() {
+        let sizes = |request: Request| {
+            let (_, size) = bucket_of(&request);
+            (size.tokens, size.refill_milli / 1000)
+        };
+        for (request, expected) in [
+            (Request::CopyImage(Default::default()), (100, 1)),
+            (Request::CopySnapshot(Default::default()), (50, 5)),
+            (
+                Request::ModifySnapshotAttribute(Default::default()),
+                (100, 5),
+            ),
+            (Request::ModifyImageAttribute(Default::default()), (100, 5)),
+            (
+                Request::DescribeSnapshotAttribute(Default::default()),
+                (100, 20),
+            ),
+            (
+                Request::DescribeImageAttribute(Default::default()),
+                (100, 20),
+            ),
+            (
+                Request::DescribeImageReferences(Default::default()),
+                (100, 20),
+            ),
+            (
+                Request::ListImagesInRecycleBin(Default::default()),
+                (100, 20),
+            ),
+            (Request::LockSnapshot(Default::default()), (50, 5)),
+            (
+                Request::RestoreImageFromRecycleBin(Default::default()),
+                (50, 5),
+            ),
+            (Request::EnableImageDeprecation(Default::default()), (50, 5)),
+            (
+                Request::DescribeSpotInstanceRequests(Default::default()),
+                (50, 10),
+            ),
+            (Request::DescribeFleets(Default::default()), (100, 20)),
+        ] {
+            let operation = request.operation();
+            assert_eq!(sizes(request), expected, "{operation}");
+        }
     }
 
     #[test]

@@ -1,13 +1,22 @@
 //! Answers of the EC2 API, as plain data.
 
 use holdfast_core::id::{ImageId, InstanceId, SnapshotId};
-use holdfast_core::inventory::InstanceState;
+use holdfast_core::inventory::{InstanceState, Tags};
+use jiff::Timestamp;
 
+use crate::model::auto_scaling::{AutoScalingGroup, LaunchConfiguration};
+use crate::model::fast_restore::{FastRestore, FastRestoreChanges};
+use crate::model::fleet::{Fleet, SpotFleet, SpotRequest};
 use crate::model::image::Image;
+use crate::model::image_reference::ImageReference;
 use crate::model::instance::Instance;
 use crate::model::instance_type::InstanceTypeInfo;
 use crate::model::launch_template::{LaunchTemplate, LaunchTemplateVersion};
+use crate::model::lock::LockedSnapshot;
+use crate::model::permission::Grantee;
+use crate::model::recycle_bin::Binned;
 use crate::model::snapshot::Snapshot;
+use crate::model::tier::TierStatus;
 use crate::model::volume::{Volume, VolumeAttachment};
 use crate::page::Page;
 
@@ -31,6 +40,26 @@ pub struct DeletedSnapshot {
     pub id: SnapshotId,
     /// `success`, `skipped`, `missing-permissions`, `internal-error` or `client-error` `[B]`.
     pub return_code: &'static str,
+}
+
+/// One attribute of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageAttribute {
+    /// Who may launch it besides its owner.
+    LaunchPermission(Vec<Grantee>),
+    /// Its description.
+    Description(String),
+}
+
+/// A restore from the archive that has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TierRestore {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// When.
+    pub started: Timestamp,
+    /// For how many days; none: for good.
+    pub days: Option<i32>,
 }
 
 /// A change of an instance's state.
@@ -67,10 +96,52 @@ pub enum Response {
     Snapshot(Box<Snapshot>),
     /// Of `CreateSnapshots`.
     SnapshotSet(Vec<Snapshot>),
-    /// Of `RegisterImage` and `CreateImage`.
+    /// Of `CopySnapshot`: the copy and its tags.
+    SnapshotCopied(SnapshotId, Tags),
+    /// Of `RegisterImage`, `CreateImage` and `CopyImage`.
     ImageMade(ImageId),
     /// Of `DeregisterImage`.
     Deregistered(Vec<DeletedSnapshot>),
+    /// Of `DescribeSnapshotAttribute` for `createVolumePermission`.
+    SnapshotPermissions(SnapshotId, Vec<Grantee>),
+    /// Of `DescribeSnapshotAttribute` for `productCodes`: there are none.
+    SnapshotProductCodes(SnapshotId),
+    /// Of `DescribeImageAttribute`.
+    ImageAttribute(ImageId, ImageAttribute),
+    /// Of `LockSnapshot`.
+    Locked(Box<LockedSnapshot>),
+    /// Of `UnlockSnapshot`.
+    Unlocked(SnapshotId),
+    /// Of `DescribeLockedSnapshots`.
+    LockedSnapshots(Page<LockedSnapshot>),
+    /// Of `ListSnapshotsInRecycleBin`.
+    BinnedSnapshots(Page<Binned<Snapshot>>),
+    /// Of `ListImagesInRecycleBin`.
+    BinnedImages(Page<Binned<Image>>),
+    /// Of `RestoreSnapshotFromRecycleBin`.
+    RestoredSnapshot(Box<Snapshot>),
+    /// Of `DescribeImageReferences`.
+    ImageReferences(Page<ImageReference>),
+    /// Of `EnableFastSnapshotRestores` and `DisableFastSnapshotRestores`.
+    FastRestoresChanged(FastRestoreChanges),
+    /// Of `DescribeFastSnapshotRestores`.
+    FastRestores(Page<FastRestore>),
+    /// Of `ModifySnapshotTier`: the snapshot, and when archiving began.
+    TieringStarted(SnapshotId, Timestamp),
+    /// Of `RestoreSnapshotTier`.
+    TierRestoreStarted(TierRestore),
+    /// Of `DescribeSnapshotTierStatus`.
+    TierStatuses(Page<TierStatus>),
+    /// Of `DescribeFleets`.
+    Fleets(Page<Fleet>),
+    /// Of `DescribeSpotFleetRequests`.
+    SpotFleets(Page<SpotFleet>),
+    /// Of `DescribeSpotInstanceRequests`.
+    SpotRequests(Page<SpotRequest>),
+    /// Of `DescribeLaunchConfigurations`.
+    LaunchConfigurations(Page<LaunchConfiguration>),
+    /// Of `DescribeAutoScalingGroups`.
+    AutoScalingGroups(Page<AutoScalingGroup>),
     /// Of `CreateVolume`.
     Volume(Box<Volume>),
     /// Of `AttachVolume` and `DetachVolume`.

@@ -1,6 +1,10 @@
 //! What is configurable about an account.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
+
+use crate::model::recycle_bin::RetentionRule;
 
 /// Settings of an account. Durations are in virtual time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +24,15 @@ pub struct Settings {
     pub set_stagger: SignedDuration,
     /// How long an AMI made by `CreateImage` is pending, at least as long as its snapshots.
     pub image_duration: SignedDuration,
+    /// How long archiving a snapshot takes, and bringing one back: up to 72 hours
+    /// (EBS User Guide, "Archive snapshots").
+    pub tiering_duration: SignedDuration,
+    /// How long fast restore is `enabling` or `disabling`, and how long after its snapshot's
+    /// deletion it begins to be disabled.
+    pub fast_restore_switch: SignedDuration,
+    /// How long fast restore is `optimizing`: an hour per TiB (EBS User Guide, "Fast snapshot
+    /// restore").
+    pub fast_restore_optimizing: SignedDuration,
     /// How long a volume is `creating`.
     pub volume_duration: SignedDuration,
     /// How long an instance is in `pending`, `stopping` or `shutting-down`.
@@ -38,9 +51,18 @@ pub struct Settings {
     /// Snapshots the account may own, those in `error` included: 100,000 by default, adjustable
     /// `[Q]`.
     pub snapshot_quota: usize,
+    /// Snapshot copies that may be in progress in a Region: 20 by default, adjustable `[Q]`.
+    pub copies_in_progress: usize,
+    /// ARNs of keys that cannot be used: a copy under one fails after the call has succeeded.
+    pub inaccessible_keys: BTreeSet<String>,
     /// `CreateImage` calls with `NoReboot` that may be pending at once; the limit behind
     /// `ConcurrentCreateImageNoRebootLimitExceeded` `[E]` is not published.
     pub no_reboot_images: Option<usize>,
+    /// Code of `DeleteSnapshot`'s refusal for a locked snapshot. AWS documents the refusal and no
+    /// code; `OperationNotPermitted` is EC2's generic one.
+    pub locked_delete_code: String,
+    /// Retention rules of the Recycle Bin.
+    pub recycle_bin: Vec<RetentionRule>,
     /// Whether each member of a set also emits its own `createSnapshot` event; AWS does not say.
     pub set_members_emit: bool,
     /// Whether a pending AMI already shows its snapshots' identifiers; AWS does not say.
@@ -59,6 +81,9 @@ impl Default for Settings {
             snapshot_duration: SignedDuration::from_secs(60),
             set_stagger: SignedDuration::from_secs(1),
             image_duration: SignedDuration::from_secs(120),
+            tiering_duration: SignedDuration::from_hours(24),
+            fast_restore_switch: SignedDuration::from_secs(30),
+            fast_restore_optimizing: SignedDuration::from_hours(1),
             volume_duration: SignedDuration::ZERO,
             instance_duration: SignedDuration::from_secs(10),
             terminated_visible: SignedDuration::from_hours(1),
@@ -67,7 +92,11 @@ impl Default for Settings {
             list_lag: SignedDuration::ZERO,
             throttling: false,
             snapshot_quota: 100_000,
+            copies_in_progress: 20,
+            inaccessible_keys: BTreeSet::new(),
             no_reboot_images: None,
+            locked_delete_code: "OperationNotPermitted".to_owned(),
+            recycle_bin: Vec::new(),
             set_members_emit: true,
             pending_image_shows_snapshots: true,
         }

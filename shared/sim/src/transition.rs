@@ -21,6 +21,20 @@ pub(crate) enum Transition {
     InstanceForgotten(InstanceId),
     /// A deregistered AMI leaves the lists.
     ImageForgotten(ImageId),
+    /// A snapshot's stay in the Recycle Bin ends.
+    SnapshotLeavesBin(SnapshotId),
+    /// An AMI's stay in the Recycle Bin ends.
+    ImageLeavesBin(ImageId),
+    /// Fast restore of a snapshot in a zone reaches its next state.
+    FastRestoreMoves(SnapshotId, String),
+    /// Fast restores of a deleted snapshot end.
+    FastRestoresOrphaned(SnapshotId),
+    /// The tiering of a snapshot that began at this time ends.
+    TieringEnds(SnapshotId, Timestamp),
+    /// A temporary restore from the archive is over.
+    RestoreExpires(SnapshotId),
+    /// The time after the end of an AMI's protection from deregistration is over.
+    ProtectionEnds(ImageId),
     /// A deregistered AMI lets go of its snapshots.
     SnapshotsReleased(ImageId, Vec<SnapshotId>),
 }

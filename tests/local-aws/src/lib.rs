@@ -1,5 +1,5 @@
-//! A local AWS for tests, demo and benchmarks: a simulated EC2 account over HTTP, DynamoDB
-//! embedded, and a host that runs the real Lambda binaries and routes events to them.
+//! A local AWS for tests, demo and benchmarks: a simulated EC2 account over HTTP with Auto Scaling
+//! beside it, DynamoDB embedded, and a host that runs the real Lambda binaries and routes events to them.
 //!
 //! What the deployed system is made of (the table's schema, which event reaches which function)
 //! is read from `infra/template.yaml`, never repeated here. Time is virtual: it moves when
@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod auto_scaling;
 pub mod bus;
 pub mod demo;
 pub mod door;
@@ -17,6 +18,7 @@ pub mod invoke;
 pub mod lambda;
 pub mod local;
 pub mod pattern;
+mod query;
 pub mod rate;
 pub mod sts;
 pub mod template;

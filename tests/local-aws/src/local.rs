@@ -27,6 +27,8 @@ pub struct Ports {
     pub dynamodb: u16,
     /// STS.
     pub sts: u16,
+    /// Auto Scaling.
+    pub auto_scaling: u16,
 }
 
 /// What a local AWS is made of.
@@ -108,6 +110,8 @@ pub struct LocalAws {
     pub dynamodb_endpoint: String,
     /// URL of STS.
     pub sts_endpoint: String,
+    /// URL of Auto Scaling.
+    pub auto_scaling_endpoint: String,
     /// The simulated account, for looking into it and changing it in process.
     pub account: SharedAccount,
     /// The table, for reading and changing it in process.
@@ -124,7 +128,7 @@ pub struct LocalAws {
     policies: PathBuf,
     mode: String,
     echo: bool,
-    _doors: [Door; 2],
+    _doors: [Door; 3],
 }
 
 impl LocalAws {
@@ -163,10 +167,17 @@ impl LocalAws {
         )
         .await?;
         let sts = open("STS", crate::sts::router(&account_id), options.ports.sts).await?;
+        let auto_scaling = open(
+            "Auto Scaling",
+            crate::auto_scaling::router(Arc::clone(&account)),
+            options.ports.auto_scaling,
+        )
+        .await?;
         Ok(Self {
             ec2_endpoint: ec2.endpoint(),
             dynamodb_endpoint: dynamodb.endpoint(),
             sts_endpoint: sts.endpoint(),
+            auto_scaling_endpoint: auto_scaling.endpoint(),
             account,
             dynamodb,
             table_name: options.table_name,
@@ -177,7 +188,7 @@ impl LocalAws {
             policies: options.policies,
             mode: options.mode,
             echo: options.echo,
-            _doors: [ec2, sts],
+            _doors: [ec2, sts, auto_scaling],
         })
     }
 
@@ -189,6 +200,7 @@ impl LocalAws {
             ("AWS_ENDPOINT_URL_EC2", self.ec2_endpoint.as_str()),
             ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb_endpoint),
             ("AWS_ENDPOINT_URL_STS", &self.sts_endpoint),
+            ("AWS_ENDPOINT_URL_AUTO_SCALING", &self.auto_scaling_endpoint),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("AWS_REGION", &self.region),

@@ -2,63 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod door;
+
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use holdfast_local_aws::ec2::{SharedAccount, router};
+use door::{call, open, raw, texts};
 use holdfast_sim::{
     Account, ApiError, BlockDevice, CallOutcome, Fault, FaultRule, ImageSeed, InstanceSeed,
     Settings, SnapshotSeed, VolumeSeed,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-
-/// Opens the door on a free port.
-async fn open(account: Account) -> (SocketAddr, SharedAccount) {
-    let account = account.shared();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let door = router(account.clone());
-    tokio::spawn(async move { axum::serve(listener, door).await });
-    (address, account)
-}
-
-/// Sends a request and reads until the server closes the connection.
-async fn raw(address: SocketAddr, parameters: &[(&str, &str)]) -> String {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.extend_pairs(parameters);
-    let body = form.finish();
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!(
-        "POST / HTTP/1.1\r\nhost: ec2\r\nconnection: close\r\n\
-         content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    // A connection that is reset ends the answer as well as one that is closed.
-    let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8(answer).unwrap()
-}
-
-/// The status and the XML of an answer to an operation with these parameters.
-async fn call(address: SocketAddr, action: &str, parameters: &[(&str, &str)]) -> (u16, String) {
-    let mut all = vec![("Action", action), ("Version", "2016-11-15")];
-    all.extend_from_slice(parameters);
-    let answer = raw(address, &all).await;
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    let body = answer.split_once("\r\n\r\n").unwrap().1.to_owned();
-    (status, body)
-}
-
-/// The text of every element of this name.
-fn texts<'a>(xml: &'a str, name: &str) -> Vec<&'a str> {
-    xml.split(&format!("<{name}>"))
-        .skip(1)
-        .map(|rest| rest.split_once(&format!("</{name}>")).unwrap().0)
-        .collect()
-}
 
 fn account() -> Account {
     Account::new(Settings::default())
@@ -287,7 +240,7 @@ async fn what_the_door_does_not_know_is_a_loud_error() {
         ("DeleteSnapshot", vec![], "MissingParameter"),
         ("CreateSnapshots", vec![], "MissingParameter"),
         (
-            "DescribeLaunchTemplateVersions",
+            "CreateLaunchTemplateVersion",
             vec![("ResolveAlias", "true")],
             "UnsupportedOperation",
         ),

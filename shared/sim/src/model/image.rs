@@ -1,6 +1,7 @@
 //! AMIs.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use holdfast_core::id::{ImageId, InstanceId, SnapshotId};
 use holdfast_core::inventory::{ImageState, Tags};
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::filter::Filterable;
 use crate::model::device::{BlockDevice, DeviceTarget};
+use crate::model::permission::Grantee;
 use crate::model::spell;
 
 /// Whether an AMI is protected from deregistration (EC2 User Guide, "Protect an AMI from
@@ -42,6 +44,8 @@ pub struct Image {
     pub owner: String,
     /// Whether everybody may launch it.
     pub public: bool,
+    /// Who else may launch it; never [`Grantee::Everybody`].
+    pub shared_with: BTreeSet<Grantee>,
     /// When it was made.
     pub created: Timestamp,
     /// The instance it was made of; `CreateImage` only `[B]`.

@@ -1,11 +1,19 @@
 //! What stands in the account.
 
+pub(crate) mod auto_scaling;
 pub(crate) mod device;
+pub(crate) mod fast_restore;
+pub(crate) mod fleet;
 pub(crate) mod image;
+pub(crate) mod image_reference;
 pub(crate) mod instance;
 pub(crate) mod instance_type;
 pub(crate) mod launch_template;
+pub(crate) mod lock;
+pub(crate) mod permission;
+pub(crate) mod recycle_bin;
 pub(crate) mod snapshot;
+pub(crate) mod tier;
 pub(crate) mod volume;
 
 use jiff::Timestamp;

@@ -8,7 +8,9 @@ use holdfast_core::inventory::{SnapshotState, Tags};
 use jiff::Timestamp;
 
 use crate::filter::Filterable;
+use crate::model::lock::Lock;
 use crate::model::spell;
+use crate::model::tier::TierHistory;
 
 /// An EBS snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +39,19 @@ pub struct Snapshot {
     pub tier: String,
     /// Whether it is encrypted.
     pub encrypted: bool,
+    /// ARN of the customer's key it is encrypted under; none with `encrypted`: the account's
+    /// default key.
+    pub kms_key: Option<String>,
     /// Whether everybody may use it.
     pub public: bool,
     /// Accounts that may use it.
     pub shared_with: BTreeSet<String>,
+    /// Its lock, expired or not.
+    pub lock: Option<Lock>,
+    /// How it came to its tier.
+    pub tiering: TierHistory,
+    /// The snapshot it is a copy of. No API shows it.
+    pub copied_from: Option<SnapshotId>,
     /// Its tags.
     pub tags: Tags,
     /// From when on lists show it.

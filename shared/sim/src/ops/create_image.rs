@@ -1,5 +1,7 @@
 //! `CreateImage`: an AMI of an instance, with one backing snapshot per EBS volume.
 
+use std::collections::BTreeSet;
+
 use holdfast_core::id::{ImageId, InstanceId};
 use holdfast_core::inventory::{ImageState, InstanceState, VolumeState};
 use jiff::SignedDuration;
@@ -121,6 +123,7 @@ impl Account {
             state_reason: None,
             owner: self.settings.account_id.clone(),
             public: false,
+            shared_with: BTreeSet::new(),
             created: self.now,
             source_instance: Some(instance.id.clone()),
             source_image: Some(instance.image.clone()),

@@ -1,5 +1,7 @@
 //! Registering, deregistering, disabling and protecting images.
 
+use std::collections::BTreeSet;
+
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{ImageState, SnapshotState};
 use jiff::SignedDuration;
@@ -11,6 +13,7 @@ use crate::error::ApiError;
 use crate::fault::Fault;
 use crate::model::device::{BlockDevice, DeviceTarget};
 use crate::model::image::{DeregistrationProtection, Image};
+use crate::model::permission::Grantee;
 use crate::request;
 use crate::response::{DeletedSnapshot, Response};
 use crate::tag;
@@ -81,6 +84,7 @@ impl Account {
             state_reason: None,
             owner: self.settings.account_id.clone(),
             public: false,
+            shared_with: BTreeSet::new(),
             created: self.now,
             source_instance: None,
             source_image: None,
@@ -164,13 +168,14 @@ impl Account {
     }
 
     /// An image of one's own that is still registered.
-    fn own_image(&mut self, id: &str) -> Result<&mut Image, ApiError> {
+    pub(super) fn own_image(&mut self, id: &str) -> Result<&mut Image, ApiError> {
         well_formed(id, "ami-", "InvalidAMIID.Malformed")?;
         let account = self.settings.account_id.clone();
         let missing = self.no_image(id);
         let image = self.images.get_mut(&ImageId::new(id)).ok_or(missing)?;
         if image.owner != account {
-            return Err(if image.public {
+            let seen = image.public || image.shared_with.contains(&Grantee::Account(account));
+            return Err(if seen {
                 ApiError::not_owner(id)
             } else {
                 ApiError::image_not_found(id)
@@ -202,6 +207,7 @@ impl Account {
                 snapshots.push(snapshot.clone());
             }
         }
+        let retained = image.clone();
         image.state = ImageState::Deregistered;
         self.deregistered.insert(id.clone());
         let (listed, lag) = (self.settings.deregistered_visible, self.settings.in_use_lag);
@@ -222,6 +228,7 @@ impl Account {
                 Transition::SnapshotsReleased(id.clone(), snapshots.clone()),
             );
         }
+        self.retain_image(retained);
         self.emit_image_state(&id, "deregistered", "");
         self.emit_api_call(
             "DeregisterImage",
@@ -272,6 +279,7 @@ impl Account {
                 image.state = ImageState::Disabled;
                 // Launch permissions are wiped (EC2 User Guide, "Disable an AMI").
                 image.public = false;
+                image.shared_with.clear();
                 let id = image.id.clone();
                 self.emit_image_state(&id, "disabled", "");
                 Ok(Response::Done)
@@ -311,7 +319,10 @@ impl Account {
         let image = self.own_image(id)?;
         image.protection = match image.protection {
             DeregistrationProtection::Enabled { cooldown: true } => {
-                DeregistrationProtection::Cooling(until)
+                let id = image.id.clone();
+                image.protection = DeregistrationProtection::Cooling(until);
+                self.schedule.add(until, Transition::ProtectionEnds(id));
+                return Ok(Response::Done);
             }
             DeregistrationProtection::Enabled { cooldown: false } => {
                 DeregistrationProtection::Disabled

@@ -13,6 +13,7 @@ use crate::error::ApiError;
 use crate::filter;
 use crate::model::image::Image;
 use crate::model::instance::Instance;
+use crate::model::permission::Grantee;
 use crate::model::snapshot::Snapshot;
 use crate::model::volume::Volume;
 use crate::page::candidates;
@@ -206,12 +207,18 @@ impl Account {
         })))
     }
 
+    /// One's own, public ones, and those opened to the account.
+    pub(super) fn may_use_image(&self, i: &Image) -> bool {
+        let account = || Grantee::Account(self.settings.account_id.clone());
+        self.is_own(&i.owner) || i.public || i.shared_with.contains(&account())
+    }
+
     /// Disabled images are hidden unless asked for; deprecated ones too, except from their owner
     /// (EC2 User Guide, "Disable an AMI", "Deprecate an AMI"). Assumed: asking for a disabled one
     /// by identifier does not show it either.
     fn may_see_image(&self, i: &Image, r: &request::DescribeImages, now: Timestamp) -> bool {
         let own = self.is_own(&i.owner);
-        (own || i.public)
+        self.may_use_image(i)
             && (r.include_disabled || i.state != ImageState::Disabled)
             && (own || r.include_deprecated || i.deprecated_from.is_none_or(|at| now < at))
     }

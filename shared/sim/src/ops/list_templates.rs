@@ -79,6 +79,7 @@ impl Account {
             &r.versions,
             r.min_version,
             r.max_version,
+            r.resolve_alias,
             &r.filters,
         );
         let cursor = self.open_page(
@@ -103,11 +104,18 @@ impl Account {
             .filter(|(t, v)| wanted(t, v))
             .map(|(t, v)| (format!("{}:{:012}", t.id, v.version), v))
             .filter(|(key, _)| cursor.after.as_ref().is_none_or(|after| key > after));
-        Ok(Response::LaunchTemplateVersions(
-            cursor.collect(all, |v: &LaunchTemplateVersion| {
-                filter::passes(&r.filters, v)
-            }),
-        ))
+        let mut page = cursor.collect(all, |v: &LaunchTemplateVersion| {
+            filter::passes(&r.filters, v)
+        });
+        if r.resolve_alias {
+            // Assumed: one name that cannot be resolved fails the call.
+            for version in &mut page.items {
+                if let Some(image) = &version.data.image {
+                    version.data.image = Some(self.resolved_image(image)?);
+                }
+            }
+        }
+        Ok(Response::LaunchTemplateVersions(page))
     }
 
     /// The template that an identifier or a name means; exactly one of them must be given.

@@ -1,15 +1,27 @@
 //! What each API operation does.
 
+mod auto_scaling;
+mod copies;
 mod create_image;
+mod deprecation;
+mod fast_restores;
+mod fleets;
+mod image_references;
 mod images;
 mod instances;
 mod launch_templates;
 mod list_resources;
 mod list_templates;
+mod locks;
+mod parameters;
+mod recycle_bin;
 mod run_instances;
 mod settle;
+mod share_image;
+mod share_snapshot;
 mod snapshots;
 mod tags;
+mod tiers;
 mod volumes;
 
 use crate::account::{Account, TokenUse};
@@ -55,6 +67,35 @@ impl Account {
             Request::CreateLaunchTemplate(r) => self.create_launch_template(r),
             Request::CreateLaunchTemplateVersion(r) => self.create_launch_template_version(r),
             Request::DeleteLaunchTemplate(r) => self.delete_launch_template(r),
+            Request::ModifySnapshotAttribute(r) => self.modify_snapshot_attribute(r),
+            Request::DescribeSnapshotAttribute(r) => self.describe_snapshot_attribute(r),
+            Request::ResetSnapshotAttribute(r) => self.reset_snapshot_attribute(r),
+            Request::ModifyImageAttribute(r) => self.modify_image_attribute(r),
+            Request::DescribeImageAttribute(r) => self.describe_image_attribute(r),
+            Request::ResetImageAttribute(r) => self.reset_image_attribute(r),
+            Request::LockSnapshot(r) => self.lock_snapshot(r),
+            Request::UnlockSnapshot(r) => self.unlock_snapshot(&r.id),
+            Request::DescribeLockedSnapshots(r) => self.describe_locked_snapshots(r),
+            Request::DescribeImageReferences(r) => self.describe_image_references(r),
+            Request::DescribeFleets(r) => self.describe_fleets(r),
+            Request::DescribeSpotFleetRequests(r) => self.describe_spot_fleet_requests(r),
+            Request::DescribeSpotInstanceRequests(r) => self.describe_spot_instance_requests(r),
+            Request::DescribeLaunchConfigurations(r) => self.describe_launch_configurations(r),
+            Request::DescribeAutoScalingGroups(r) => self.describe_auto_scaling_groups(r),
+            Request::CopySnapshot(r) => self.copy_snapshot(r),
+            Request::CopyImage(r) => self.copy_image(r),
+            Request::EnableImageDeprecation(r) => self.enable_image_deprecation(r),
+            Request::DisableImageDeprecation(r) => self.disable_image_deprecation(&r.id),
+            Request::EnableFastSnapshotRestores(r) => self.enable_fast_restores(r),
+            Request::DisableFastSnapshotRestores(r) => self.disable_fast_restores(r),
+            Request::DescribeFastSnapshotRestores(r) => self.describe_fast_restores(r),
+            Request::ModifySnapshotTier(r) => self.modify_snapshot_tier(r),
+            Request::RestoreSnapshotTier(r) => self.restore_snapshot_tier(r),
+            Request::DescribeSnapshotTierStatus(r) => self.describe_snapshot_tier_status(r),
+            Request::ListSnapshotsInRecycleBin(r) => self.list_snapshots_in_recycle_bin(r),
+            Request::ListImagesInRecycleBin(r) => self.list_images_in_recycle_bin(r),
+            Request::RestoreSnapshotFromRecycleBin(r) => self.restore_snapshot_from_bin(&r.id),
+            Request::RestoreImageFromRecycleBin(r) => self.restore_image_from_bin(&r.id),
         }
     }
 

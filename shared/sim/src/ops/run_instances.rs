@@ -128,16 +128,12 @@ impl Account {
     /// An image that can be launched now.
     fn launchable(&self, id: Option<String>) -> Result<&Image, ApiError> {
         let id = id.ok_or_else(|| ApiError::missing("ImageId"))?;
-        if id.starts_with("resolve:ssm:") {
-            return Err(ApiError::invalid_value(
-                "resolve:ssm: images are not resolved by this simulated account.",
-            ));
-        }
+        let id = self.resolved_image(&id)?;
         well_formed(&id, "ami-", "InvalidAMIID.Malformed")?;
         let image = self
             .images
             .get(&ImageId::new(id.clone()))
-            .filter(|i| i.public || self.is_own(&i.owner))
+            .filter(|i| self.may_use_image(i))
             .ok_or_else(|| self.no_image(&id))?;
         if image.state != ImageState::Available {
             return Err(unavailable(&id));

@@ -3,8 +3,10 @@
 use holdfast_core::id::{ImageId, InstanceId, SnapshotId};
 use holdfast_core::inventory::{ImageState, InstanceState, SnapshotState, VolumeState};
 
+use super::copies::NO_SOURCE;
 use crate::account::Account;
 use crate::event::SetMember;
+use crate::model::image::DeregistrationProtection;
 use crate::transition::Transition;
 
 impl Account {
@@ -24,22 +26,49 @@ impl Account {
                 self.instances.remove(&id);
             }
             Transition::ImageForgotten(id) => {
-                self.images.remove(&id);
+                if !self.is_registered(&id) {
+                    self.images.remove(&id);
+                }
             }
+            Transition::FastRestoreMoves(id, zone) => self.move_fast_restore(&id, &zone),
+            Transition::FastRestoresOrphaned(id) => self.end_orphaned_fast_restores(&id),
+            Transition::TieringEnds(id, began) => self.end_tiering(&id, began),
+            Transition::RestoreExpires(id) => self.expire_restore(&id),
+            Transition::SnapshotLeavesBin(id) => self.end_snapshot_stay(&id),
+            Transition::ImageLeavesBin(id) => self.end_image_stay(&id),
+            Transition::ProtectionEnds(id) => self.end_protection(&id),
             Transition::SnapshotsReleased(image, snapshots) => {
-                self.release_snapshots(&image, &snapshots);
+                if !self.is_registered(&image) {
+                    self.release_snapshots(&image, &snapshots);
+                }
             }
         }
+    }
+
+    /// Whether an image is registered; one that was deregistered and restored from the Recycle Bin
+    /// is.
+    fn is_registered(&self, id: &ImageId) -> bool {
+        let image = self.images.get(id);
+        image.is_some_and(|i| i.state != ImageState::Deregistered)
     }
 
     /// Brings a pending snapshot to its end; what it fails with was settled when it began.
     fn settle_snapshot(&mut self, id: &SnapshotId) {
         let now = self.now;
+        let source = self.snapshots.get(id).and_then(|s| s.copied_from.clone());
+        let lost = source
+            .as_ref()
+            .is_some_and(|source| !self.snapshots.contains_key(source));
         let Some(snapshot) = self.snapshots.get_mut(id) else {
             return;
         };
         if snapshot.state != SnapshotState::Pending {
             return;
+        }
+        if lost {
+            snapshot
+                .fails_with
+                .get_or_insert_with(|| NO_SOURCE.to_owned());
         }
         match &snapshot.fails_with {
             Some(message) => {
@@ -49,16 +78,24 @@ impl Account {
             None => {
                 snapshot.state = SnapshotState::Completed;
                 snapshot.completed = Some(now);
+                if let Some(lock) = &mut snapshot.lock {
+                    lock.started = Some(now);
+                }
             }
         }
         let settled = snapshot.clone();
         if let Some(volume) = self.volumes.get_mut(&settled.volume) {
             volume.pending_snapshots = volume.pending_snapshots.saturating_sub(1);
         }
-        if settled.delete_when_settled {
-            self.remove_snapshot(id);
+        if settled.lock.is_some() {
+            self.settle_lock(id, settled.fails_with.is_some());
         }
-        if settled.set.is_none() || self.settings.set_members_emit {
+        if settled.delete_when_settled {
+            self.discard_snapshot(id);
+        }
+        if let Some(source) = &source {
+            self.emit_snapshot_copied(id, source, settled.started, settled.fails_with.as_deref());
+        } else if settled.set.is_none() || self.settings.set_members_emit {
             self.emit_snapshot_created(
                 id,
                 &settled.volume,
@@ -68,6 +105,19 @@ impl Account {
         }
         if let Some(set) = settled.set {
             self.close_set(set);
+        }
+    }
+
+    /// A pending snapshot's lock starts when it completes, and comes to nothing when it fails
+    /// (EBS User Guide, "Monitor snapshot locks"; that the lock is then gone is assumed).
+    fn settle_lock(&mut self, id: &SnapshotId, failed: bool) {
+        if failed {
+            self.emit_snapshot_lock_failed(id);
+            if let Some(snapshot) = self.snapshots.get_mut(id) {
+                snapshot.lock = None;
+            }
+        } else {
+            self.emit_snapshot_locked(id);
         }
     }
 
@@ -111,7 +161,13 @@ impl Account {
             return;
         }
         image.no_reboot = false;
-        match image.fails_with.clone() {
+        // Assumed: an image fails with any of its snapshots.
+        let failed = image
+            .snapshots()
+            .filter_map(|s| self.snapshots.get(s))
+            .find(|s| s.state == SnapshotState::Error)
+            .map(|s| format!("Snapshot {} is in status error", s.id));
+        match image.fails_with.clone().or(failed) {
             Some(message) => {
                 image.state = ImageState::Failed;
                 image.state_reason = Some(("Server.InternalError".to_owned(), message.clone()));
@@ -121,6 +177,17 @@ impl Account {
                 image.state = ImageState::Available;
                 self.emit_image_state(id, "available", "");
             }
+        }
+    }
+
+    /// Protection that was enabled again meanwhile stays.
+    fn end_protection(&mut self, id: &ImageId) {
+        let now = self.now;
+        if let Some(image) = self.images.get_mut(id)
+            && let DeregistrationProtection::Cooling(until) = image.protection
+            && until <= now
+        {
+            image.protection = DeregistrationProtection::Disabled;
         }
     }
 

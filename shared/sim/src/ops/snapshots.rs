@@ -10,7 +10,9 @@ use serde_json::json;
 use super::{description_of, well_formed};
 use crate::account::{Account, SnapshotSet};
 use crate::error::ApiError;
+use crate::model::lock::LockState;
 use crate::model::snapshot::Snapshot;
+use crate::model::tier::TierHistory;
 use crate::request;
 use crate::response::Response;
 use crate::tag;
@@ -253,8 +255,12 @@ impl Account {
             description,
             tier: "standard".to_owned(),
             encrypted,
+            kms_key: None,
             public: false,
             shared_with: BTreeSet::new(),
+            lock: None,
+            tiering: TierHistory::default(),
+            copied_from: None,
             tags,
             listed_from: self.listed_from(),
             set,
@@ -289,6 +295,7 @@ impl Account {
         {
             self.own_snapshots = self.own_snapshots.saturating_sub(1);
         }
+        self.expect_fast_restores_to_end(id);
     }
 
     pub(super) fn delete_snapshot(
@@ -306,23 +313,13 @@ impl Account {
     /// Deleting a pending one is accepted and takes effect when it has settled; until then it
     /// counts against the volume's limit `[Q]`.
     pub(super) fn delete_one_snapshot(&mut self, id: &SnapshotId) -> Result<(), ApiError> {
-        let account = self.settings.account_id.clone();
-        let users = self.images_by_snapshot.get(id).and_then(|i| i.first());
-        let snapshot = self
-            .snapshots
-            .get_mut(id)
-            .filter(|s| !s.delete_when_settled)
-            .ok_or_else(|| ApiError::snapshot_not_found(id.as_str()))?;
-        if snapshot.owner != account {
-            // One that the caller may not even see does not exist for him.
-            return Err(
-                if snapshot.public || snapshot.shared_with.contains(&account) {
-                    ApiError::not_owner(id.as_str())
-                } else {
-                    ApiError::snapshot_not_found(id.as_str())
-                },
-            );
-        }
+        let users = self
+            .images_by_snapshot
+            .get(id)
+            .and_then(|i| i.first().cloned());
+        let now = self.now;
+        let locked_code = self.settings.locked_delete_code.clone();
+        let snapshot = self.own_snapshot(id.as_str())?;
         // A registered AMI holds its snapshots, also when it is disabled or deprecated `[E]`.
         if let Some(image) = users {
             return Err(ApiError::new(
@@ -330,10 +327,20 @@ impl Account {
                 format!("The snapshot {id} is currently in use by {image}"),
             ));
         }
+        if snapshot
+            .lock
+            .as_ref()
+            .is_some_and(|lock| lock.state(now) != LockState::Expired)
+        {
+            return Err(ApiError::new(
+                locked_code,
+                format!("The snapshot {id} is locked and cannot be deleted"),
+            ));
+        }
         if snapshot.state == SnapshotState::Pending {
             snapshot.delete_when_settled = true;
         } else {
-            self.remove_snapshot(id);
+            self.discard_snapshot(id);
         }
         self.emit_api_call(
             "DeleteSnapshot",

@@ -34,6 +34,9 @@ struct Arguments {
     /// Port of STS; 0 is any free one
     #[arg(long, default_value_t = 4513)]
     sts_port: u16,
+    /// Port of Auto Scaling; 0 is any free one
+    #[arg(long, default_value_t = 4514)]
+    auto_scaling_port: u16,
     /// Begin without the demo's fleet, its backups and the functions
     #[arg(long)]
     empty: bool,
@@ -78,6 +81,7 @@ impl Arguments {
                 ec2: self.ec2_port,
                 dynamodb: self.dynamodb_port,
                 sts: self.sts_port,
+                auto_scaling: self.auto_scaling_port,
             },
             ..Options::default()
         }

@@ -4,8 +4,11 @@
 use holdfast_sim::request::{self, PageRequest, Request};
 use holdfast_sim::{ApiError, Filter};
 
-use super::decode_change as change;
-use super::params::Params;
+use super::{
+    decode_change as change, decode_protect as protect, decode_recycle_bin as recycle_bin,
+    decode_refer as refer, decode_storage as storage,
+};
+use crate::query::params::Params;
 
 /// A request and whether it is a dry run.
 pub(super) struct Call {
@@ -44,28 +47,43 @@ fn read(action: &str, p: &mut Params) -> Result<Call, ApiError> {
             filters: filters(p)?,
             page: page(p)?,
         }),
-        other => match change::request(other, p)? {
-            Some(request) => request,
-            None => {
-                return Err(ApiError::new(
-                    "InvalidAction",
-                    format!("The action {other} is not valid for this web service."),
-                ));
-            }
-        },
+        other => of_other_subjects(other, p)?,
     };
     p.finish()?;
     Ok(Call { request, dry_run })
 }
 
-fn page(p: &mut Params) -> Result<PageRequest, ApiError> {
+/// Reads one subject's operations; none where the operation is another's.
+type Subject = fn(&str, &mut Params) -> Result<Option<Request>, ApiError>;
+
+const SUBJECTS: [Subject; 5] = [
+    change::request,
+    protect::request,
+    recycle_bin::request,
+    refer::request,
+    storage::request,
+];
+
+fn of_other_subjects(action: &str, p: &mut Params) -> Result<Request, ApiError> {
+    for subject in SUBJECTS {
+        if let Some(request) = subject(action, p)? {
+            return Ok(request);
+        }
+    }
+    Err(ApiError::new(
+        "InvalidAction",
+        format!("The action {action} is not valid for this web service."),
+    ))
+}
+
+pub(super) fn page(p: &mut Params) -> Result<PageRequest, ApiError> {
     Ok(PageRequest {
         max_results: p.number("MaxResults")?,
         next_token: p.text("NextToken"),
     })
 }
 
-fn filters(p: &mut Params) -> Result<Vec<Filter>, ApiError> {
+pub(super) fn filters(p: &mut Params) -> Result<Vec<Filter>, ApiError> {
     p.structures("Filter", |f| {
         Ok(Filter {
             name: f.required("Name")?,
@@ -132,7 +150,6 @@ fn describe_launch_templates(p: &mut Params) -> Result<Request, ApiError> {
 
 fn describe_launch_template_versions(p: &mut Params) -> Result<Request, ApiError> {
     managed_templates(p)?;
-    refuse_resolving(p)?;
     Ok(Request::DescribeLaunchTemplateVersions(
         request::DescribeLaunchTemplateVersions {
             id: p.text("LaunchTemplateId"),
@@ -140,13 +157,14 @@ fn describe_launch_template_versions(p: &mut Params) -> Result<Request, ApiError
             versions: p.list("LaunchTemplateVersion"),
             min_version: p.number("MinVersion")?,
             max_version: p.number("MaxVersion")?,
+            resolve_alias: p.boolean("ResolveAlias")?.unwrap_or(false),
             filters: filters(p)?,
             page: page(p)?,
         },
     ))
 }
 
-/// `resolve:ssm:` names are shown as they are; there is no Parameter Store to resolve them in.
+/// In the answer to a new version `resolve:ssm:` names are shown as they are.
 pub(super) fn refuse_resolving(p: &mut Params) -> Result<(), ApiError> {
     if p.boolean("ResolveAlias")? == Some(true) {
         return Err(ApiError::new(

@@ -5,7 +5,7 @@ use holdfast_sim::request::{self, LaunchTemplateReference, Request, TagSpecifica
 use holdfast_sim::{ApiError, BlockDevice, DeviceTarget, EbsDevice, TemplateData};
 
 use super::decode::refuse_resolving;
-use super::params::Params;
+use crate::query::params::Params;
 
 /// Reads a changing operation; none where there is no such operation.
 pub(super) fn request(action: &str, p: &mut Params) -> Result<Option<Request>, ApiError> {
@@ -16,6 +16,21 @@ pub(super) fn request(action: &str, p: &mut Params) -> Result<Option<Request>, A
             tags: tag_specifications(p)?,
         }),
         "CreateSnapshots" => create_snapshots(p)?,
+        "CopySnapshot" => copy_snapshot(p)?,
+        "CopyImage" => copy_image(p)?,
+        "EnableImageDeprecation" => {
+            Request::EnableImageDeprecation(request::EnableImageDeprecation {
+                id: p.required("ImageId")?,
+                at: p
+                    .number("DeprecateAt")?
+                    .ok_or_else(|| ApiError::missing("DeprecateAt"))?,
+            })
+        }
+        "DisableImageDeprecation" => {
+            Request::DisableImageDeprecation(request::DisableImageDeprecation {
+                id: p.required("ImageId")?,
+            })
+        }
         "DeleteSnapshot" => Request::DeleteSnapshot(request::DeleteSnapshot {
             id: p.required("SnapshotId")?,
         }),
@@ -175,6 +190,35 @@ fn create_image(p: &mut Params) -> Result<Request, ApiError> {
         no_reboot: p.boolean("NoReboot")?.unwrap_or(false),
         mappings: block_devices(p)?,
         tags: tag_specifications(p)?,
+    }))
+}
+
+/// botocore always adds a `PresignedUrl`; it matters between Regions only (API Reference,
+/// "CopySnapshot"), and other Regions are refused.
+fn copy_snapshot(p: &mut Params) -> Result<Request, ApiError> {
+    p.text("PresignedUrl");
+    Ok(Request::CopySnapshot(request::CopySnapshot {
+        source_region: p.required("SourceRegion")?,
+        source: p.required("SourceSnapshotId")?,
+        destination_region: p.text("DestinationRegion"),
+        description: p.text("Description"),
+        encrypted: p.boolean("Encrypted")?.unwrap_or(false),
+        kms_key: p.text("KmsKeyId"),
+        tags: tag_specifications(p)?,
+    }))
+}
+
+fn copy_image(p: &mut Params) -> Result<Request, ApiError> {
+    Ok(Request::CopyImage(request::CopyImage {
+        name: p.required("Name")?,
+        source_region: p.required("SourceRegion")?,
+        source: p.required("SourceImageId")?,
+        description: p.text("Description"),
+        encrypted: p.boolean("Encrypted")?.unwrap_or(false),
+        kms_key: p.text("KmsKeyId"),
+        copy_image_tags: p.boolean("CopyImageTags")?.unwrap_or(false),
+        tags: tag_specifications(p)?,
+        client_token: p.text("ClientToken"),
     }))
 }
 

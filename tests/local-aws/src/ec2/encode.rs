@@ -4,8 +4,11 @@ use std::io;
 
 use holdfast_sim::{ApiError, Page, Response};
 
-use super::encode_parts as parts;
-use super::xml::Xml;
+use super::{
+    encode_parts as parts, encode_protect as protect, encode_recycle_bin as recycle_bin,
+    encode_refer as refer, encode_storage as storage,
+};
+use crate::query::xml::Xml;
 
 const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 
@@ -93,6 +96,45 @@ fn body(xml: &mut Xml, context: &Context<'_>, response: &Response) -> io::Result
                 xml.leaf("returnCode", one.return_code)
             })
         }
+        Response::SnapshotPermissions(id, all) => protect::snapshot_permissions(xml, id, all),
+        Response::SnapshotProductCodes(id) => protect::snapshot_product_codes(xml, id),
+        Response::ImageAttribute(id, attribute) => protect::image_attribute(xml, id, attribute),
+        Response::Locked(locked) => protect::lock(xml, locked),
+        Response::Unlocked(id) => xml.leaf("snapshotId", id),
+        Response::LockedSnapshots(page) => {
+            paged(xml, "snapshotSet", page, protect::locked_snapshot)
+        }
+        Response::BinnedSnapshots(page) => paged(xml, "snapshotSet", page, recycle_bin::snapshot),
+        Response::BinnedImages(page) => paged(xml, "imageSet", page, recycle_bin::image),
+        Response::RestoredSnapshot(snapshot) => recycle_bin::restored(xml, snapshot),
+        Response::ImageReferences(page) => {
+            paged(xml, "imageReferenceSet", page, refer::image_reference)
+        }
+        Response::FastRestoresChanged(changes) => storage::fast_restore_changes(xml, changes),
+        Response::FastRestores(page) => {
+            paged(xml, "fastSnapshotRestoreSet", page, storage::fast_restore)
+        }
+        Response::TieringStarted(id, time) => {
+            xml.leaf("snapshotId", id)?;
+            xml.leaf("tieringStartTime", parts::time(*time))
+        }
+        Response::TierRestoreStarted(restore) => storage::tier_restore(xml, restore),
+        Response::TierStatuses(page) => {
+            paged(xml, "snapshotTierStatusSet", page, storage::tier_status)
+        }
+        Response::SnapshotCopied(id, tags) => {
+            xml.leaf("snapshotId", id)?;
+            parts::tags(xml, tags)
+        }
+        Response::Fleets(page) => paged(xml, "fleetSet", page, refer::fleet),
+        Response::SpotFleets(page) => {
+            paged(xml, "spotFleetRequestConfigSet", page, |xml, fleet| {
+                refer::spot_fleet(xml, context, fleet)
+            })
+        }
+        Response::SpotRequests(page) => {
+            paged(xml, "spotInstanceRequestSet", page, refer::spot_request)
+        }
         Response::Volume(volume) => parts::volume(xml, volume),
         Response::Attachment(attachment) => parts::attachment(xml, attachment),
         Response::Launched(instances) => {
@@ -114,6 +156,10 @@ fn body(xml: &mut Xml, context: &Context<'_>, response: &Response) -> io::Result
         Response::LaunchTemplateVersion(version) => xml.element("launchTemplateVersion", |xml| {
             parts::launch_template_version(xml, context, version)
         }),
+        // Answers of another service never come in at this door.
+        Response::LaunchConfigurations(_) | Response::AutoScalingGroups(_) => Err(
+            io::Error::other("an answer of Auto Scaling at the door of EC2"),
+        ),
         Response::Done => xml.leaf("return", "true"),
     }
 }

@@ -10,18 +10,18 @@ use holdfast_sim::{
 use jiff::Timestamp;
 
 use super::encode::Context;
-use super::xml::Xml;
+use crate::query::xml::Xml;
 
 /// EC2's spelling of a time: UTC with milliseconds.
-fn time(time: Timestamp) -> String {
+pub(super) fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-fn truth(value: bool) -> &'static str {
+pub(super) fn truth(value: bool) -> &'static str {
     if value { "true" } else { "false" }
 }
 
-fn tags(xml: &mut Xml, tags: &Tags) -> io::Result<()> {
+pub(super) fn tags(xml: &mut Xml, tags: &Tags) -> io::Result<()> {
     if tags.is_empty() {
         return Ok(());
     }
@@ -36,6 +36,7 @@ pub(super) fn snapshot(xml: &mut Xml, s: &Snapshot) -> io::Result<()> {
     snapshot_common(xml, s)?;
     xml.maybe("ownerAlias", s.owner_alias.as_ref())?;
     xml.leaf("storageTier", &s.tier)?;
+    xml.maybe("restoreExpiryTime", s.tiering.restore_expires.map(time))?;
     xml.maybe("completionTime", s.completed.map(time))
 }
 
@@ -54,6 +55,7 @@ fn snapshot_common(xml: &mut Xml, s: &Snapshot) -> io::Result<()> {
     xml.leaf("volumeSize", s.size_gib.to_string())?;
     xml.leaf("description", &s.description)?;
     xml.leaf("encrypted", truth(s.encrypted))?;
+    xml.maybe("kmsKeyId", s.kms_key.as_ref())?;
     tags(xml, &s.tags)
 }
 
@@ -127,7 +129,7 @@ pub(super) fn instance(xml: &mut Xml, i: &Instance) -> io::Result<()> {
     tags(xml, &i.tags)
 }
 
-fn block_device(xml: &mut Xml, m: &BlockDevice) -> io::Result<()> {
+pub(super) fn block_device(xml: &mut Xml, m: &BlockDevice) -> io::Result<()> {
     xml.leaf("deviceName", &m.device)?;
     match &m.target {
         DeviceTarget::Ebs(ebs) => xml.element("ebs", |xml| {

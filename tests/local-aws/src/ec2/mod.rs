@@ -1,25 +1,33 @@
 //! The simulated account over HTTP: the EC2 Query protocol, as the real SDK clients speak it.
 //!
 //! `POST /` with a form-encoded body answers XML. Signatures are not checked: who can reach the
-//! door may use it, within the role that its access key has ([`crate::iam`]). Every parameter of a request must be understood; one that is left over is
-//! refused (`UnknownParameter`), and so is an unknown operation (`InvalidAction`).
+//! door may use it, within the role that its access key has ([`crate::iam`]). Every parameter of a
+//! request must be understood; one that is left over is refused (`UnknownParameter`), and so is an
+//! unknown operation (`InvalidAction`).
 
 mod decode;
 mod decode_change;
+mod decode_protect;
+mod decode_recycle_bin;
+mod decode_refer;
+mod decode_storage;
 mod encode;
 mod encode_parts;
-mod params;
-mod xml;
-
-use std::sync::{MutexGuard, PoisonError};
+mod encode_protect;
+mod encode_recycle_bin;
+mod encode_refer;
+mod encode_storage;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use axum::routing::post;
-use holdfast_sim::{Account, ApiError, CallFailure};
+use holdfast_sim::request::Request;
+use holdfast_sim::{ApiError, CallFailure};
+
+use crate::query::{Answer, lock};
 
 pub use holdfast_sim::SharedAccount;
 
@@ -40,43 +48,13 @@ pub fn guarded(account: SharedAccount, gate: Gate) -> Router {
     Router::new().route("/", post(handle)).with_state(state)
 }
 
-/// What becomes of a request.
-enum Answer {
-    Xml(u16, Vec<u8>),
-    /// Carried out; the connection breaks instead of an answer.
-    Lost,
-    /// Carried out; no answer comes.
-    Hang,
-}
-
 async fn handle(
     State((account, gate)): State<(SharedAccount, Gate)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    match answer(&account, &gate, iam::caller(&headers), &body) {
-        Answer::Xml(status, text) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (
-                status,
-                [(header::CONTENT_TYPE, "text/xml;charset=UTF-8")],
-                text,
-            )
-                .into_response()
-        }
-        Answer::Lost => {
-            // A body that fails before its first byte makes the server close the connection.
-            let broken = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other(
-                "injected: response lost",
-            ))]);
-            Response::new(Body::from_stream(broken))
-        }
-        Answer::Hang => std::future::pending().await,
-    }
-}
-
-fn lock(account: &SharedAccount) -> MutexGuard<'_, Account> {
-    account.lock().unwrap_or_else(PoisonError::into_inner)
+    let answer = answer(&account, &gate, iam::caller(&headers), &body);
+    answer.into_http().await
 }
 
 fn answer(account: &SharedAccount, gate: &Gate, caller: &str, body: &[u8]) -> Answer {
@@ -84,7 +62,7 @@ fn answer(account: &SharedAccount, gate: &Gate, caller: &str, body: &[u8]) -> An
     let call = match decode::call(body) {
         Ok(call) => call,
         Err((operation, error)) => {
-            let error = account.refuse_unread(&operation, error);
+            let error = account.refuse_unread(Request::EC2, &operation, error);
             return refusal(&error, account.request_id());
         }
     };
@@ -94,7 +72,7 @@ fn answer(account: &SharedAccount, gate: &Gate, caller: &str, body: &[u8]) -> An
             message: format!("You are not authorized to perform this operation. {refused}"),
             ..ApiError::unauthorized()
         };
-        let error = account.refuse_unread(call.request.operation(), error);
+        let error = account.refuse_unread(Request::EC2, call.request.operation(), error);
         return refusal(&error, account.request_id());
     }
     let result = account.perform(&call.request, call.dry_run);

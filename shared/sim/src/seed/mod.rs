@@ -3,6 +3,13 @@
 //! Seeding emits no events, is in no call log, and keeps no limits; what is seeded is listed at
 //! once.
 
+mod auto_scaling;
+mod fleets;
+mod outside;
+
+pub use auto_scaling::AutoScalingGroupSeed;
+pub use fleets::{FleetSeed, SpotFleetSeed, SpotRequestSeed};
+
 use std::collections::BTreeSet;
 
 use holdfast_core::id::{ImageId, InstanceId, LaunchTemplateId, SnapshotId, VolumeId};
@@ -14,7 +21,9 @@ use crate::model::device::BlockDevice;
 use crate::model::image::{DeregistrationProtection, Image};
 use crate::model::instance::{Instance, VirtualDevice};
 use crate::model::instance_type::InstanceTypeInfo;
+use crate::model::permission::Grantee;
 use crate::model::snapshot::Snapshot;
+use crate::model::tier::TierHistory;
 use crate::model::volume::Volume;
 use crate::transition::Transition;
 
@@ -117,6 +126,10 @@ pub struct SnapshotSeed {
     pub tier: Option<String>,
     /// Its description.
     pub description: String,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// ARN of the customer's key it is encrypted under; none: the account's default key.
+    pub kms_key: Option<String>,
     /// Whether everybody may use it.
     pub public: bool,
     /// Accounts that may use it.
@@ -138,6 +151,8 @@ pub struct ImageSeed {
     pub owner: Option<String>,
     /// Whether everybody may launch it.
     pub public: bool,
+    /// Who else may launch it.
+    pub shared_with: BTreeSet<Grantee>,
     /// When it was made; none: now.
     pub created: Option<Timestamp>,
     /// The instance it was made of.
@@ -243,9 +258,13 @@ impl Account {
             size_gib: seed.size_gib.unwrap_or(8),
             description: seed.description,
             tier: seed.tier.unwrap_or_else(|| "standard".to_owned()),
-            encrypted: false,
+            encrypted: seed.encrypted,
+            kms_key: seed.kms_key,
             public: seed.public,
             shared_with: seed.shared_with,
+            lock: None,
+            tiering: TierHistory::default(),
+            copied_from: None,
             tags: seed.tags,
             listed_from: self.now,
             set: None,
@@ -271,6 +290,7 @@ impl Account {
                 .owner
                 .unwrap_or_else(|| self.settings.account_id.clone()),
             public: seed.public,
+            shared_with: seed.shared_with,
             created: seed.created.unwrap_or(self.now),
             source_instance: seed.source_instance,
             source_image: None,

@@ -6,25 +6,25 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
 /// An XML document in memory.
-pub(super) struct Xml {
+pub(crate) struct Xml {
     writer: Writer<Vec<u8>>,
 }
 
 impl Xml {
     /// A document with its declaration.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let mut writer = Writer::new(Vec::new());
         writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
         Ok(Self { writer })
     }
 
     /// The document's bytes.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.writer.into_inner()
     }
 
     /// The root element, in a namespace or none.
-    pub(super) fn root(
+    pub(crate) fn root(
         &mut self,
         name: &str,
         namespace: Option<&str>,
@@ -40,7 +40,7 @@ impl Xml {
     }
 
     /// An element with elements in it.
-    pub(super) fn element(
+    pub(crate) fn element(
         &mut self,
         name: &str,
         content: impl FnOnce(&mut Self) -> io::Result<()>,
@@ -49,32 +49,54 @@ impl Xml {
     }
 
     /// An element with text.
-    pub(super) fn leaf(&mut self, name: &str, text: impl AsRef<str>) -> io::Result<()> {
-        self.element(name, |xml| {
-            xml.writer
-                .write_event(Event::Text(BytesText::new(text.as_ref())))
-        })
+    pub(crate) fn leaf(&mut self, name: &str, text: impl AsRef<str>) -> io::Result<()> {
+        self.element(name, |xml| xml.text(text.as_ref()))
+    }
+
+    /// Text within the element that is open.
+    pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
+        self.writer.write_event(Event::Text(BytesText::new(text)))
     }
 
     /// An element with text, where there is any.
-    pub(super) fn maybe(&mut self, name: &str, text: Option<impl AsRef<str>>) -> io::Result<()> {
+    pub(crate) fn maybe(&mut self, name: &str, text: Option<impl AsRef<str>>) -> io::Result<()> {
         match text {
             Some(text) => self.leaf(name, text),
             None => Ok(()),
         }
     }
 
-    /// A list: an element with an `item` for each entry.
-    pub(super) fn list<T>(
+    /// A list of EC2: an element with an `item` for each entry.
+    pub(crate) fn list<T>(
         &mut self,
         name: &str,
+        items: impl IntoIterator<Item = T>,
+        write: impl FnMut(&mut Self, T) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.entries(name, "item", items, write)
+    }
+
+    /// A list of the other Query services: an element with a `member` for each entry.
+    pub(crate) fn members<T>(
+        &mut self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+        write: impl FnMut(&mut Self, T) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.entries(name, "member", items, write)
+    }
+
+    fn entries<T>(
+        &mut self,
+        name: &str,
+        entry: &str,
         items: impl IntoIterator<Item = T>,
         mut write: impl FnMut(&mut Self, T) -> io::Result<()>,
     ) -> io::Result<()> {
         self.element(name, |xml| {
             items
                 .into_iter()
-                .try_for_each(|item| xml.element("item", |xml| write(xml, item)))
+                .try_for_each(|item| xml.element(entry, |xml| write(xml, item)))
         })
     }
 }

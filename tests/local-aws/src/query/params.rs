@@ -1,4 +1,4 @@
-//! Parameters of an EC2 Query request: consumed one by one, and none may be left over.
+//! Parameters of a Query request: consumed one by one, and none may be left over.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use holdfast_sim::ApiError;
 
 /// Parameters by name, below a prefix.
 #[derive(Debug)]
-pub(super) struct Params {
+pub(crate) struct Params {
     prefix: String,
     left: BTreeMap<String, String>,
 }
 
 impl Params {
     /// Reads a form-encoded body.
-    pub(super) fn read(body: &[u8]) -> Result<Self, ApiError> {
+    pub(crate) fn read(body: &[u8]) -> Result<Self, ApiError> {
         let mut left = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(body) {
             if left.insert(name.to_string(), value.into_owned()).is_some() {
@@ -29,16 +29,16 @@ impl Params {
         })
     }
 
-    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         self.left.remove(name)
     }
 
-    pub(super) fn required(&mut self, name: &str) -> Result<String, ApiError> {
+    pub(crate) fn required(&mut self, name: &str) -> Result<String, ApiError> {
         let path = format!("{}{name}", self.prefix);
         self.text(name).ok_or_else(|| ApiError::missing(&path))
     }
 
-    pub(super) fn boolean(&mut self, name: &str) -> Result<Option<bool>, ApiError> {
+    pub(crate) fn boolean(&mut self, name: &str) -> Result<Option<bool>, ApiError> {
         match self.text(name).as_deref() {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
@@ -47,7 +47,7 @@ impl Params {
         }
     }
 
-    pub(super) fn number<N: std::str::FromStr>(
+    pub(crate) fn number<N: std::str::FromStr>(
         &mut self,
         name: &str,
     ) -> Result<Option<N>, ApiError> {
@@ -68,7 +68,7 @@ impl Params {
     }
 
     /// `NAME.1`, `NAME.2`, … in the order of their numbers.
-    pub(super) fn list(&mut self, name: &str) -> Vec<String> {
+    pub(crate) fn list(&mut self, name: &str) -> Vec<String> {
         let indices: BTreeMap<u32, String> = self
             .left
             .keys()
@@ -84,7 +84,7 @@ impl Params {
     }
 
     /// Reads `NAME.…` with `read`; none when there is no such parameter.
-    pub(super) fn structure<T>(
+    pub(crate) fn structure<T>(
         &mut self,
         name: &str,
         read: impl FnOnce(&mut Self) -> Result<T, ApiError>,
@@ -99,7 +99,7 @@ impl Params {
     }
 
     /// Reads `NAME.1.…`, `NAME.2.…`, … with `read`, in the order of their numbers.
-    pub(super) fn structures<T>(
+    pub(crate) fn structures<T>(
         &mut self,
         name: &str,
         read: impl Fn(&mut Self) -> Result<T, ApiError>,
@@ -144,7 +144,7 @@ impl Params {
     }
 
     /// Refuses what nobody has consumed.
-    pub(super) fn finish(&self) -> Result<(), ApiError> {
+    pub(crate) fn finish(&self) -> Result<(), ApiError> {
         match self.left.keys().next() {
             None => Ok(()),
             Some(name) => Err(ApiError::new(

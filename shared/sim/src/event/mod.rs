@@ -1,5 +1,8 @@
 //! EventBridge envelopes, exactly as EC2 and EBS word them.
 
+mod lock;
+mod storage;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
