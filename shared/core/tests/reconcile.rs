@@ -186,7 +186,6 @@ fn what_holdfast_deleted_goes_quietly() {
     };
     for (state, deletion) in [
         (NodeState::Deleting, None),
-        (NodeState::Completed, Some(DeletionState::Intended)),
         (NodeState::Completed, Some(DeletionState::Deleted)),
     ] {
         let mut table = on_record(&[("snap-1", state)]);
@@ -199,13 +198,23 @@ fn what_holdfast_deleted_goes_quietly() {
         table.apply(&changes);
         assert_eq!(table.state("snap-1"), Some(NodeState::Deleted));
     }
-    // Refused by EC2, and gone all the same: that was somebody else.
-    let mut table = on_record(&[("snap-1", NodeState::Completed)]);
-    table.absences.insert("snap-1".into(), absence);
-    let deletions = BTreeMap::from([("snap-1".to_owned(), DeletionState::Refused)]);
-    let scope = Scope::All { late: false };
-    let changes = compared(&account(), &table, scope, now(), &deletions);
-    assert_eq!(about(&changes, "snap-1"), [("finding", vec!["gone"])]);
+    // Refused by EC2, and gone all the same: that was somebody else. An intent alone does not tell
+    // whose doing it was: it may have been listed since.
+    for (state, words) in [
+        (DeletionState::Refused, "Holdfast did not delete it"),
+        (DeletionState::Intended, "or somebody else's"),
+    ] {
+        let mut table = on_record(&[("snap-1", NodeState::Completed)]);
+        table.absences.insert("snap-1".into(), absence);
+        let deletions = BTreeMap::from([("snap-1".to_owned(), state)]);
+        let scope = Scope::All { late: false };
+        let changes = compared(&account(), &table, scope, now(), &deletions);
+        assert_eq!(about(&changes, "snap-1"), [("finding", vec!["gone"])]);
+        let detail = said(&changes)[0].reasons[0].detail.clone().unwrap();
+        assert!(detail.ends_with(words), "{detail}");
+        table.apply(&changes);
+        assert_eq!(table.state("snap-1"), Some(NodeState::Gone));
+    }
 }
 
 #[test]
@@ -458,6 +467,43 @@ fn a_state_that_nobody_knows_is_neither_recorded_nor_taken_for_absence() {
         assert_eq!(table.state("snap-2"), None);
         assert_eq!(table.absences, BTreeMap::new());
     }
+}
+
+#[test]
+fn a_failed_ami_that_was_swept_first_reopens_its_slot_all_the_same() {
+    let mut table = Table::default();
+    table.record(Node {
+        policy: Some("p".into()),
+        slot: Some(ago(600)),
+        source: Some("i-1".into()),
+        ..Node::new("ami-1", NodeState::Pending, ago(60))
+    });
+    let first = ago(60);
+    let confirmed = None;
+    table
+        .absences
+        .insert("ami-1".into(), Absence { first, confirmed });
+    let record = slot_record("i-1", ago(600), &["ami-1"]);
+    let key = SlotKey::of(&record);
+    table.slots.insert(key.clone(), record);
+    let deletions = BTreeMap::from([("ami-1".to_owned(), DeletionState::Deleted)]);
+    let scope = Scope::All { late: false };
+    // A good one that retention deleted opens nothing.
+    let changes = compared(&account(), &table, scope, now(), &deletions);
+    assert!(changes.slots.is_empty());
+    table.swept_failures.insert("ami-1".into());
+    let changes = compared(&account(), &table, scope, now(), &deletions);
+    assert_eq!(
+        about(&changes, "ami-1"),
+        [("finding", vec!["failed-backup"])]
+    );
+    assert_eq!(changes.units[0].after, BTreeSet::from([key.clone()]));
+    table.apply(&changes);
+    assert_eq!(table.slots[&key].state, SlotState::Failed);
+    assert_eq!(table.slots[&key].lost, ["ami-1"]);
+    let open = table.open.first().unwrap();
+    assert_eq!((open.source.as_str(), open.slot), ("i-1", ago(600)));
+    assert_eq!(table.state("ami-1"), Some(NodeState::Deleted));
 }
 
 #[test]

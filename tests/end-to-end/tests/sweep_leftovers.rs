@@ -100,6 +100,36 @@ async fn snapshots_that_a_deregistration_of_unknown_outcome_left_are_finished_by
 }
 
 #[tokio::test]
+async fn an_intent_that_ec2_never_heard_of_is_closed_when_the_ami_is_listed_again() {
+    let (world, baked) = world("enforce", POLICIES, 3).await;
+    let lost = ApiError::new("InternalError", "An internal error has occurred");
+    world.inject(FaultRule::next("DeregisterImage", Fault::Error(lost)).times(9));
+    let first = sweep(&world).await;
+    assert_eq!(
+        codes(item_of(&first, &baked[2].id)),
+        ["expired", "outcome-unknown"]
+    );
+    assert_eq!(deletion_state(&world, &baked[2].id), "intended");
+    world.account(Account::clear_faults);
+    // By now the policy keeps it, so that nothing is asked for again.
+    world.set_policies(&POLICIES.replace("last: 2", "last: 3"));
+    let kept = sweep_at(&world, LATER).await;
+    assert_eq!(kept["summary"], json!({ "kept": 3 }), "{kept:#}");
+    assert_eq!(deletion_state(&world, &baked[2].id), "refused");
+    for snapshot in &baked[2].snapshots {
+        assert_eq!(deletion_state(&world, snapshot), "refused");
+    }
+    world.set_policies(POLICIES);
+    deregister_by_hand(&world, &baked[2].id);
+    let held = sweep_at(&world, LATEST).await;
+    for snapshot in &baked[2].snapshots {
+        assert_eq!(item_of(&held, snapshot)["outcome"], "held", "{held:#}");
+        assert_eq!(codes(item_of(&held, snapshot)), ["orphaned"]);
+        assert!(stands(&world, snapshot));
+    }
+}
+
+#[tokio::test]
 async fn a_backing_snapshot_that_ec2_refused_is_named_and_finished_later() {
     let (world, baked) = world("enforce", POLICIES, 3).await;
     let root = baked[2].snapshots[0].as_str();

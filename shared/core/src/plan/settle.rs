@@ -36,6 +36,8 @@ pub struct Recorded {
     pub retired: BTreeMap<String, Vec<Retired>>,
     /// Deletions that an operator's request released from the breaker: (policy, resource).
     pub released: BTreeSet<(String, String)>,
+    /// Failed backups whose slot has not been reopened yet, with the words to say so.
+    pub unreopened: BTreeMap<String, String>,
     /// Why the table could not be read, if so.
     pub error: Option<String>,
 }
@@ -78,6 +80,11 @@ pub fn settle(
                 ReasonCode::Pinned,
                 format!("its source {source} was pinned when last seen"),
             ));
+        }
+    }
+    for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
+        if let Some(words) = recorded.unreopened.get(verdict.subject.id()) {
+            verdict.hold(Reason::with(ReasonCode::FailedBackup, words));
         }
     }
     for policy in &policies.policies {

@@ -6,9 +6,9 @@ use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{Image, Instance, Listing, Snapshot, Source, Volume};
 use holdfast_core::lineage::SlotRecord;
 use holdfast_core::plan::reconcile::{
-    Recorded, Scope, Seen, SlotKey, Wanted, siblings, unlisted, wanted,
+    Recorded, Scope, Seen, SlotKey, Wanted, siblings, swept, unlisted, wanted,
 };
-use holdfast_core::ports::records::{Records, TableError, TableErrorKind};
+use holdfast_core::ports::records::{DeletionState, Records, TableError, TableErrorKind};
 use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
@@ -158,6 +158,7 @@ pub(super) async fn known<E: ReadEc2, R: Records>(
     lists.name(ec2, ids).await;
     let wanted = wanted(&lists.seen(), &known.recorded, scope, now);
     known.read(records, &wanted).await?;
+    known.slots(records, &swept(&known.recorded)).await?;
     let ids = siblings(&lists.seen(), &known.recorded.slots);
     lists.name(ec2, ids).await;
     Ok(known)
@@ -183,7 +184,14 @@ impl Known {
         let read = async |part: &[String]| records.deletions(part).await;
         let (parts, failed) = around(&deletions, read).await?;
         let parts = parts.into_iter().flatten();
-        self.recorded.deletions = parts.map(|(id, (_, state))| (id, state)).collect();
+        for (id, (deletion, state)) in parts {
+            // A backup that counted has `good`, and a snapshot that went with an AMI names that.
+            let failed = !deletion.good && deletion.image.is_none();
+            if failed && state != DeletionState::Refused {
+                self.recorded.swept_failures.insert(id.clone());
+            }
+            self.recorded.deletions.insert(id, state);
+        }
         for (id, error) in failed {
             self.failed.push(unreadable(&id, &error));
             self.recorded.unreadable.insert(id);

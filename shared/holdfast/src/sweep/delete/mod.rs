@@ -2,6 +2,7 @@
 
 mod check;
 mod image;
+mod intents;
 mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +56,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             ..
         } = planned;
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
-        let mut notes = Vec::new();
+        let mut notes = self.close_refuted(lists).await?;
         // A pin is on record before anything is deleted, so that it outlives its source.
         self.records.pin(&pin, Some(&lease)).await?;
         self.records.unpin(&unpin, &lease).await?;
