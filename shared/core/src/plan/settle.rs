@@ -128,6 +128,8 @@ fn grace(
         let id = verdict.subject.id().to_owned();
         match (verdict.is_condemned(), recorded.condemned.get(&id)) {
             (false, None) => {}
+            // Nothing was found that needs it: what could not be read begins no new grace.
+            (false, Some(_)) if unread_only(&verdict.decision) => {}
             (false, Some(_)) => {
                 if let Decision::Keep(reasons) | Decision::Hold(reasons) = &mut verdict.decision {
                     let detail = "it was condemned by an earlier sweep and is free again";
@@ -150,6 +152,12 @@ fn grace(
             }
         }
     }
+}
+
+/// Whether a condemned backup is held for missing evidence alone.
+fn unread_only(decision: &Decision) -> bool {
+    let unread = |reason: &Reason| reason.code == ReasonCode::EvidenceIncomplete;
+    matches!(decision, Decision::Hold(reasons) if reasons.iter().all(unread))
 }
 
 /// Holds what would let the policy's good backups fall too far within 24 hours.

@@ -131,9 +131,8 @@ fn hold_unread<const N: usize>(
         let detail = format!("checking again: {error}");
         verdict.hold(Reason::with(ReasonCode::EvidenceIncomplete, detail));
     }
-    if let Some(source) = stale(lists, Timestamp::now()) {
-        let detail = format!("{source} was read more than {FRESH:#} ago");
-        verdict.hold(Reason::with(ReasonCode::EvidenceIncomplete, detail));
+    if let Some(reason) = stale(lists, Timestamp::now()) {
+        verdict.hold(reason);
     }
 }
 
@@ -175,17 +174,22 @@ fn ours(tags: &Tags) -> Vec<(&String, &String)> {
     tags.iter().filter(|(key, _)| managed(key)).collect()
 }
 
-fn stale(lists: &Lists, wall: Timestamp) -> Option<&'static str> {
+/// That a list was read too long ago, where one was.
+pub(super) fn stale(lists: &Lists, wall: Timestamp) -> Option<Reason> {
     fn old<T>(list: &Listing<T>, wall: Timestamp) -> Option<&'static str> {
         let age = wall.duration_since(list.read_at);
         (age > FRESH || age < -FRESH).then(|| list.source.as_str())
     }
-    old(&lists.snapshots, wall)
+    let source = old(&lists.snapshots, wall)
         .or_else(|| old(&lists.mapped, wall))
         .or_else(|| old(&lists.images, wall))
         .or_else(|| old(&lists.instances, wall))
         .or_else(|| old(&lists.volumes, wall))
-        .or_else(|| lists.templates.as_ref().and_then(|list| old(list, wall)))
+        .or_else(|| lists.templates.as_ref().and_then(|list| old(list, wall)));
+    source.map(|source| {
+        let detail = format!("{source} was read more than {FRESH:#} ago");
+        Reason::with(ReasonCode::EvidenceIncomplete, detail)
+    })
 }
 
 #[cfg(test)]
