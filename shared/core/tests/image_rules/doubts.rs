@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_core::plan::judge::Decision;
+use holdfast_core::id::ImageId;
+use holdfast_core::inventory::{ImageState, SnapshotState};
+use holdfast_core::plan::judge::{Decision, Subject};
 use holdfast_core::plan::settle::{Recorded, settle};
 use holdfast_core::report::{Reason, ReasonCode};
 
@@ -84,4 +86,31 @@ fn a_list_that_could_not_be_read_once_does_not_begin_the_grace_anew() {
     let unread = Reason::with(ReasonCode::EvidenceIncomplete, "images: page 2");
     assert!(freed(unread).is_empty());
     assert_eq!(freed(Reason::of(ReasonCode::UsedByImage)), ["ami-1"]);
+}
+
+#[test]
+fn a_failed_ami_that_maps_nothing_takes_the_snapshots_of_its_run_along() {
+    let along = |world: &World| -> Vec<String> {
+        match world.verdict("ami-0").subject {
+            Subject::Image { snapshots, .. } => {
+                snapshots.iter().map(|s| s.id.to_string()).collect()
+            }
+            Subject::Snapshot(_) => panic!("not an image"),
+        }
+    };
+    let mut world = World::of("retain: { last: 2 }", 3);
+    world.images[0].state = ImageState::Failed;
+    world.images[0].mappings.clear();
+    world.snapshots[0].state = SnapshotState::Error;
+    assert_eq!(world.condemned(), ["ami-0"]);
+    let verdicts = world.verdicts();
+    assert!(verdicts.iter().all(|v| v.subject.id() != "snap-0-0"));
+    assert_eq!(along(&world), ["snap-0-0"]);
+    // Perhaps those of a second attempt of that run.
+    let mut again = stage::ami(0, "i-1");
+    again.id = ImageId::new("ami-again");
+    again.state = ImageState::Pending;
+    again.mappings.clear();
+    world.images.push(again);
+    assert!(along(&world).is_empty());
 }

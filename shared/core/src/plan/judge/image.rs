@@ -25,7 +25,12 @@ pub(super) fn look<'p>(
     }
     let mapped: BTreeSet<&SnapshotId> = image.snapshots().collect();
     let listed = mapped.iter().filter_map(|id| standing.snapshot(id));
-    let snapshots: Vec<Snapshot> = listed.cloned().collect();
+    let mut snapshots: Vec<Snapshot> = listed.cloned().collect();
+    if image.state == ImageState::Failed
+        && let Ok(artifact) = Artifact::read(&image.tags, image.owner.as_deref(), evidence.account)
+    {
+        snapshots.extend(standing.left_of(&artifact).into_iter().cloned());
+    }
     let verdict = |policy: &str, artifact: Option<Artifact>, decision| {
         let subject = Subject::Image {
             image: image.clone(),

@@ -127,7 +127,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             evidence,
             at: Timestamp::now(),
         };
-        let mapped: BTreeSet<&SnapshotId> = image.snapshots().collect();
+        let mut mapped: BTreeSet<&SnapshotId> = image.snapshots().collect();
+        mapped.extend(listed.iter().map(|snapshot| &snapshot.id));
         let own = json!({
             "name": image.name, "snapshots": mapped.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
         });

@@ -96,8 +96,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             .partition(|v| matches!(v.subject, Subject::Image { .. }));
         // An AMI goes before its snapshots: EC2 refuses the other order.
         let pace = Pace::deregister_image();
+        let mut templates = None;
         for together in images.chunks(IMAGES_TOGETHER) {
-            let checked = check::images(self.ec2, together, lists).await;
+            templates = check::templates_again(self.ec2, lists, templates).await;
+            let now = check::Templates {
+                policies: self.sweep.policies,
+                list: templates.as_ref(),
+            };
+            let checked = check::images(self.ec2, together, lists, &now).await;
             let ended: Vec<Deregistered> = stream::iter(checked)
                 .map(|verdict| self.deregister(verdict, lists, &evidence, &pace))
                 .buffer_unordered(AT_ONCE)
