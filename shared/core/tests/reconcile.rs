@@ -11,8 +11,8 @@ use holdfast_core::inventory::{
     ImageMapping, ImageState, InstanceState, MappingTarget, SnapshotState, Source, Tags,
 };
 use holdfast_core::lineage::{Edge, EdgeKind, Node, NodeState, SlotState};
-use holdfast_core::plan::reconcile::{Scope, SlotKey};
-use holdfast_core::ports::records::{Absence, DeletionState};
+use holdfast_core::plan::reconcile::SlotKey;
+use holdfast_core::ports::records::Absence;
 use jiff::SignedDuration;
 use lineage_model::*;
 
@@ -175,45 +175,6 @@ fn neither_a_late_reconcile_nor_an_event_notes_or_confirms_an_absence() {
             assert!(changes.writes_nothing(), "{changes:?}");
             assert_eq!(about(&changes, "snap-1"), [("deferred", vec!["gone"])]);
         }
-    }
-}
-
-#[test]
-fn what_holdfast_deleted_goes_quietly() {
-    let absence = Absence {
-        first: ago(60),
-        confirmed: None,
-    };
-    for (state, deletion) in [
-        (NodeState::Deleting, None),
-        (NodeState::Completed, Some(DeletionState::Deleted)),
-    ] {
-        let mut table = on_record(&[("snap-1", state)]);
-        table.absences.insert("snap-1".into(), absence);
-        let deletions = deletion.map(|state| ("snap-1".to_owned(), state));
-        let deletions = deletions.into_iter().collect();
-        let scope = Scope::All { late: false };
-        let changes = compared(&account(), &table, scope, now(), &deletions);
-        assert_eq!(said(&changes), []);
-        table.apply(&changes);
-        assert_eq!(table.state("snap-1"), Some(NodeState::Deleted));
-    }
-    // Refused by EC2, and gone all the same: that was somebody else. An intent alone does not tell
-    // whose doing it was: it may have been listed since.
-    for (state, words) in [
-        (DeletionState::Refused, "Holdfast did not delete it"),
-        (DeletionState::Intended, "or somebody else's"),
-    ] {
-        let mut table = on_record(&[("snap-1", NodeState::Completed)]);
-        table.absences.insert("snap-1".into(), absence);
-        let deletions = BTreeMap::from([("snap-1".to_owned(), state)]);
-        let scope = Scope::All { late: false };
-        let changes = compared(&account(), &table, scope, now(), &deletions);
-        assert_eq!(about(&changes, "snap-1"), [("finding", vec!["gone"])]);
-        let detail = said(&changes)[0].reasons[0].detail.clone().unwrap();
-        assert!(detail.ends_with(words), "{detail}");
-        table.apply(&changes);
-        assert_eq!(table.state("snap-1"), Some(NodeState::Gone));
     }
 }
 
@@ -467,43 +428,6 @@ fn a_state_that_nobody_knows_is_neither_recorded_nor_taken_for_absence() {
         assert_eq!(table.state("snap-2"), None);
         assert_eq!(table.absences, BTreeMap::new());
     }
-}
-
-#[test]
-fn a_failed_ami_that_was_swept_first_reopens_its_slot_all_the_same() {
-    let mut table = Table::default();
-    table.record(Node {
-        policy: Some("p".into()),
-        slot: Some(ago(600)),
-        source: Some("i-1".into()),
-        ..Node::new("ami-1", NodeState::Pending, ago(60))
-    });
-    let first = ago(60);
-    let confirmed = None;
-    table
-        .absences
-        .insert("ami-1".into(), Absence { first, confirmed });
-    let record = slot_record("i-1", ago(600), &["ami-1"]);
-    let key = SlotKey::of(&record);
-    table.slots.insert(key.clone(), record);
-    let deletions = BTreeMap::from([("ami-1".to_owned(), DeletionState::Deleted)]);
-    let scope = Scope::All { late: false };
-    // A good one that retention deleted opens nothing.
-    let changes = compared(&account(), &table, scope, now(), &deletions);
-    assert!(changes.slots.is_empty());
-    table.swept_failures.insert("ami-1".into());
-    let changes = compared(&account(), &table, scope, now(), &deletions);
-    assert_eq!(
-        about(&changes, "ami-1"),
-        [("finding", vec!["failed-backup"])]
-    );
-    assert_eq!(changes.units[0].after, BTreeSet::from([key.clone()]));
-    table.apply(&changes);
-    assert_eq!(table.slots[&key].state, SlotState::Failed);
-    assert_eq!(table.slots[&key].lost, ["ami-1"]);
-    let open = table.open.first().unwrap();
-    assert_eq!((open.source.as_str(), open.slot), ("i-1", ago(600)));
-    assert_eq!(table.state("ami-1"), Some(NodeState::Deleted));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_core::id::{ImageId, SnapshotId};
+use holdfast_core::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{Image, Instance, Listing, Snapshot, Source, Volume};
 use holdfast_core::lineage::SlotRecord;
 use holdfast_core::plan::reconcile::{
@@ -99,6 +99,49 @@ impl Lists {
         error.filter(|_| pages == 0)
     }
 
+    /// Asks once more for what a complete list lacks: AMIs that are on record, by their
+    /// identifiers, and sources that an earlier reconcile missed, before this one confirms it.
+    /// Snapshots are asked for by name in any case.
+    async fn look_again<E: ReadEc2>(&mut self, ec2: &E, recorded: &Recorded) {
+        if self.images.is_complete() {
+            let listed: BTreeSet<&str> = self.images.items.iter().map(|i| i.id.as_str()).collect();
+            let missed = recorded.roster.keys().filter_map(|id| ImageId::parse(id));
+            let missed: Vec<ImageId> = missed.filter(|id| !listed.contains(id.as_str())).collect();
+            if !missed.is_empty() {
+                let again = ec2.images(&ImageScope::Ids(missed)).await;
+                self.images.items.extend(again.items);
+                self.images.error = again.error;
+            }
+        }
+        let unconfirmed = recorded.absences.iter();
+        let unconfirmed: BTreeSet<&str> = unconfirmed
+            .filter(|(_, absence)| absence.confirmed.is_none())
+            .map(|(id, _)| id.as_str())
+            .collect();
+        if let Some(list) = self.instances.as_mut().filter(|list| list.is_complete()) {
+            let listed: BTreeSet<&str> = list.items.iter().map(|i| i.id.as_str()).collect();
+            let missed = unconfirmed.iter().filter_map(|id| InstanceId::parse(id));
+            let missed: Vec<InstanceId> =
+                missed.filter(|id| !listed.contains(id.as_str())).collect();
+            if !missed.is_empty() {
+                let again = ec2.instances(&InstanceScope::Ids(missed)).await;
+                list.items.extend(again.items);
+                list.error = again.error;
+            }
+        }
+        if let Some(list) = self.volumes.as_mut().filter(|list| list.is_complete()) {
+            let listed: BTreeSet<&str> = list.items.iter().map(|v| v.id.as_str()).collect();
+            let mut missed = unconfirmed.iter().filter_map(|id| VolumeId::parse(id));
+            if missed.any(|id| !listed.contains(id.as_str())) {
+                let again = ec2.volumes().await;
+                let new = |volume: &Volume| !listed.contains(volume.id.as_str());
+                let new: Vec<Volume> = again.items.into_iter().filter(new).collect();
+                list.items.extend(new);
+                list.error = again.error;
+            }
+        }
+    }
+
     /// Lists further snapshots by their identifiers.
     async fn name<E: ReadEc2>(&mut self, ec2: &E, ids: BTreeSet<SnapshotId>) {
         if ids.is_empty() {
@@ -153,6 +196,9 @@ pub(super) async fn known<E: ReadEc2, R: Records>(
                 .map(|node| (node.id.clone(), node.state))
                 .collect();
         }
+    }
+    if matches!(scope, Scope::All { .. }) {
+        lists.look_again(ec2, &known.recorded).await;
     }
     let ids = unlisted(&lists.seen(), &known.recorded.roster, scope);
     lists.name(ec2, ids).await;
