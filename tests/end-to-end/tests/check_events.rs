@@ -291,18 +291,24 @@ async fn an_event_that_meets_another_run_is_left_to_the_next_reconcile() {
     report(&world.function("create-snapshots"), &world.heartbeat(SLOT)).await;
     let check = world.function("check-dependencies");
     report(&check, &world.heartbeat("2026-03-03T03:00:10Z")).await;
-    world.change("lease#check-dependencies", "lease", |item| {
-        let soon = jiff::Timestamp::now().as_millisecond() + 50_000;
-        item["expires_ms"] = json!({ "N": soon.to_string() });
-        item["holder"] = json!({ "S": "another" });
-    });
     let id = world.snapshots()[0].id.to_string();
+    // Events have leases of their own, by the end of the identifier; another run holds this one.
+    let lease = format!(
+        "lease#check-dependencies#events#{}",
+        id.bytes().last().unwrap() % 16
+    );
+    let soon = jiff::Timestamp::now().as_millisecond() + 50_000;
+    let held = json!({
+        "pk": { "S": lease }, "sk": { "S": "lease" }, "schema": { "N": "1" },
+        "holder": { "S": "another" }, "expires_ms": { "N": soon.to_string() },
+        "fence": { "N": "1" },
+    });
+    world.local.dynamodb.put_item(held).unwrap();
     for seen in deliver(&check, &emitted(&world, LATER)).await {
         assert_eq!(codes(items(&seen, "deferred")[0]), ["lease-held"]);
         assert_eq!(seen["run"]["complete"], false);
     }
     assert_eq!(recorded(&world, &id).unwrap(), "pending");
-    world.age_lease("check-dependencies");
     report(&check, &world.heartbeat("2026-03-03T04:00:00Z")).await;
     assert_eq!(recorded(&world, &id).unwrap(), "completed");
 }

@@ -31,6 +31,10 @@ use live::Live;
 
 /// How long after the first reconcile that missed a resource a second one may say that it is gone,
 /// by the reconciles' `now`.
+///
+/// That is the events' clock: heartbeats that waited in a queue may run seconds apart. The caller
+/// therefore asks for what is missing a second time before it is called gone. What remains is a
+/// resource that both of EC2's answers lack, for as long as its lists lag.
 pub const ABSENT_FOR: SignedDuration = SignedDuration::from_mins(2);
 
 /// How long an AMI may take; EC2 documents up to 24 hours ("Create an Amazon EBS-backed AMI", EC2
