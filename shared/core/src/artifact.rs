@@ -105,6 +105,15 @@ impl Artifact {
     }
 }
 
+impl Artifact {
+    /// Whether both carry what one run of a create call puts on all that it makes.
+    #[must_use]
+    pub fn is_of_the_same_run(&self, other: &Self) -> bool {
+        (&self.policy, &self.source, self.slot, &self.run)
+            == (&other.policy, &other.source, other.slot, &other.run)
+    }
+}
+
 /// A tag by which another tool claims the resource.
 #[must_use]
 pub fn foreign_manager(tags: &Tags) -> Option<&str> {

@@ -157,6 +157,27 @@ impl<'a> References<'a> {
     }
 }
 
+/// A reason for each template with versions that name no AMI but a way to find one, such as
+/// `resolve:ssm:…`: which AMI that is today, nobody has asked.
+#[must_use]
+pub fn unresolved(versions: &[LaunchTemplateVersion], image: &ImageId) -> Vec<Reason> {
+    let hidden = |version: &&LaunchTemplateVersion| {
+        let named = version.image.as_deref();
+        named.is_some_and(|named| !named.starts_with(ImageId::PREFIX))
+    };
+    let hidden: Vec<&LaunchTemplateVersion> = versions.iter().filter(hidden).collect();
+    let named = templates(&hidden, image.as_str()).into_iter();
+    named
+        .map(|reason| Reason {
+            code: ReasonCode::EvidenceIncomplete,
+            detail: reason
+                .detail
+                .map(|which| format!("{which}: its image is a parameter that is not resolved")),
+            ..reason
+        })
+        .collect()
+}
+
 /// One reason a template, with its versions: hundreds of old versions are one line.
 fn templates(versions: &[&LaunchTemplateVersion], from: &str) -> Vec<Reason> {
     let mut by_template: BTreeMap<&str, Vec<i64>> = BTreeMap::new();

@@ -11,8 +11,8 @@ use holdfast_core::inventory::{
     ImageMapping, ImageState, InstanceState, MappingTarget, SnapshotState, Source, Tags,
 };
 use holdfast_core::lineage::{Edge, EdgeKind, Node, NodeState, SlotState};
-use holdfast_core::plan::reconcile::{Scope, SlotKey};
-use holdfast_core::ports::records::{Absence, DeletionState};
+use holdfast_core::plan::reconcile::SlotKey;
+use holdfast_core::ports::records::Absence;
 use jiff::SignedDuration;
 use lineage_model::*;
 
@@ -176,36 +176,6 @@ fn neither_a_late_reconcile_nor_an_event_notes_or_confirms_an_absence() {
             assert_eq!(about(&changes, "snap-1"), [("deferred", vec!["gone"])]);
         }
     }
-}
-
-#[test]
-fn what_holdfast_deleted_goes_quietly() {
-    let absence = Absence {
-        first: ago(60),
-        confirmed: None,
-    };
-    for (state, deletion) in [
-        (NodeState::Deleting, None),
-        (NodeState::Completed, Some(DeletionState::Intended)),
-        (NodeState::Completed, Some(DeletionState::Deleted)),
-    ] {
-        let mut table = on_record(&[("snap-1", state)]);
-        table.absences.insert("snap-1".into(), absence);
-        let deletions = deletion.map(|state| ("snap-1".to_owned(), state));
-        let deletions = deletions.into_iter().collect();
-        let scope = Scope::All { late: false };
-        let changes = compared(&account(), &table, scope, now(), &deletions);
-        assert_eq!(said(&changes), []);
-        table.apply(&changes);
-        assert_eq!(table.state("snap-1"), Some(NodeState::Deleted));
-    }
-    // Refused by EC2, and gone all the same: that was somebody else.
-    let mut table = on_record(&[("snap-1", NodeState::Completed)]);
-    table.absences.insert("snap-1".into(), absence);
-    let deletions = BTreeMap::from([("snap-1".to_owned(), DeletionState::Refused)]);
-    let scope = Scope::All { late: false };
-    let changes = compared(&account(), &table, scope, now(), &deletions);
-    assert_eq!(about(&changes, "snap-1"), [("finding", vec!["gone"])]);
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_core::artifact::Artifact;
+use holdfast_core::artifact::{Artifact, ArtifactKind};
 use holdfast_core::dependency::References;
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{Image, ImageState, Listing, Snapshot};
 use holdfast_core::lineage::{Consistency, Node, NodeKind};
-use holdfast_core::plan::judge::{Decision, Subject, Verdict};
+use holdfast_core::plan::judge::{Decision, Subject, Verdict, governing};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::{Deletion, DeletionState, Records, TableError};
 use holdfast_core::ports::{ImageScope, ReadEc2, SnapshotScope};
@@ -56,6 +56,7 @@ pub async fn explain<E: ReadEc2, R: Records>(
     let known = Recorded::read(records, ids).await;
     let templates = lists.templates.as_ref().map_or(&[][..], |list| &list.items);
     let all = Everything {
+        policies,
         references: References::new(&lists.images.items, &lists.instances.items, templates),
         account: lists.own_account(account),
         lists: &lists,
@@ -135,6 +136,7 @@ impl Recorded {
 
 /// All that a verdict on one artifact is told from.
 struct Everything<'a> {
+    policies: &'a PolicyFile,
     references: References<'a>,
     account: Option<&'a str>,
     lists: &'a Lists,
@@ -185,6 +187,7 @@ impl Everything<'_> {
     }
 
     /// A snapshot without a verdict of its own: it backs an AMI that stands, or is not Holdfast's.
+    /// One that goes with every AMI over it may go.
     fn snapshot(&self, snapshot: &Snapshot) -> Item {
         let id = snapshot.id.as_str();
         let mut item = Item::new(Action::Explain, id, Outcome::Held);
@@ -192,8 +195,23 @@ impl Everything<'_> {
         item.source = snapshot.volume.as_ref().map(ToString::to_string);
         match Artifact::read(&snapshot.tags, snapshot.owner.as_deref(), self.account) {
             Ok(artifact) => {
-                item.policy = Some(artifact.policy);
+                let policy = governing(self.policies, &artifact.policy);
+                let name = policy.map_or(&artifact.policy, |policy| &policy.name);
+                item.policy = Some(name.clone());
                 item.slot = artifact.slot;
+                let over = self.over(snapshot, &artifact);
+                if !over.is_empty() && over.iter().all(|v| v.is_some_and(|v| v.is_condemned())) {
+                    item.outcome = Outcome::Deletable;
+                    let with = over.into_iter().flatten();
+                    add(&mut item.reasons, with.flat_map(|v| through(id, v)));
+                    return item;
+                }
+                add(
+                    &mut item.reasons,
+                    self.being_made(snapshot, &artifact)
+                        .into_iter()
+                        .flat_map(|verdict| through(id, verdict)),
+                );
             }
             Err(reason) => item.reasons.push(reason),
         }
@@ -205,16 +223,38 @@ impl Everything<'_> {
             let Some(verdict) = self.verdicts.get(image.id.as_str()) else {
                 continue;
             };
-            let through = verdict.reasons().iter().cloned().map(|mut reason| {
-                reason.path = through_image(id, &image.id, reason.path);
-                reason
-            });
-            add(&mut item.reasons, through);
+            add(&mut item.reasons, through(id, verdict));
         }
         if item.reasons.is_empty() {
             item.reasons.push(not_judged());
         }
         item
+    }
+
+    /// The verdicts on the AMIs over a backing snapshot; none for an AMI that has none.
+    fn over(&self, snapshot: &Snapshot, artifact: &Artifact) -> Vec<Option<&Verdict>> {
+        if artifact.kind != ArtifactKind::ImageSnapshot {
+            return Vec::new();
+        }
+        let mapping = self.references.images_of(&snapshot.id).iter();
+        let mapping = mapping.map(|image| self.verdicts.get(image.id.as_str()).copied());
+        let being_made = self.being_made(snapshot, artifact).into_iter();
+        mapping.chain(being_made.map(Some)).collect()
+    }
+
+    /// The verdicts on AMIs that were made with a snapshot and do not map it: a pending one may not
+    /// name it yet, and a failed one not any more.
+    fn being_made(&self, snapshot: &Snapshot, artifact: &Artifact) -> Vec<&Verdict> {
+        let of_run = |verdict: &&Verdict| match (&verdict.subject, &verdict.artifact) {
+            (Subject::Image { image, .. }, Some(of_image)) => {
+                artifact.kind == ArtifactKind::ImageSnapshot
+                    && matches!(image.state, ImageState::Pending | ImageState::Failed)
+                    && image.snapshots().all(|id| *id != snapshot.id)
+                    && of_image.is_of_the_same_run(artifact)
+            }
+            _ => false,
+        };
+        self.verdicts.values().copied().filter(of_run).collect()
     }
 
     /// An image without a verdict: not Holdfast's, or deregistered.
@@ -261,6 +301,18 @@ impl Everything<'_> {
         }
         item
     }
+}
+
+/// An AMI's reasons as those of one of its snapshots.
+fn through(snapshot: &str, verdict: &Verdict) -> Vec<Reason> {
+    let image = ImageId::new(verdict.subject.id());
+    let reasons = verdict.reasons().iter().cloned();
+    reasons
+        .map(|mut reason| {
+            reason.path = through_image(snapshot, &image, reason.path);
+            reason
+        })
+        .collect()
 }
 
 /// The path of an AMI's reason as it leads from one of its snapshots.

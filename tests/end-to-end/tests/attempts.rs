@@ -204,3 +204,51 @@ async fn a_policy_that_was_renamed_meanwhile_still_repeats_what_ec2_failed() {
     assert_eq!(items(&beat, "created").len(), 1, "{beat:#}");
     assert_eq!(items_under(&world, "open#create-snapshots").len(), 0);
 }
+
+#[tokio::test]
+async fn a_failed_backup_stays_until_its_slot_is_reopened_and_goes_then() {
+    for policy in ["nightly", "golden"] {
+        let world = World::new(POLICIES, "enforce", move |account| {
+            seed_instance(account, 0, &[("Backup", policy)]);
+        })
+        .await;
+        let instance = world.account(|account| account.instances().next().unwrap().id.to_string());
+        world.account(|account| {
+            account.fail_next_snapshot(None, "Given key ID is not accessible");
+            account.fail_next_image("an internal error");
+        });
+        let create = match policy {
+            "nightly" => world.function("create-snapshots"),
+            _ => world.function("create-images"),
+        };
+        let made = report(&create, &world.heartbeat(SLOT)).await;
+        let id = items(&made, "created")[0]["resource"].as_str().unwrap();
+        let sweep = world.function("sweep-retention");
+        let first = report(&sweep, &world.heartbeat("2026-03-03T03:10:00Z")).await;
+        let held = holdfast_end_to_end::item_of(&first, id);
+        assert_eq!(
+            (&held["outcome"], codes(held)),
+            (&json!("held"), vec!["failed-backup"]),
+            "{first:#}"
+        );
+        let words = held["reasons"][0]["detail"].as_str().unwrap();
+        assert!(words.contains("has not been reopened yet"), "{words}");
+
+        // A record that cannot be read holds it, too.
+        let key = format!("slot#{policy}#{instance}");
+        world.change(&key, SLOT, |item| item["schema"] = json!({ "N": "2" }));
+        let unread = report(&sweep, &world.heartbeat("2026-03-03T03:15:00Z")).await;
+        assert_eq!(holdfast_end_to_end::item_of(&unread, id)["outcome"], "held");
+        world.change(&key, SLOT, |item| item["schema"] = json!({ "N": "1" }));
+
+        reconcile(&world, "2026-03-03T03:20:00Z").await;
+        assert_eq!(state(&world, policy, &instance, SLOT), "failed");
+        assert_eq!(items_under(&world, "open#create-").len(), 1);
+        let second = report(&sweep, &world.heartbeat("2026-03-03T03:30:00Z")).await;
+        let gone = holdfast_end_to_end::item_of(&second, id);
+        assert_eq!(gone["outcome"], "deleted", "{second:#}");
+        wait_over(&world, policy, &instance, SLOT);
+        let again = report(&create, &world.heartbeat("2026-03-03T03:35:00Z")).await;
+        assert_eq!(items(&again, "created").len(), 1, "{again:#}");
+    }
+}

@@ -3,12 +3,14 @@
 
 use std::process::Output;
 
+use holdfast_core::id::ImageId;
+use holdfast_core::inventory::ImageState;
 use holdfast_end_to_end::backups;
 use holdfast_end_to_end::images::{
     POLICIES, deregister_by_hand, launched_from, sweep, template_over, world,
 };
 use holdfast_end_to_end::{World, codes, item_of};
-use holdfast_sim::{ApiError, Fault, FaultRule};
+use holdfast_sim::{ApiError, Fault, FaultRule, ImageSeed};
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-03-02T10:00:00Z";
@@ -100,6 +102,53 @@ async fn a_backing_snapshot_tells_its_ami_what_needs_that_and_why_it_stays() {
     let item = item_of(&report, kept);
     assert_eq!(codes(item), ["used-by-image", "retain.last"]);
     assert_eq!(item["reasons"][1]["path"], json!([kept, baked[0].id]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backing_snapshot_may_go_when_every_ami_over_it_may() {
+    let renamed = POLICIES.replace("- name: bake", "- name: golden\n    formerly: [bake]");
+    let (world, baked) = world("plan", &renamed, 3).await;
+    let (ami, root) = (baked[2].id.as_str(), baked[2].snapshots[0].as_str());
+    let (report, status) = explained(&world, &[root]);
+    let item = item_of(&report, root);
+    assert_eq!(
+        (&item["outcome"], codes(item), status),
+        (&json!("deletable"), vec!["expired"], 0)
+    );
+    assert_eq!(paths(item), [json!([root, ami])]);
+    assert_eq!(item["policy"], "golden", "the policy that governs it");
+    // An AMI over it that is not Holdfast's keeps it.
+    let other = world.register_image("golden", &[root]);
+    let (report, status) = explained(&world, &[root]);
+    let item = item_of(&report, root);
+    assert_eq!((&item["outcome"], status), (&json!("held"), 3));
+    assert!(paths(item).contains(&json!([root, other])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_snapshots_of_an_ami_in_the_making_tell_the_path_to_it() {
+    let (world, baked) = world("plan", POLICIES, 1).await;
+    let (ami, root) = (baked[0].id.as_str(), baked[0].snapshots[0].as_str());
+    world.account(|account| {
+        let image = account.image(&ImageId::new(ami)).unwrap().clone();
+        account.seed_image(ImageSeed {
+            id: Some(image.id),
+            name: Some(image.name),
+            state: Some(ImageState::Pending),
+            created: Some(image.created),
+            source_instance: image.source_instance,
+            mappings: Vec::new(),
+            tags: image.tags,
+            ..ImageSeed::default()
+        });
+    });
+    let (report, _) = explained(&world, &[root]);
+    let item = item_of(&report, root);
+    assert_eq!(
+        (&item["outcome"], codes(item)),
+        (&json!("held"), vec!["pending"])
+    );
+    assert_eq!(paths(item), [json!([root, ami])]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -186,6 +186,15 @@ async fn a_backup_that_ec2_fails_reopens_its_slot_until_the_third_time() {
             assert_eq!(record["permanent"]["BOOL"], true);
         }
     }
+    // There is no fourth start, however long ago the third failure was.
+    let long_ago = Timestamp::now() - SignedDuration::from_hours(2);
+    world.change(&key, SLOT, |item| {
+        item["failed_at"] = json!({ "S": long_ago.to_string() });
+    });
+    let before = world.snapshots().len();
+    let fourth = report(&create, &world.heartbeat("2026-03-03T03:30:00Z")).await;
+    assert_eq!(items(&fourth, "created").len(), 0, "{fourth:#}");
+    assert_eq!(world.snapshots().len(), before);
     // It is said as long as it is so.
     let later = reconcile(&world, "2026-03-03T05:00:00Z").await;
     assert_eq!(

@@ -334,6 +334,7 @@ async fn a_list_that_cannot_be_read_deregisters_nothing() {
     for operation in [
         "DescribeSnapshots",
         "DescribeInstances",
+        "DescribeVolumes",
         "DescribeLaunchTemplates",
     ] {
         let (world, baked) = world("enforce", POLICIES, 3).await;
@@ -348,11 +349,32 @@ async fn a_list_that_cannot_be_read_deregisters_nothing() {
 }
 
 #[tokio::test]
+async fn a_list_of_images_that_cannot_be_read_deletes_nothing() {
+    let (world, baked) = world("enforce", POLICIES, 3).await;
+    let denied = ApiError::new("UnauthorizedOperation", "You are not authorized");
+    world.inject(FaultRule::next("DescribeImages", Fault::FailPage(1, denied)).times(9));
+    let swept = sweep(&world).await;
+    let failed = item_of(&swept, "images");
+    assert_eq!(
+        (&failed["outcome"], codes(failed)),
+        (&json!("failed"), vec!["evidence-incomplete"])
+    );
+    assert_eq!(items(&swept, "deleted").len(), 0, "{swept:#}");
+    assert_eq!(swept["run"]["complete"], false);
+    assert_eq!(registered(&world), {
+        let mut all = ids(&baked);
+        all.sort();
+        all
+    });
+    assert_eq!(world.snapshots().len(), 6);
+}
+
+#[tokio::test]
 async fn the_last_amis_go_when_the_reconciles_have_missed_the_instance_for_long_enough() {
     let policies = POLICIES.replace("retain:", "source_gone: { delete_after: 30d }\n    retain:");
     let gone = World::new(&policies, "enforce", |account| {
-        seed_image(account, &day(0), &[]);
-        seed_image(account, &day(1), &[]);
+        seed_image(account, &day(40), &[]);
+        seed_image(account, &day(41), &[]);
     })
     .await;
     let absent = |confirmed: Option<&str>| {

@@ -6,4 +6,5 @@ pub mod create;
 pub mod due;
 pub mod judge;
 pub mod reconcile;
+pub mod reopening;
 pub mod settle;

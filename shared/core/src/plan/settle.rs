@@ -36,6 +36,8 @@ pub struct Recorded {
     pub retired: BTreeMap<String, Vec<Retired>>,
     /// Deletions that an operator's request released from the breaker: (policy, resource).
     pub released: BTreeSet<(String, String)>,
+    /// Failed backups whose slot has not been reopened yet, with the words to say so.
+    pub unreopened: BTreeMap<String, String>,
     /// Why the table could not be read, if so.
     pub error: Option<String>,
 }
@@ -80,6 +82,11 @@ pub fn settle(
             ));
         }
     }
+    for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
+        if let Some(words) = recorded.unreopened.get(verdict.subject.id()) {
+            verdict.hold(Reason::with(ReasonCode::FailedBackup, words));
+        }
+    }
     for policy in &policies.policies {
         grace(policy, verdicts, recorded, now, &mut settled);
     }
@@ -121,6 +128,8 @@ fn grace(
         let id = verdict.subject.id().to_owned();
         match (verdict.is_condemned(), recorded.condemned.get(&id)) {
             (false, None) => {}
+            // Nothing was found that needs it: what could not be read begins no new grace.
+            (false, Some(_)) if unread_only(&verdict.decision) => {}
             (false, Some(_)) => {
                 if let Decision::Keep(reasons) | Decision::Hold(reasons) = &mut verdict.decision {
                     let detail = "it was condemned by an earlier sweep and is free again";
@@ -143,6 +152,12 @@ fn grace(
             }
         }
     }
+}
+
+/// Whether a condemned backup is held for missing evidence alone.
+fn unread_only(decision: &Decision) -> bool {
+    let unread = |reason: &Reason| reason.code == ReasonCode::EvidenceIncomplete;
+    matches!(decision, Decision::Hold(reasons) if reasons.iter().all(unread))
 }
 
 /// Holds what would let the policy's good backups fall too far within 24 hours.

@@ -4,8 +4,9 @@ use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{ImageState, InstanceState, SnapshotState};
 use holdfast_core::plan::judge::Leftover;
 use holdfast_core::report::ReasonCode;
+use jiff::SignedDuration;
 
-use crate::stage::{World, backing, day, instance, template};
+use crate::stage::{World, at, backing, day, instance, now, template};
 
 /// Two AMIs that are kept, and the snapshot of a third, three days old, that has lost its own.
 fn orphaned() -> World {
@@ -28,6 +29,16 @@ fn snapshots_whose_ami_somebody_else_deregistered_are_held_and_reported() {
     assert_eq!(world.codes("snap-3-0"), [ReasonCode::Orphaned]);
     assert!(world.condemned().is_empty());
     assert!(!world.verdict("snap-3-0").good);
+}
+
+#[test]
+fn a_snapshot_that_the_list_of_amis_may_be_too_old_for_is_pending_and_no_orphan() {
+    let mut world = orphaned();
+    let minutes = |n| Some(now() - SignedDuration::from_mins(n));
+    world.snapshots[2].start = minutes(9);
+    assert_eq!(world.codes("snap-3-0"), [ReasonCode::Pending]);
+    world.snapshots[2].start = minutes(10);
+    assert_eq!(world.codes("snap-3-0"), [ReasonCode::Orphaned]);
 }
 
 #[test]
@@ -74,6 +85,23 @@ fn a_recorded_time_cannot_make_a_leftover_older_than_ec2_says() {
         world.condemned().is_empty(),
         "by its start it would be the second newest"
     );
+}
+
+#[test]
+fn a_recorded_time_cannot_move_a_leftover_into_a_period_that_has_a_newer_backup() {
+    let goes = |recorded: &str| {
+        let mut world = World::of("retain: { monthly: 12 }", 3);
+        world.images[1].created = Some(at("2026-02-05T03:00:00Z"));
+        world.images[2].created = Some(at("2025-06-05T03:00:00Z"));
+        let mut snapshot = backing(30, "i-1");
+        snapshot.start = Some(at("2026-01-11T03:00:00Z"));
+        world.snapshots.push(snapshot);
+        ours(&mut world, 30);
+        world.leftovers.get_mut("snap-30-0").unwrap().time = at(recorded);
+        world.condemned().contains(&"snap-30-0".to_owned())
+    };
+    assert!(!goes("2026-01-11T03:00:00Z"), "January has no other");
+    assert!(!goes("2026-02-03T03:00:00Z"), "February has a newer one");
 }
 
 #[test]
@@ -165,14 +193,21 @@ fn the_snapshots_of_an_ami_in_the_making_are_not_orphans_though_it_does_not_name
 fn a_leftover_of_a_gone_instance_goes_with_the_last_ami() {
     let rules = "retain: { last: 2 }\n    source_gone: { delete_after: 30d }";
     let mut world = World::of(rules, 0);
-    world.snapshots.push(backing(3, "i-1"));
-    ours(&mut world, 3);
+    world.snapshots.push(backing(40, "i-1"));
+    ours(&mut world, 40);
     assert!(world.condemned().is_empty());
     let since = "2026-01-01T00:00:00Z".parse().unwrap();
     world.gone_since.insert("i-1".into(), since);
     assert_eq!(
-        world.codes("snap-3-0"),
+        world.codes("snap-40-0"),
         [ReasonCode::Orphaned, ReasonCode::SourceGone]
     );
-    assert_eq!(world.condemned(), ["snap-3-0"]);
+    assert_eq!(world.condemned(), ["snap-40-0"]);
+    // The instance was there when its own snapshot, or a newer AMI, was made.
+    let start = world.snapshots[0].start.replace(day(3));
+    assert!(world.condemned().is_empty(), "seven days old");
+    world.snapshots[0].start = start;
+    world.images = World::of(rules, 1).images;
+    world.snapshots.extend(World::of(rules, 1).snapshots);
+    assert!(world.condemned().is_empty(), "an AMI of today stands");
 }

@@ -11,7 +11,7 @@ use holdfast_core::inventory::{
 };
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord, SlotState};
 use holdfast_core::plan::reconcile::{
-    Changes, Recorded, Scope, Seen, SlotKey, reconcile, siblings, unlisted, wanted,
+    Changes, Recorded, Scope, Seen, SlotKey, reconcile, siblings, swept, unlisted, wanted,
 };
 use holdfast_core::ports::records::{Absence, OpenSource};
 use holdfast_core::ports::{CallError, ErrorClass};
@@ -52,6 +52,8 @@ pub struct Table {
     pub absences: BTreeMap<String, Absence>,
     pub slots: BTreeMap<SlotKey, SlotRecord>,
     pub open: BTreeSet<OpenSource>,
+    /// What Holdfast deleted as a failed backup.
+    pub swept_failures: BTreeSet<String>,
 }
 
 pub fn tags(kind: ArtifactKind, source: &str, slot: Timestamp, run: &str) -> Tags {
@@ -318,6 +320,13 @@ pub fn compared(
         .iter()
         .filter(|(id, _)| wanted.deletions.contains(*id));
     recorded.deletions = deletions.map(|(id, state)| (id.clone(), *state)).collect();
+    let failures = table.swept_failures.iter();
+    let failures = failures.filter(|id| wanted.deletions.contains(*id));
+    recorded.swept_failures = failures.cloned().collect();
+    for key in swept(&recorded) {
+        let slot = table.slots.get(&key);
+        recorded.slots.extend(slot.map(|slot| (key, slot.clone())));
+    }
     let ids = siblings(&seen!(), &recorded.slots);
     named.items.extend(account.named(&ids));
     reconcile(&seen!(), &recorded, scope, now, wall())

@@ -9,10 +9,12 @@ use holdfast_core::inventory::{
     SnapshotState,
 };
 use holdfast_core::plan::judge::{Decision, Subject, Verdict};
-use jiff::Timestamp;
+use holdfast_core::report::ReasonCode;
+use holdfast_core::retention::{self, Backup};
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use crate::world::{World, condemned, image, template, world};
+use crate::world::{World, condemned, image, now, policies, template, world};
 
 fn mapped<'w>(world: &'w World, image: &Image) -> Vec<&'w Snapshot> {
     let all = || world.snapshots.iter().chain(&world.mapped);
@@ -25,8 +27,22 @@ fn tag<'a>(tags: &'a holdfast_core::inventory::Tags, name: &str) -> &'a str {
         .map_or("", String::as_str)
 }
 
+/// When the good images of a policy and a source were made.
+fn good_times(world: &World, policy: &str, source: &str) -> Vec<(String, Timestamp)> {
+    let good = world
+        .images
+        .iter()
+        .filter(|image| tag(&image.tags, "source") == source && is_good_of(world, image, policy));
+    good.map(|image| (image.id.to_string(), image.created.unwrap()))
+        .collect()
+}
+
 /// Whether an image is a backup of policy `m` that counts, by the contract's words.
 fn is_good(world: &World, image: &Image) -> bool {
+    is_good_of(world, image, "m")
+}
+
+fn is_good_of(world: &World, image: &Image, policy: &str) -> bool {
     let ebs =
         |m: &&holdfast_core::inventory::ImageMapping| matches!(m.target, MappingTarget::Ebs(_));
     let devices = image.mappings.iter().filter(ebs).count();
@@ -35,7 +51,7 @@ fn is_good(world: &World, image: &Image) -> bool {
     let source = tag(&image.tags, "source");
     image.state == ImageState::Available
         && tag(&image.tags, "managed") == "true"
-        && tag(&image.tags, "policy") == "m"
+        && tag(&image.tags, "policy") == policy
         && image.owner.as_deref() == Some("111122223333")
         && image.created.is_some()
         && devices > 0
@@ -44,7 +60,7 @@ fn is_good(world: &World, image: &Image) -> bool {
             .iter()
             .all(|s| s.state == SnapshotState::Completed)
         && image.source_instance == Some(InstanceId::new(source))
-        && slot.is_ok_and(|slot| image.name == Some(image_name("m", source, slot, 1)))
+        && slot.is_ok_and(|slot| image.name == Some(image_name(policy, source, slot, 1)))
 }
 
 fn decisions(verdicts: Vec<Verdict>) -> BTreeMap<String, Decision> {
@@ -176,8 +192,50 @@ proptest! {
             if tag(&snapshot.tags, "artifact") == "image-snapshot" {
                 prop_assert!(world.leftovers.contains_key(snapshot.id.as_str()));
                 prop_assert!(!verdict.good);
-                prop_assert_eq!(tag(&snapshot.tags, "policy"), "m");
+                prop_assert!(["m", "g"].contains(&tag(&snapshot.tags, "policy")));
             }
+        }
+    }
+
+    #[test]
+    fn what_the_records_say_of_a_leftover_chooses_no_deletion_that_policy_would_not(
+        world in world()
+    ) {
+        for verdict in world.judge().iter().filter(|v| v.is_condemned()) {
+            let Subject::Snapshot(snapshot) = &verdict.subject else { continue };
+            let source = tag(&snapshot.tags, "source");
+            let expired = verdict.reasons().iter().any(|r| r.code == ReasonCode::Expired);
+            if tag(&snapshot.tags, "artifact") != "image-snapshot" || !expired {
+                continue;
+            }
+            let policy = policies().policies.iter().find(|p| p.name == verdict.policy).unwrap();
+            let mut backups: Vec<Backup> = good_times(&world, &policy.name, source)
+                .into_iter()
+                .map(|(id, time)| Backup { id, time })
+                .collect();
+            let live = Backup { id: "ami-was".into(), time: snapshot.start.unwrap() };
+            backups.push(live);
+            let kept = retention::keep(
+                &policy.retain, policy.min_copies, &policy.timezone, now(), &backups,
+            );
+            prop_assert!(kept.last().unwrap().is_empty(), "{:?}", kept.last());
+        }
+    }
+
+    #[test]
+    fn a_source_is_gone_no_longer_than_since_its_newest_backup(world in world()) {
+        let wait = SignedDuration::from_hours(48);
+        for verdict in world.judge().iter().filter(|v| v.is_condemned()) {
+            if !verdict.reasons().iter().any(|r| r.code == ReasonCode::SourceGone) {
+                continue;
+            }
+            prop_assert_eq!(&verdict.policy, "g");
+            let source = tag(verdict.subject.tags(), "source");
+            prop_assert_eq!(source, "i-3", "the others are listed");
+            let times = good_times(&world, "g", source);
+            let newest = times.iter().map(|(_, time)| *time).chain(verdict.subject.time()).max();
+            prop_assert!(newest.unwrap() + wait <= now());
+            prop_assert!(world.gone_since[source] + wait <= now());
         }
     }
 }

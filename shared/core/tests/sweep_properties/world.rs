@@ -49,6 +49,13 @@ policies:
     retain: { within: 30h }
     group: policy
     limits: { max_shrink: 30%, free: 3 }
+  - name: g
+    protect: instances
+    select: { instances: { tags: { Bake: g } } }
+    schedule: rate(1 hour)
+    retain: { monthly: 2 }
+    source_gone: { delete_after: 48h }
+    limits: { max_shrink: 100%, free: 0 }
   - name: c
     protect: volumes
     select: { volumes: { tags: { Backup: c } } }
@@ -77,6 +84,7 @@ pub struct World {
     pub volumes: Vec<Volume>,
     pub templates: Vec<LaunchTemplateVersion>,
     pub leftovers: BTreeMap<String, Leftover>,
+    pub gone_since: BTreeMap<String, Timestamp>,
     pub failed: Option<Source>,
     pub mapped_failed: bool,
 }
@@ -111,7 +119,7 @@ impl World {
             instances: &instances,
             volumes: &volumes,
             templates: Some(&templates),
-            gone_since: &BTreeMap::new(),
+            gone_since: &self.gone_since,
             leftovers: &self.leftovers,
             account: Some("111122223333"),
         };
@@ -141,7 +149,9 @@ pub fn condemned(verdicts: &[Verdict]) -> BTreeSet<String> {
 
 prop_compose! {
     fn snapshot(n: usize)(
-        policy in prop::sample::select(vec!["a", "a", "b", "b-old", "c", "gone", "m", "m"]),
+        policy in prop::sample::select(vec![
+            "a", "a", "b", "b-old", "c", "gone", "m", "m", "g",
+        ]),
         volume in 0..4u8,
         set in prop::bool::weighted(0.3),
         hours in -20..1_500i64,
@@ -263,8 +273,9 @@ fn backing(n: usize, device: usize, state: SnapshotState, time: Timestamp, tags:
 
 prop_compose! {
     fn baked(n: usize)(
-        policy in prop::sample::select(vec!["m", "m", "m", "k", "k", "a", "gone"]),
-        source in 0..3u8,
+        policy in prop::sample::select(vec!["m", "m", "m", "k", "k", "g", "g", "a", "gone"]),
+        // The last of them is in no list of instances.
+        source in 0..4u8,
         hours in -10..200i64,
         state in prop::sample::select(vec![
             ImageState::Available, ImageState::Available, ImageState::Available,
@@ -365,61 +376,71 @@ pub fn world() -> impl Strategy<Value = World> {
     let pinned = prop::collection::vec(prop::bool::weighted(0.1), 8);
     let baked = (0..14usize).prop_flat_map(|count| (0..count).map(baked).collect::<Vec<_>>());
     let leftovers = prop::collection::vec((0..40usize, 0..1_500i64), 0..6);
-    let all = (snapshots, images, templates, pinned, baked, leftovers);
-    all.prop_map(|(snapshots, images, templates, pinned, baked, leftovers)| {
-        let tags = |pinned: bool| {
-            if pinned {
-                Tags::from([(PIN.to_owned(), "x".to_owned())])
-            } else {
-                Tags::new()
-            }
-        };
-        let machines = (0..3).map(|n| {
-            let id = format!("i-{n}");
-            machine(id, InstanceState::Running, None, tags(pinned[4 + n]))
-        });
-        let mut world = World {
-            snapshots,
-            mapped: vec![],
-            images: images
-                .into_iter()
-                .enumerate()
-                .map(|(n, (s, m))| image(n, s, m))
-                .collect(),
-            instances: machines.collect(),
-            volumes: (0..4)
-                .map(|n| Volume {
-                    id: VolumeId::new(format!("vol-{n}")),
-                    state: VolumeState::Available,
-                    volume_type: None,
-                    size_gib: None,
-                    attachments: vec![],
-                    tags: tags(pinned[n]),
-                })
-                .collect(),
-            templates: templates
-                .into_iter()
-                .enumerate()
-                .map(|(n, s)| template(n, s))
-                .collect(),
-            leftovers: BTreeMap::new(),
-            failed: None,
-            mapped_failed: false,
-        };
-        for one in baked {
-            world.images.push(one.image);
-            world.snapshots.extend(one.snapshots);
-            world.mapped.extend(one.mapped);
-            world.instances.extend(one.instance);
-            world.templates.extend(one.template);
-        }
-        for (n, hours) in leftovers {
-            let leftover = Leftover {
-                image: ImageId::new(format!("ami-was-{n}")),
-                time: now() - SignedDuration::from_hours(hours),
+    // What is recorded as gone may stand in a list, and may have been forged.
+    let absent = prop::sample::select(vec!["i-0", "i-1", "i-3", "vol-0", "vol-3"]);
+    let gone = prop::collection::btree_map(absent, 0..4_000i64, 0..4);
+    let all = (snapshots, images, templates, pinned, baked, leftovers, gone);
+    all.prop_map(
+        |(snapshots, images, templates, pinned, baked, leftovers, gone)| {
+            let tags = |pinned: bool| {
+                if pinned {
+                    Tags::from([(PIN.to_owned(), "x".to_owned())])
+                } else {
+                    Tags::new()
+                }
             };
-            world.leftovers.insert(format!("snap-{n:03}"), leftover);
-        }
-        world
-    })
+            let machines = (0..3).map(|n| {
+                let id = format!("i-{n}");
+                machine(id, InstanceState::Running, None, tags(pinned[4 + n]))
+            });
+            let mut world = World {
+                snapshots,
+                mapped: vec![],
+                images: images
+                    .into_iter()
+                    .enumerate()
+                    .map(|(n, (s, m))| image(n, s, m))
+                    .collect(),
+                instances: machines.collect(),
+                volumes: (0..4)
+                    .map(|n| Volume {
+                        id: VolumeId::new(format!("vol-{n}")),
+                        state: VolumeState::Available,
+                        volume_type: None,
+                        size_gib: None,
+                        attachments: vec![],
+                        tags: tags(pinned[n]),
+                    })
+                    .collect(),
+                templates: templates
+                    .into_iter()
+                    .enumerate()
+                    .map(|(n, s)| template(n, s))
+                    .collect(),
+                leftovers: BTreeMap::new(),
+                gone_since: BTreeMap::new(),
+                failed: None,
+                mapped_failed: false,
+            };
+            for one in baked {
+                world.images.push(one.image);
+                world.snapshots.extend(one.snapshots);
+                world.mapped.extend(one.mapped);
+                world.instances.extend(one.instance);
+                world.templates.extend(one.template);
+            }
+            for (id, hours) in gone {
+                let since = now() - SignedDuration::from_hours(hours);
+                world.gone_since.insert(id.to_owned(), since);
+            }
+            for (n, hours) in leftovers {
+                let leftover = Leftover {
+                    image: ImageId::new(format!("ami-was-{n}")),
+                    time: now() - SignedDuration::from_hours(hours),
+                };
+                world.leftovers.insert(format!("snap-{n:03}"), leftover);
+            }
+            world
+        },
+    )
 }

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_core::id::{ImageId, SnapshotId};
+use holdfast_core::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{Image, Instance, Listing, Snapshot, Source, Volume};
 use holdfast_core::lineage::SlotRecord;
 use holdfast_core::plan::reconcile::{
-    Recorded, Scope, Seen, SlotKey, Wanted, siblings, unlisted, wanted,
+    Recorded, Scope, Seen, SlotKey, Wanted, siblings, swept, unlisted, wanted,
 };
-use holdfast_core::ports::records::{Records, TableError, TableErrorKind};
+use holdfast_core::ports::records::{DeletionState, Records, TableError, TableErrorKind};
 use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
@@ -99,6 +99,49 @@ impl Lists {
         error.filter(|_| pages == 0)
     }
 
+    /// Asks once more for what a complete list lacks: AMIs that are on record, by their
+    /// identifiers, and sources that an earlier reconcile missed, before this one confirms it.
+    /// Snapshots are asked for by name in any case.
+    async fn look_again<E: ReadEc2>(&mut self, ec2: &E, recorded: &Recorded) {
+        if self.images.is_complete() {
+            let listed: BTreeSet<&str> = self.images.items.iter().map(|i| i.id.as_str()).collect();
+            let missed = recorded.roster.keys().filter_map(|id| ImageId::parse(id));
+            let missed: Vec<ImageId> = missed.filter(|id| !listed.contains(id.as_str())).collect();
+            if !missed.is_empty() {
+                let again = ec2.images(&ImageScope::Ids(missed)).await;
+                self.images.items.extend(again.items);
+                self.images.error = again.error;
+            }
+        }
+        let unconfirmed = recorded.absences.iter();
+        let unconfirmed: BTreeSet<&str> = unconfirmed
+            .filter(|(_, absence)| absence.confirmed.is_none())
+            .map(|(id, _)| id.as_str())
+            .collect();
+        if let Some(list) = self.instances.as_mut().filter(|list| list.is_complete()) {
+            let listed: BTreeSet<&str> = list.items.iter().map(|i| i.id.as_str()).collect();
+            let missed = unconfirmed.iter().filter_map(|id| InstanceId::parse(id));
+            let missed: Vec<InstanceId> =
+                missed.filter(|id| !listed.contains(id.as_str())).collect();
+            if !missed.is_empty() {
+                let again = ec2.instances(&InstanceScope::Ids(missed)).await;
+                list.items.extend(again.items);
+                list.error = again.error;
+            }
+        }
+        if let Some(list) = self.volumes.as_mut().filter(|list| list.is_complete()) {
+            let listed: BTreeSet<&str> = list.items.iter().map(|v| v.id.as_str()).collect();
+            let mut missed = unconfirmed.iter().filter_map(|id| VolumeId::parse(id));
+            if missed.any(|id| !listed.contains(id.as_str())) {
+                let again = ec2.volumes().await;
+                let new = |volume: &Volume| !listed.contains(volume.id.as_str());
+                let new: Vec<Volume> = again.items.into_iter().filter(new).collect();
+                list.items.extend(new);
+                list.error = again.error;
+            }
+        }
+    }
+
     /// Lists further snapshots by their identifiers.
     async fn name<E: ReadEc2>(&mut self, ec2: &E, ids: BTreeSet<SnapshotId>) {
         if ids.is_empty() {
@@ -154,10 +197,14 @@ pub(super) async fn known<E: ReadEc2, R: Records>(
                 .collect();
         }
     }
+    if matches!(scope, Scope::All { .. }) {
+        lists.look_again(ec2, &known.recorded).await;
+    }
     let ids = unlisted(&lists.seen(), &known.recorded.roster, scope);
     lists.name(ec2, ids).await;
     let wanted = wanted(&lists.seen(), &known.recorded, scope, now);
     known.read(records, &wanted).await?;
+    known.slots(records, &swept(&known.recorded)).await?;
     let ids = siblings(&lists.seen(), &known.recorded.slots);
     lists.name(ec2, ids).await;
     Ok(known)
@@ -183,7 +230,14 @@ impl Known {
         let read = async |part: &[String]| records.deletions(part).await;
         let (parts, failed) = around(&deletions, read).await?;
         let parts = parts.into_iter().flatten();
-        self.recorded.deletions = parts.map(|(id, (_, state))| (id, state)).collect();
+        for (id, (deletion, state)) in parts {
+            // A backup that counted has `good`, and a snapshot that went with an AMI names that.
+            let failed = !deletion.good && deletion.image.is_none();
+            if failed && state != DeletionState::Refused {
+                self.recorded.swept_failures.insert(id.clone());
+            }
+            self.recorded.deletions.insert(id, state);
+        }
         for (id, error) in failed {
             self.failed.push(unreadable(&id, &error));
             self.recorded.unreadable.insert(id);

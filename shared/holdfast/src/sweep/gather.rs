@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_core::artifact;
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{
-    Image, Instance, InstanceState, LaunchTemplateVersion, Listing, Snapshot, Tags, Volume,
-    VolumeState,
+    Image, ImageState, Instance, InstanceState, LaunchTemplateVersion, Listing, Snapshot, Tags,
+    Volume, VolumeState,
 };
 use holdfast_core::plan::judge::{Evidence, Leftover, Verdict, judge, unmapped};
+use holdfast_core::plan::reopening::{questions, waits};
 use holdfast_core::plan::settle::{Recorded, Settled, WINDOW, settle};
 use holdfast_core::policy::{EvidenceSource, PolicyFile};
-use holdfast_core::ports::records::{DeletionState, Records, TableError};
+use holdfast_core::ports::records::{DeletionState, Records, TableError, TableErrorKind};
 use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
@@ -302,8 +303,15 @@ async fn leftovers<R: Records>(
     let of_images = records
         .deletions(&images.into_iter().collect::<Vec<_>>())
         .await?;
+    let standing = |image: &ImageId| {
+        let mut images = lists.images.items.iter();
+        images.any(|i| i.id == *image && i.state != ImageState::Deregistered)
+    };
     // Where EC2 refused, the AMI went some other way.
     let by_holdfast = |image: &ImageId| {
+        if standing(image) {
+            return false;
+        }
         let state = of_images.get(image.as_str()).map(|(_, state)| *state);
         matches!(
             state,
@@ -370,6 +378,7 @@ async fn known<R: Records>(
             recorded.retired.insert(policy.name.clone(), retired);
         }
     }
+    recorded.unreopened = unreopened(records, verdicts).await?;
     if let Some(hash) = sweep.release {
         let released = records.tripped(hash, wall, sweep.take_release).await?;
         // The hash was shown to a person; a stored list that does not have it is not that plan.
@@ -381,4 +390,30 @@ async fn known<R: Records>(
         recorded.released = released.into_iter().flatten().collect();
     }
     Ok(known)
+}
+
+/// Failed backups whose slot does not know yet that they failed. A record that cannot be read holds
+/// the one that it is about.
+async fn unreopened<R: Records>(
+    records: &R,
+    verdicts: &[Verdict],
+) -> Result<BTreeMap<String, String>, TableError> {
+    let mut waiting = BTreeMap::new();
+    for (id, keys) in questions(verdicts) {
+        for key in keys {
+            let source = std::slice::from_ref(&key.source);
+            let request = key.request.as_deref();
+            let read = records.slots(&key.policy, key.slot, request, source).await;
+            let words = match read {
+                Ok(found) => found.get(&key.source).and_then(|slot| waits(&id, slot)),
+                Err(error) if error.kind == TableErrorKind::Unreadable => Some(error.to_string()),
+                Err(error) => return Err(error),
+            };
+            if let Some(words) = words {
+                waiting.insert(id, words);
+                break;
+            }
+        }
+    }
+    Ok(waiting)
 }

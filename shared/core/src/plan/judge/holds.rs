@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::artifact::{self, Artifact, ArtifactKind};
+use crate::dependency::unresolved;
 use crate::inventory::{Image, Listing, Snapshot, Tags};
 use crate::policy::{EvidenceSource, Policy, PolicyFile, PolicyState};
 use crate::report::{Reason, ReasonCode};
@@ -63,6 +64,10 @@ pub(super) fn holds(
                 "it is protected from deregistration; disable the protection to let it go",
             ));
         }
+        if !unused(policy) {
+            let versions = evidence.templates.map_or(&[][..], |list| &list.items);
+            holds.extend(unresolved(versions, &image.id));
+        }
         for snapshot in snapshots {
             holds.extend(own_backing(policies, evidence, verdict, image, snapshot));
         }
@@ -119,6 +124,14 @@ fn own_backing(
     holds
 }
 
+/// Whether the policy declares that this account uses no launch templates.
+fn unused(policy: Option<&Policy>) -> bool {
+    policy.is_some_and(|p| {
+        p.evidence_not_used
+            .contains(&EvidenceSource::LaunchTemplates)
+    })
+}
+
 /// A reason for each list that could protect something and was not read to its end.
 fn unread(evidence: &Evidence<'_>, policy: Option<&Policy>) -> Vec<Reason> {
     fn error<T>(list: &Listing<T>) -> Option<String> {
@@ -133,11 +146,7 @@ fn unread(evidence: &Evidence<'_>, policy: Option<&Policy>) -> Vec<Reason> {
     .into_iter()
     .filter_map(|(source, error)| Some((source.as_str(), error?)))
     .collect();
-    let unused = policy.is_some_and(|p| {
-        p.evidence_not_used
-            .contains(&EvidenceSource::LaunchTemplates)
-    });
-    if !unused {
+    if !unused(policy) {
         let error = match evidence.templates {
             None => Some("was not read".into()),
             Some(list) => error(list),

@@ -25,7 +25,12 @@ pub(super) fn look<'p>(
     }
     let mapped: BTreeSet<&SnapshotId> = image.snapshots().collect();
     let listed = mapped.iter().filter_map(|id| standing.snapshot(id));
-    let snapshots: Vec<Snapshot> = listed.cloned().collect();
+    let mut snapshots: Vec<Snapshot> = listed.cloned().collect();
+    if image.state == ImageState::Failed
+        && let Ok(artifact) = Artifact::read(&image.tags, image.owner.as_deref(), evidence.account)
+    {
+        snapshots.extend(standing.left_of(&artifact).into_iter().cloned());
+    }
     let verdict = |policy: &str, artifact: Option<Artifact>, decision| {
         let subject = Subject::Image {
             image: image.clone(),
@@ -159,18 +164,23 @@ fn flaw(
 
 /// Why an image may be a copy, whose creation date is not that of what it holds.
 ///
-/// `CopyImage` can carry the tags over (`CopyImageTags`), but neither the name nor the source
-/// instance; an image that Holdfast made has both.
+/// `CopyImage` can carry the tags over (`CopyImageTags`) and be given the same name in another
+/// Region, but never the source instance: EC2 tells that of images made by `CreateImage` only
+/// (`SourceInstanceId`, EC2 API Reference, Image).
 fn may_be_copy(image: &Image, artifact: &Artifact) -> Option<String> {
     let (Some(source), Some(slot)) = (&artifact.source, artifact.slot) else {
         return Some("its tags do not name source and slot; it may be a copy".into());
     };
-    if let Some(made_of) = &image.source_instance
-        && made_of.as_str() != source
-    {
-        return Some(format!(
-            "EC2 made it of {made_of}, its tags say {source}; it may be a copy"
-        ));
+    match &image.source_instance {
+        None => {
+            return Some("EC2 names no instance that it was made of; it may be a copy".into());
+        }
+        Some(made_of) if made_of.as_str() != source => {
+            return Some(format!(
+                "EC2 made it of {made_of}, its tags say {source}; it may be a copy"
+            ));
+        }
+        Some(_) => {}
     }
     let name = image.name.as_deref().unwrap_or("");
     if !is_image_name_of(name, &artifact.policy, source, slot) {

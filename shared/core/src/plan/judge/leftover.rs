@@ -73,27 +73,43 @@ pub(super) fn judge(
         if policy.protect != Protect::Instances {
             continue;
         }
-        // The later of the two: what is recorded may keep a snapshot, never age it.
-        let time = members.iter().filter_map(|&index| {
-            let started = verdicts[index].subject.time()?;
-            let recorded = leftovers.get(verdicts[index].subject.id())?.time;
-            Some(started.max(recorded))
-        });
-        let Some(time) = time.max() else { continue };
+        // EC2's times, and what is recorded: a time may keep a snapshot, and none may condemn it
+        // against another. Even a later one could, in a period of which a newer backup stands.
+        let mut times: BTreeSet<Timestamp> = BTreeSet::new();
+        for &index in &members {
+            let subject = &verdicts[index].subject;
+            times.extend(subject.time());
+            times.extend(leftovers.get(subject.id()).map(|leftover| leftover.time));
+        }
+        if members
+            .iter()
+            .any(|&i| verdicts[i].subject.time().is_none())
+        {
+            continue;
+        }
+        let Some(newest) = times.last().copied() else {
+            continue;
+        };
         let Some(group) = key.group(policy, &verdicts[members[0]]) else {
             continue;
         };
         let real = groups.get(&(policy.name.as_str(), &group));
-        let mut backups = real.map_or_else(Vec::new, |real| real.backups(verdicts));
-        let reason = match gone.long_enough(policy, &group, now) {
-            Some(since) => (time <= now).then(|| source_gone(since)),
+        let backups = real.map_or_else(Vec::new, |real| real.backups(verdicts));
+        let last = backups.iter().map(|backup| backup.time).max();
+        let last = last.map_or(newest, |last| last.max(newest));
+        let reason = match gone.long_enough(policy, &group, last, now) {
+            Some(since) => (newest <= now).then(|| source_gone(since)),
             None => {
-                backups.push(Backup {
-                    id: key.image.to_string(),
-                    time,
-                });
-                let reasons = kept(policy, now, &backups).pop();
-                reasons.is_some_and(|kept| kept.is_empty()).then(|| {
+                let kept_at = |time: &Timestamp| {
+                    let mut with = backups.clone();
+                    with.push(Backup {
+                        id: key.image.to_string(),
+                        time: *time,
+                    });
+                    let reasons = kept(policy, now, &with).pop();
+                    reasons.is_none_or(|reasons| !reasons.is_empty())
+                };
+                (!times.iter().any(kept_at)).then(|| {
                     let detail = format!("no rule of {} would keep its AMI", policy.name);
                     Reason::with(ReasonCode::Expired, detail)
                 })

@@ -212,7 +212,7 @@ pub fn judge(
     }
     for snapshot in &evidence.snapshots.items {
         if seen.insert(snapshot.id.as_str()) {
-            looked.extend(snapshot::look(policies, evidence, &standing, snapshot));
+            looked.extend(snapshot::look(policies, evidence, &standing, snapshot, now));
         }
     }
 

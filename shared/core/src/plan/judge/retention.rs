@@ -59,16 +59,20 @@ impl<'a> Gone<'a> {
     }
 
     /// Since when the group's source is gone, where the policy lets its last backups go by now.
+    ///
+    /// A source was there when its newest backup, of the time `last`, was taken, whatever is
+    /// recorded: the table can delay this and never hasten it.
     pub(super) fn long_enough(
         &self,
         policy: &Policy,
         group: &GroupKey,
+        last: Timestamp,
         now: Timestamp,
     ) -> Option<Timestamp> {
         let GroupKey::Source(source) = group else {
             return None;
         };
-        let since = *self.since.get(source)?;
+        let since = (*self.since.get(source)?).max(last);
         if self.listed.as_ref()?.contains(source.as_str()) {
             return None;
         }
@@ -135,7 +139,10 @@ pub(super) fn apply(
 ) {
     for ((_, key), group) in groups(candidates) {
         let policy = group.policy;
-        if let Some(since) = gone.long_enough(policy, key, now) {
+        let backups = group.backups(verdicts);
+        let last = backups.iter().map(|backup| backup.time).max();
+        let since = last.and_then(|last| gone.long_enough(policy, key, last, now));
+        if let Some(since) = since {
             for member in group.members {
                 let verdict = &mut verdicts[member.index];
                 let future = verdict.subject.time().is_some_and(|time| time > now);
@@ -147,7 +154,7 @@ pub(super) fn apply(
             }
             continue;
         }
-        let kept = kept(policy, now, &group.backups(verdicts));
+        let kept = kept(policy, now, &backups);
         for (member, reasons) in group.members.iter().zip(kept) {
             verdicts[member.index].decision = if reasons.is_empty() {
                 Decision::Condemn(vec![Reason::with(

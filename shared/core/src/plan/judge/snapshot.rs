@@ -1,5 +1,7 @@
 //! What can be said of a snapshot without looking at other backups.
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::artifact::{self, Artifact, ArtifactKind};
 use crate::inventory::{Snapshot, SnapshotState};
 use crate::policy::{Policy, PolicyFile, Protect};
@@ -11,12 +13,16 @@ use super::{Decision, Evidence, Looked, Standing, Subject, Verdict, governing};
 /// EC2 gives this volume identifier to copies (`CopySnapshot`, EC2 API Reference).
 const COPY_PLACEHOLDER: &str = "vol-ffffffff";
 
+/// For how long after its start a snapshot's AMI may be missing from a list of images.
+const NEW_FOR: SignedDuration = SignedDuration::from_mins(10);
+
 /// Decides all that needs no comparison with other backups. `None` for what is no item.
 pub(super) fn look<'p>(
     policies: &'p PolicyFile,
     evidence: &Evidence<'_>,
     standing: &Standing<'_>,
     snapshot: &Snapshot,
+    now: Timestamp,
 ) -> Option<Looked<'p>> {
     let tagged = snapshot
         .tags
@@ -48,6 +54,12 @@ pub(super) fn look<'p>(
         ArtifactKind::ImageSnapshot => {
             if !evidence.images.is_complete() || standing.backs(snapshot, &artifact) {
                 return None;
+            }
+            // The lists are read side by side: that of AMIs may be from before it was made.
+            let start = snapshot.start;
+            if start.is_some_and(|start| now.duration_since(start) < NEW_FOR) {
+                let reason = Reason::with(ReasonCode::Pending, "its AMI may not be listed yet");
+                return held(artifact, reason);
             }
             let reason = Reason::with(
                 ReasonCode::Orphaned,

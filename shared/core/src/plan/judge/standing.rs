@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, ArtifactKind};
 use crate::dependency::References;
 use crate::id::SnapshotId;
 use crate::inventory::{ImageState, Snapshot};
@@ -20,6 +20,8 @@ pub(super) struct Standing<'a> {
     references: References<'a>,
     snapshots: BTreeMap<&'a SnapshotId, &'a Snapshot>,
     being_made: BTreeSet<Stamp>,
+    failed: BTreeSet<Stamp>,
+    account: Option<&'a str>,
 }
 
 impl<'a> Standing<'a> {
@@ -31,16 +33,20 @@ impl<'a> Standing<'a> {
             .items
             .iter()
             .chain(&evidence.snapshots.items);
-        let pending = images.iter().filter(|i| i.state == ImageState::Pending);
-        let stamps = pending.filter_map(|image| {
-            let owner = image.owner.as_deref();
-            let artifact = Artifact::read(&image.tags, owner, evidence.account).ok()?;
-            Some(stamp(&artifact))
-        });
+        let stamps = |state: ImageState| {
+            let images = images.iter().filter(move |i| i.state == state);
+            images.filter_map(|image| {
+                let owner = image.owner.as_deref();
+                let artifact = Artifact::read(&image.tags, owner, evidence.account).ok()?;
+                Some(stamp(&artifact))
+            })
+        };
         Self {
             references: References::new(images, &evidence.instances.items, templates),
             snapshots: listed.map(|snapshot| (&snapshot.id, snapshot)).collect(),
-            being_made: stamps.collect(),
+            being_made: stamps(ImageState::Pending).collect(),
+            failed: stamps(ImageState::Failed).collect(),
+            account: evidence.account,
         }
     }
 
@@ -51,10 +57,33 @@ impl<'a> Standing<'a> {
 
     /// Whether an AMI stands that the snapshot backs.
     ///
-    /// A pending AMI may not name its snapshots yet (AWS does not say), so its tags do.
+    /// A pending AMI may not name its snapshots yet, and a failed one not any more (AWS does not
+    /// say), so its tags do.
     pub(super) fn backs(&self, snapshot: &Snapshot, artifact: &Artifact) -> bool {
+        let stamp = stamp(artifact);
         !self.references.images_of(&snapshot.id).is_empty()
-            || self.being_made.contains(&stamp(artifact))
+            || self.being_made.contains(&stamp)
+            || self.failed.contains(&stamp)
+    }
+
+    /// The snapshots of a failed AMI's run that no AMI maps; none while another of that run is
+    /// being made, which may be whose they are.
+    pub(super) fn left_of(&self, artifact: &Artifact) -> Vec<&'a Snapshot> {
+        let of_run = stamp(artifact);
+        if self.being_made.contains(&of_run) {
+            return Vec::new();
+        }
+        let unmapped = self
+            .snapshots
+            .values()
+            .filter(|snapshot| self.references.images_of(&snapshot.id).is_empty());
+        let ours = unmapped.filter(|snapshot| {
+            let owner = snapshot.owner.as_deref();
+            Artifact::read(&snapshot.tags, owner, self.account).is_ok_and(|backing| {
+                backing.kind == ArtifactKind::ImageSnapshot && stamp(&backing) == of_run
+            })
+        });
+        ours.copied().collect()
     }
 
     /// Everything that needs the subject, each with its path.

@@ -16,7 +16,8 @@ pub enum Subject {
     Image {
         /// The AMI.
         image: Image,
-        /// Those of the snapshots it maps that are listed, each once, by identifier.
+        /// Those of the snapshots it maps that are listed, each once; of a failed one those of its
+        /// run that nothing maps, too.
         snapshots: Vec<Snapshot>,
     },
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::live::Live;
 use super::sources::missed;
-use super::{Changes, Recorded, Scope, Unit, Wanted};
+use super::{Changes, Recorded, Scope, SlotKey, Unit, Wanted};
 use crate::lineage::{Node, NodeKind, NodeState};
 use crate::ports::records::{Absence, DeletionState};
 use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
@@ -74,7 +74,17 @@ pub(super) fn compare(
                         changes.units.push(note(id, noted));
                     }
                 } else if !recorded.unreadable.contains(id) {
-                    changes.units.push(gone(recorded, id, *state, noted, wall));
+                    let mut unit = gone(recorded, id, *state, noted, wall);
+                    if recorded.swept_failures.contains(id) {
+                        // Its slot is found only while it is on the roster.
+                        let keys = recorded.nodes.get(id).map(SlotKey::of_node);
+                        unit.after = keys.into_iter().flatten().collect();
+                        unit.after.retain(|key| {
+                            changes.slots.contains_key(key)
+                                || recorded.unreadable_slots.contains(key)
+                        });
+                    }
+                    changes.units.push(unit);
                 }
             }
         }
@@ -118,21 +128,24 @@ fn gone(recorded: &Recorded, id: &str, state: NodeState, noted: Absence, wall: T
     let mut unit = forget(id);
     let node = recorded.nodes.get(id);
     let (before, changed) = node.map_or((state, wall), |node| (node.state, node.changed));
-    // A run that was cut off between the call and its record deleted it all the same.
+    // An intent that was not heard of again proves nothing: the artifact may have been listed since,
+    // and have gone by another's hand.
     let deletion = recorded.deletions.get(id);
-    let asked = matches!(
-        deletion,
-        Some(DeletionState::Intended | DeletionState::Deleted)
-    );
-    let after = if asked {
+    let after = if deletion == Some(&DeletionState::Deleted) {
         NodeState::Deleted
     } else {
         before.after(NodeState::Gone, changed, wall)
     };
     unit.nodes.push(Node::new(id, after, wall));
     if after == NodeState::Gone {
+        let whose = match deletion {
+            Some(DeletionState::Intended) => {
+                "Holdfast was about to delete it and did not hear whether EC2 did, so that may                  have been its own doing or somebody else's"
+            }
+            _ => "Holdfast did not delete it",
+        };
         let detail = format!(
-            "EC2 does not list it since {} or before, and Holdfast did not delete it",
+            "EC2 does not list it since {} or before, and {whose}",
             noted.first
         );
         let mut item = Item::new(Action::Check, id, Outcome::Finding)

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::live::{Live, Ours};
 use super::{Changes, LOOKED_AT_AGAIN, Recorded, Scope, SlotChange, SlotKey, Wanted};
+use crate::artifact::ArtifactKind;
 use crate::inventory::SnapshotState;
 use crate::lineage::ledger::{MAX_STARTS, SlotStep, step};
-use crate::lineage::{NodeState, SlotRecord, SlotState};
+use crate::lineage::{Node, NodeKind, NodeState, SlotRecord, SlotState};
 use crate::ports::records::OpenSource;
 use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
 
@@ -97,6 +98,49 @@ pub(super) fn step_slots(
             }
         }
     }
+    for id in &recorded.swept_failures {
+        let node = recorded.nodes.get(id);
+        for (key, change) in node.into_iter().flat_map(|node| fail(recorded, node, wall)) {
+            changes.slots.entry(key).or_insert(change);
+        }
+    }
+}
+
+/// The steps of slots whose failed artifact was swept before they learnt of the failure.
+fn fail(recorded: &Recorded, node: &Node, wall: Timestamp) -> Vec<(SlotKey, SlotChange)> {
+    let kind = match NodeKind::of(&node.id) {
+        NodeKind::Image => ArtifactKind::Image,
+        _ => ArtifactKind::Snapshot,
+    };
+    let change = |record: &SlotRecord| {
+        let named = record.artifacts.contains(&node.id);
+        if record.state != SlotState::Created || !named {
+            return None;
+        }
+        let words = "EC2 failed it, and it was swept before its slot was reopened";
+        let after = record.failed_in_ec2(words, wall).ok()?;
+        let mut item = Item::new(Action::Check, &node.id, Outcome::Finding)
+            .policy(&record.policy)
+            .source(&record.source)
+            .slot(record.slot)
+            .reason(Reason::with(ReasonCode::FailedBackup, words));
+        item.time = node.time;
+        let mut items = vec![item];
+        items.extend(after.permanent.then(|| no_more(&after)));
+        let reopen = (!after.permanent).then(|| (kind, reopened(&after)));
+        Some(SlotChange {
+            before: record.clone(),
+            after: Some(after),
+            reopen,
+            items,
+        })
+    };
+    let keys = SlotKey::of_node(node).into_iter();
+    keys.filter_map(|key| {
+        let change = change(recorded.slots.get(&key)?)?;
+        Some((key, change))
+    })
+    .collect()
 }
 
 /// Whether the failure is about to be recorded as the artifact's state.

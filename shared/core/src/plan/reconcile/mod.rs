@@ -1,8 +1,8 @@
 //! What the records have to learn from EC2, and what of it the operator should know.
 //!
 //! Events only say where to look first: a reconcile over everything reaches the same records with
-//! none of them. It is decided in four steps, between which the caller reads what the step asks
-//! for: [`unlisted`], [`wanted`], [`siblings`], [`reconcile`].
+//! none of them. It is decided in five steps, between which the caller reads what the step asks
+//! for: [`unlisted`], [`wanted`], [`swept`], [`siblings`], [`reconcile`].
 //!
 //! What is read is believed only as far as it goes. A list that ends early can show that something
 //! is there and never that it is not, and one complete list without it is no proof either: EC2's
@@ -31,6 +31,10 @@ use live::Live;
 
 /// How long after the first reconcile that missed a resource a second one may say that it is gone,
 /// by the reconciles' `now`.
+///
+/// That is the events' clock: heartbeats that waited in a queue may run seconds apart. The caller
+/// therefore asks for what is missing a second time before it is called gone. What remains is a
+/// resource that both of EC2's answers lack, for as long as its lists lag.
 pub const ABSENT_FOR: SignedDuration = SignedDuration::from_mins(2);
 
 /// How long an AMI may take; EC2 documents up to 24 hours ("Create an Amazon EBS-backed AMI", EC2
@@ -101,7 +105,8 @@ impl SlotKey {
 
     /// Where an artifact's record may be: that of the scheduled slot, or of the request that its
     /// run tag names. Backing snapshots have none of their own.
-    fn candidates(artifact: &Artifact) -> Vec<Self> {
+    #[must_use]
+    pub fn candidates(artifact: &Artifact) -> Vec<Self> {
         let (Some(slot), Some(source)) = (artifact.slot, artifact.source.clone()) else {
             return Vec::new();
         };
@@ -114,11 +119,31 @@ impl SlotKey {
             source,
             request: None,
         };
-        let requested = artifact.run.as_ref().map(|run| Self {
+        scheduled.or_of_run(artifact.run.as_ref())
+    }
+
+    /// The same of an artifact that is on record only.
+    fn of_node(node: &Node) -> Vec<Self> {
+        let (Some(policy), Some(slot), Some(source)) =
+            (node.policy.clone(), node.slot, node.source.clone())
+        else {
+            return Vec::new();
+        };
+        let scheduled = Self {
+            policy,
+            slot,
+            source,
+            request: None,
+        };
+        scheduled.or_of_run(node.run.as_ref())
+    }
+
+    fn or_of_run(self, run: Option<&String>) -> Vec<Self> {
+        let requested = run.map(|run| Self {
             request: Some(run.clone()),
-            ..scheduled.clone()
+            ..self.clone()
         });
-        std::iter::once(scheduled).chain(requested).collect()
+        std::iter::once(self).chain(requested).collect()
     }
 }
 
@@ -141,6 +166,8 @@ pub struct Recorded {
     pub unreadable_slots: BTreeSet<SlotKey>,
     /// Deletions that Holdfast recorded.
     pub deletions: BTreeMap<String, DeletionState>,
+    /// Those of them that were of failed backups.
+    pub swept_failures: BTreeSet<String>,
 }
 
 /// The records that a decision needs.
@@ -246,6 +273,14 @@ pub fn wanted(seen: &Seen<'_>, recorded: &Recorded, scope: Scope<'_>, now: Times
         sources::want(&live, &mut wanted);
     }
     wanted
+}
+
+/// The ledger's records of failed backups that were swept, asked for when the rest was read.
+#[must_use]
+pub fn swept(recorded: &Recorded) -> BTreeSet<SlotKey> {
+    let nodes = recorded.swept_failures.iter();
+    let nodes = nodes.filter_map(|id| recorded.nodes.get(id));
+    nodes.flat_map(SlotKey::of_node).collect()
 }
 
 /// The snapshots of the ledger's records whose state is still unknown: members of sets.

@@ -18,10 +18,11 @@ const ABSENT: &str = "absent";
 /// Requests sent at once.
 const AT_ONCE: usize = 8;
 
-/// The end of EC2's identifiers is evenly spread.
+/// The end of EC2's identifiers, a hexadecimal digit, is evenly spread.
 fn pk(id: &str) -> String {
-    let last = id.bytes().last().unwrap_or(0);
-    format!("roster#{}", last % SHARDS)
+    let digit = id.chars().last().and_then(|last| last.to_digit(16));
+    let other = id.bytes().last().map_or(0, |last| u32::from(last % SHARDS));
+    format!("roster#{}", digit.unwrap_or(other))
 }
 
 /// The change of the roster that goes with a change of a node, in the same transaction.
@@ -94,4 +95,19 @@ pub(super) async fn set_absences(
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn identifiers_reach_every_shard_that_is_read() {
+        let ids = "0123456789abcdef".chars().map(|end| format!("snap-0{end}"));
+        let reached: BTreeSet<String> = ids.map(|id| pk(&id)).collect();
+        let read: BTreeSet<String> = (0..SHARDS).map(|n| format!("roster#{n}")).collect();
+        assert_eq!(reached, read);
+    }
 }

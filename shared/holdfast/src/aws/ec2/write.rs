@@ -15,8 +15,9 @@ use super::error::call_error;
 use super::{Ec2, convert};
 use crate::aws::call_timeout;
 
-/// One attempt only: `CreateSnapshot(s)` and `CreateImage` have no client token, and the SDK
-/// repeats a call whose response was lost, which makes a second artifact.
+/// One attempt only: none of these calls has a client token, and the SDK repeats a call whose
+/// response was lost. That makes a second artifact; and of a deletion that was carried out it would
+/// report what became of the second attempt, such as a throttling, as if nothing had gone.
 fn once() -> Builder {
     Builder::default()
         .retry_config(RetryConfig::disabled())
@@ -131,7 +132,7 @@ impl WriteEc2 for Ec2 {
             .image_id(id.as_str())
             .delete_associated_snapshots(true)
             .customize()
-            .config_override(Builder::default().timeout_config(call_timeout()))
+            .config_override(once())
             .send()
             .await
             .map_err(|e| call_error("DeregisterImage", id.as_str(), &e))?;
@@ -151,7 +152,7 @@ impl WriteEc2 for Ec2 {
             .delete_snapshot()
             .snapshot_id(id.as_str())
             .customize()
-            .config_override(Builder::default().timeout_config(call_timeout()))
+            .config_override(once())
             .send()
             .await
             .map(|_| ())

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use holdfast_core::artifact;
-use holdfast_core::dependency::References;
+use holdfast_core::dependency::{References, unresolved};
 use holdfast_core::id::{ImageId, SnapshotId};
-use holdfast_core::inventory::{Image, Listing, Snapshot, Tags};
+use holdfast_core::inventory::{Image, LaunchTemplateVersion, Listing, Snapshot, Tags};
 use holdfast_core::plan::judge::{Subject, Verdict};
+use holdfast_core::policy::{EvidenceSource, PolicyFile};
 use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 use holdfast_core::report::{Reason, ReasonCode};
 use jiff::{SignedDuration, Timestamp};
@@ -46,12 +47,48 @@ pub(super) async fn snapshots<E: ReadEc2>(
     checked
 }
 
+/// How old the list of launch templates may be when images go.
+const TEMPLATES_FRESH: SignedDuration = SignedDuration::from_mins(1);
+
+/// Launch-template versions as they are right before images go.
+pub(super) struct Templates<'a> {
+    /// The policies, some of which may not ask for them.
+    pub policies: &'a PolicyFile,
+    /// Those of less than a minute ago; `None` when no policy asks for them.
+    pub list: Option<&'a Listing<LaunchTemplateVersion>>,
+}
+
+impl Templates<'_> {
+    fn unused_by(&self, policy: &str) -> bool {
+        let policy = self.policies.policies.iter().find(|p| p.name == policy);
+        let unused = EvidenceSource::LaunchTemplates;
+        policy.is_some_and(|p| p.evidence_not_used.contains(&unused))
+    }
+}
+
+/// Reads launch-template versions again, unless `read` is from just now.
+pub(super) async fn templates_again<E: ReadEc2>(
+    ec2: &E,
+    lists: &Lists,
+    read: Option<Listing<LaunchTemplateVersion>>,
+) -> Option<Listing<LaunchTemplateVersion>> {
+    lists.templates.as_ref()?;
+    let young = |list: &Listing<LaunchTemplateVersion>| {
+        Timestamp::now().duration_since(list.read_at).abs() < TEMPLATES_FRESH
+    };
+    match read.filter(young) {
+        Some(list) => Some(list),
+        None => Some(ec2.launch_template_versions().await),
+    }
+}
+
 /// Reads condemned images, what was launched from them and their snapshots once more; what
 /// changed is held.
 pub(super) async fn images<E: ReadEc2>(
     ec2: &E,
     condemned: &[Verdict],
     lists: &Lists,
+    templates: &Templates<'_>,
 ) -> Vec<Verdict> {
     let (mut ids, mut backing): (Vec<ImageId>, Vec<SnapshotId>) = (Vec::new(), Vec::new());
     for verdict in condemned {
@@ -75,7 +112,8 @@ pub(super) async fn images<E: ReadEc2>(
         .map(|image| (&image.id, image))
         .collect();
     let backing = by_id(&snapshots);
-    let references = References::new(&[], &instances.items, &[]);
+    let versions = templates.list.map_or(&[][..], |list| &list.items);
+    let references = References::new(&[], &instances.items, versions);
     let mut checked = condemned.to_vec();
     for verdict in &mut checked {
         let Subject::Image {
@@ -87,8 +125,16 @@ pub(super) async fn images<E: ReadEc2>(
         };
         let errors = [&images.error, &instances.error, &snapshots.error];
         hold_unread(verdict, lists, errors);
-        for holder in references.holders_of_image(&image.id) {
+        for holder in references.holders_of_image_with_snapshots(&image) {
             verdict.hold(holder);
+        }
+        if !templates.unused_by(&verdict.policy) {
+            if let Some(list) = templates.list {
+                hold_unread(verdict, lists, [&list.error]);
+            }
+            for reason in unresolved(versions, &image.id) {
+                verdict.hold(reason);
+            }
         }
         match present.get(&image.id) {
             None if images.is_complete() => verdict.hold(not_listed(&image.id)),
@@ -131,9 +177,8 @@ fn hold_unread<const N: usize>(
         let detail = format!("checking again: {error}");
         verdict.hold(Reason::with(ReasonCode::EvidenceIncomplete, detail));
     }
-    if let Some(source) = stale(lists, Timestamp::now()) {
-        let detail = format!("{source} was read more than {FRESH:#} ago");
-        verdict.hold(Reason::with(ReasonCode::EvidenceIncomplete, detail));
+    if let Some(reason) = stale(lists, Timestamp::now()) {
+        verdict.hold(reason);
     }
 }
 
@@ -175,206 +220,23 @@ fn ours(tags: &Tags) -> Vec<(&String, &String)> {
     tags.iter().filter(|(key, _)| managed(key)).collect()
 }
 
-fn stale(lists: &Lists, wall: Timestamp) -> Option<&'static str> {
+/// That a list was read too long ago, where one was.
+pub(super) fn stale(lists: &Lists, wall: Timestamp) -> Option<Reason> {
     fn old<T>(list: &Listing<T>, wall: Timestamp) -> Option<&'static str> {
         let age = wall.duration_since(list.read_at);
         (age > FRESH || age < -FRESH).then(|| list.source.as_str())
     }
-    old(&lists.snapshots, wall)
+    let source = old(&lists.snapshots, wall)
         .or_else(|| old(&lists.mapped, wall))
         .or_else(|| old(&lists.images, wall))
         .or_else(|| old(&lists.instances, wall))
         .or_else(|| old(&lists.volumes, wall))
-        .or_else(|| lists.templates.as_ref().and_then(|list| old(list, wall)))
+        .or_else(|| lists.templates.as_ref().and_then(|list| old(list, wall)));
+    source.map(|source| {
+        let detail = format!("{source} was read more than {FRESH:#} ago");
+        Reason::with(ReasonCode::EvidenceIncomplete, detail)
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use holdfast_core::id::InstanceId;
-    use holdfast_core::inventory::InstanceState;
-    use holdfast_core::plan::judge::Decision;
-    use holdfast_core::policy::PolicyFile;
-    use holdfast_sim::request::{self, Request};
-    use holdfast_sim::{
-        Account, BlockDevice, DeviceTarget, EbsDevice, ImageSeed, InProcess, InstanceSeed,
-        Settings, SnapshotSeed,
-    };
-
-    use super::*;
-    use crate::sweep::Sweep;
-
-    const POLICIES: &str = "version: 1
-policies:
-  - name: bake
-    protect: instances
-    select: { instances: { tags: { Bake: nightly } } }
-    schedule: rate(1 hour)
-    retain: { last: 1 }
-";
-
-    /// An account with one AMI of one snapshot.
-    fn account() -> (InProcess, ImageId, SnapshotId) {
-        let mut account = Account::new(Settings {
-            start: Timestamp::now(),
-            ..Settings::default()
-        });
-        let ours = Tags::from([("holdfast:managed".to_owned(), "true".to_owned())]);
-        let snapshot = account.seed_snapshot(SnapshotSeed {
-            tags: ours.clone(),
-            ..SnapshotSeed::default()
-        });
-        let ebs = EbsDevice {
-            snapshot: Some(snapshot.clone()),
-            ..EbsDevice::default()
-        };
-        let image = account.seed_image(ImageSeed {
-            mappings: vec![BlockDevice {
-                device: "/dev/xvda".to_owned(),
-                target: DeviceTarget::Ebs(ebs),
-            }],
-            tags: ours,
-            ..ImageSeed::default()
-        });
-        (InProcess::new(account.shared()), image, snapshot)
-    }
-
-    fn condemned(subject: Subject) -> Verdict {
-        Verdict {
-            subject,
-            policy: "bake".to_owned(),
-            artifact: None,
-            good: true,
-            former_image: None,
-            decision: Decision::Condemn(vec![Reason::of(ReasonCode::Expired)]),
-        }
-    }
-
-    async fn read(ec2: &InProcess) -> Lists {
-        let now = Timestamp::now();
-        let policies = PolicyFile::parse("p.yaml", POLICIES, now).unwrap();
-        let sweep = Sweep {
-            policies: &policies,
-            only: None,
-            release: None,
-            account: None,
-            now,
-            take_release: false,
-        };
-        Lists::read(ec2, &sweep).await
-    }
-
-    /// The reasons that hold the AMI when `change` happened after the lists were read.
-    async fn held(change: impl FnOnce(&mut Account, &ImageId, &SnapshotId)) -> Vec<ReasonCode> {
-        let (ec2, image, snapshot) = account();
-        let lists = read(&ec2).await;
-        let verdict = condemned(Subject::Image {
-            image: lists.images.items[0].clone(),
-            snapshots: lists.snapshots.items.clone(),
-        });
-        change(&mut ec2.account(), &image, &snapshot);
-        let checked = images(&ec2, &[verdict], &lists).await;
-        match &checked[0].decision {
-            Decision::Hold(reasons) => reasons.iter().map(|r| r.code).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn call(account: &mut Account, request: Request) {
-        account.call(&request).unwrap();
-    }
-
-    fn pin(id: &str) -> Request {
-        Request::CreateTags(request::CreateTags {
-            resources: vec![id.to_owned()],
-            tags: vec![(artifact::PIN.to_owned(), "x".to_owned())],
-        })
-    }
-
-    fn untag(id: &str) -> Request {
-        Request::DeleteTags(request::DeleteTags {
-            resources: vec![id.to_owned()],
-            tags: vec![("holdfast:managed".to_owned(), None)],
-        })
-    }
-
-    #[tokio::test]
-    async fn an_ami_that_nothing_happened_to_may_still_go() {
-        assert_eq!(held(|_, _, _| {}).await, []);
-    }
-
-    #[tokio::test]
-    async fn an_ami_that_was_launched_while_the_sweep_ran_is_held() {
-        let launch = |account: &mut Account, state: InstanceState, image: &ImageId| {
-            account.seed_instance(InstanceSeed {
-                id: Some(InstanceId::new("i-0000000000000000a")),
-                state,
-                image: Some(image.clone()),
-                ..InstanceSeed::default()
-            });
-        };
-        let running = held(|a, image, _| launch(a, InstanceState::Pending, image)).await;
-        assert_eq!(running, [ReasonCode::UsedByInstance]);
-        let over = held(|a, image, _| launch(a, InstanceState::Terminated, image)).await;
-        assert_eq!(over, []);
-    }
-
-    #[tokio::test]
-    async fn an_ami_or_a_snapshot_of_it_that_changed_while_the_sweep_ran_is_held() {
-        use ReasonCode::{DeregistrationProtected, EvidenceIncomplete, Pinned};
-        assert_eq!(held(|a, i, _| call(a, pin(i.as_str()))).await, [Pinned]);
-        assert_eq!(held(|a, _, s| call(a, pin(s.as_str()))).await, [Pinned]);
-        let untagged = held(|a, i, _| call(a, untag(i.as_str()))).await;
-        assert_eq!(untagged, [EvidenceIncomplete]);
-        let untagged = held(|a, _, s| call(a, untag(s.as_str()))).await;
-        assert_eq!(untagged, [EvidenceIncomplete]);
-        let vanished = held(|a, _, s| assert!(a.vanish_snapshot(s))).await;
-        assert_eq!(vanished, [EvidenceIncomplete]);
-        let disable = |id: &ImageId| {
-            let id = id.to_string();
-            Request::DisableImage(request::DisableImage { id })
-        };
-        let disabled = held(|a, i, _| call(a, disable(i))).await;
-        assert_eq!(disabled, [EvidenceIncomplete]);
-        let protect = |id: &ImageId| {
-            Request::EnableImageDeregistrationProtection(
-                request::EnableImageDeregistrationProtection {
-                    id: id.to_string(),
-                    with_cooldown: false,
-                },
-            )
-        };
-        let protected = held(|a, i, _| call(a, protect(i))).await;
-        assert_eq!(protected, [DeregistrationProtected]);
-        let deregister = |id: &ImageId| {
-            Request::DeregisterImage(request::DeregisterImage {
-                id: id.to_string(),
-                delete_associated_snapshots: false,
-            })
-        };
-        let gone = held(|a, i, _| call(a, deregister(i))).await;
-        assert_eq!(gone, [EvidenceIncomplete]);
-    }
-
-    #[tokio::test]
-    async fn a_check_that_cannot_be_made_holds() {
-        use holdfast_sim::{ApiError, Fault, FaultRule};
-        for operation in ["DescribeImages", "DescribeInstances", "DescribeSnapshots"] {
-            let fault = Fault::FailPage(1, ApiError::throttled());
-            let held = held(|a, _, _| a.inject(FaultRule::next(operation, fault))).await;
-            assert_eq!(held, [ReasonCode::EvidenceIncomplete], "{operation}");
-        }
-    }
-
-    #[tokio::test]
-    async fn evidence_that_is_too_old_deletes_nothing() {
-        let (ec2, _, _) = account();
-        let mut lists = read(&ec2).await;
-        lists.instances.read_at = Timestamp::now() - FRESH - SignedDuration::from_secs(1);
-        let subject = Subject::Image {
-            image: lists.images.items[0].clone(),
-            snapshots: lists.snapshots.items.clone(),
-        };
-        let checked = images(&ec2, &[condemned(subject)], &lists).await;
-        assert!(!checked[0].is_condemned());
-    }
-}
+mod tests;

@@ -18,6 +18,7 @@ use super::snapshot::{ids, unrecorded};
 use super::{Deleter, deferred, refusal};
 use crate::aws::CALL_TIMEOUT;
 use crate::pace::Pace;
+use crate::sweep::Lists;
 
 /// Records of one AMI's snapshots that are written at once.
 const RECORDS_AT_ONCE: usize = 8;
@@ -56,6 +57,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     pub(super) async fn deregister(
         &self,
         verdict: Verdict,
+        lists: &Lists,
         evidence: &Value,
         pace: &Pace,
     ) -> Deregistered {
@@ -72,7 +74,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         }
         pace.turn().await;
         let intent = self.intent(&verdict, image, snapshots, evidence);
-        let done = self.deregister_recorded(&verdict, image, intent).await;
+        let done = self
+            .deregister_recorded(&verdict, image, intent, lists)
+            .await;
         done.unwrap_or_else(|error| {
             let item = deferred(&verdict, ReasonCode::TableFailed, error.to_string());
             Deregistered::without_snapshots(item, false)
@@ -123,7 +127,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             evidence,
             at: Timestamp::now(),
         };
-        let mapped: BTreeSet<&SnapshotId> = image.snapshots().collect();
+        let mut mapped: BTreeSet<&SnapshotId> = image.snapshots().collect();
+        mapped.extend(listed.iter().map(|snapshot| &snapshot.id));
         let own = json!({
             "name": image.name, "snapshots": mapped.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
         });
@@ -150,6 +155,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         verdict: &Verdict,
         image: &Image,
         intent: Intent,
+        lists: &Lists,
     ) -> Result<Deregistered, TableError> {
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
         // The AMI's comes last: where it stands, its snapshots' stand too.
@@ -160,6 +166,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             .await?;
         self.records.intend_deletion(&intent.image, &lease).await?;
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
+        if let Some(reason) = self.thawed(lists) {
+            let mut over = intent.snapshots;
+            over.push(intent.image);
+            self.end_all(&over, reason.detail.as_deref(), &lease)
+                .await?;
+            let item = verdict.item(Outcome::Deferred).reason(reason);
+            return Ok(Deregistered::without_snapshots(item, false));
+        }
         match self.ec2.deregister_image(&image.id).await {
             Ok(results) => Ok(self.gone(verdict, intent, results, &lease).await),
             Err(error) => self.not_gone(verdict, intent, error, &lease).await,
@@ -253,11 +267,11 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
                 let item = deferred(verdict, ReasonCode::OutcomeUnknown, words);
                 Ok(Deregistered::without_snapshots(item, false))
             }
-            class => {
+            _ => {
                 let mut over = intent.snapshots;
                 over.push(intent.image);
                 self.end_all(&over, Some(&words), lease).await?;
-                let item = refusal(verdict, class, words);
+                let item = refusal(verdict, &error);
                 let done = item.outcome != Outcome::Deferred;
                 Ok(Deregistered::without_snapshots(item, done))
             }

@@ -2,6 +2,7 @@
 
 mod check;
 mod image;
+mod intents;
 mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,7 @@ use holdfast_core::inventory::{Image, Tags};
 use holdfast_core::lineage::{Edge, EdgeKind, Node, NodeState};
 use holdfast_core::plan::judge::{Decision, Subject, Verdict};
 use holdfast_core::ports::records::{Records, TableError};
-use holdfast_core::ports::{ErrorClass, ReadEc2, WriteEc2};
+use holdfast_core::ports::{CallError, ErrorClass, ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -55,7 +56,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             ..
         } = planned;
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
-        let mut notes = Vec::new();
+        let mut notes = self.close_refuted(lists).await?;
         // A pin is on record before anything is deleted, so that it outlives its source.
         self.records.pin(&pin, Some(&lease)).await?;
         self.records.unpin(&unpin, &lease).await?;
@@ -95,10 +96,16 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             .partition(|v| matches!(v.subject, Subject::Image { .. }));
         // An AMI goes before its snapshots: EC2 refuses the other order.
         let pace = Pace::deregister_image();
+        let mut templates = None;
         for together in images.chunks(IMAGES_TOGETHER) {
-            let checked = check::images(self.ec2, together, lists).await;
+            templates = check::templates_again(self.ec2, lists, templates).await;
+            let now = check::Templates {
+                policies: self.sweep.policies,
+                list: templates.as_ref(),
+            };
+            let checked = check::images(self.ec2, together, lists, &now).await;
             let ended: Vec<Deregistered> = stream::iter(checked)
-                .map(|verdict| self.deregister(verdict, &evidence, &pace))
+                .map(|verdict| self.deregister(verdict, lists, &evidence, &pace))
                 .buffer_unordered(AT_ONCE)
                 .collect()
                 .await;
@@ -112,7 +119,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         for together in snapshots.chunks(SNAPSHOTS_TOGETHER) {
             let checked = check::snapshots(self.ec2, together, lists).await;
             let mut under_way = stream::iter(checked)
-                .map(|verdict| self.delete(verdict, &evidence, &pace))
+                .map(|verdict| self.delete(verdict, lists, &evidence, &pace))
                 .buffer_unordered(AT_ONCE);
             while let Some((item, done)) = under_way.next().await {
                 items.push(item);
@@ -156,6 +163,16 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         self.records.record(&nodes, &edges, &lease).await
     }
 
+    /// Why a call must not be sent now, although all was well when it was prepared: the process may
+    /// have been frozen in between, for as long as Lambda likes.
+    fn thawed(&self, lists: &Lists) -> Option<Reason> {
+        if !self.invocation.has_time() {
+            let words = "this invocation's time is over";
+            return Some(Reason::with(ReasonCode::OutOfTime, words));
+        }
+        check::stale(lists, Timestamp::now())
+    }
+
     /// Why something goes, and on which evidence, as JSON for people; `more` is its kind's own.
     fn proof(&self, verdict: &Verdict, tags: &Tags, more: Value, lists: &Value) -> String {
         let mut proof = json!({
@@ -179,9 +196,21 @@ fn deferred(verdict: &Verdict, code: ReasonCode, words: impl Into<String>) -> It
     item.reason(Reason::with(code, words))
 }
 
+/// EC2's code for what a lock or a protection forbids (EC2 API Reference, "Error codes"). Which code
+/// a locked snapshot gets is not documented; any other stays a failure.
+const NOT_PERMITTED: &str = "OperationNotPermitted";
+
 /// A line of the report for what EC2 refused: its words replace what was thought.
-fn refusal(verdict: &Verdict, class: ErrorClass, words: String) -> Item {
-    let (outcome, code) = match class {
+fn refusal(verdict: &Verdict, error: &CallError) -> Item {
+    let words = error.to_string();
+    let (outcome, code) = match error.class {
+        ErrorClass::Permanent if error.code.as_deref() == Some(NOT_PERMITTED) => {
+            let code = match verdict.subject {
+                Subject::Image { .. } => ReasonCode::DeregistrationProtected,
+                Subject::Snapshot(_) => ReasonCode::Locked,
+            };
+            (Outcome::Held, code)
+        }
         ErrorClass::InUse => (Outcome::Held, ReasonCode::UsedByImage),
         ErrorClass::Throttled | ErrorClass::Limited => (Outcome::Deferred, ReasonCode::Throttled),
         ErrorClass::Denied => (Outcome::Failed, ReasonCode::AccessDenied),

@@ -12,12 +12,14 @@ use serde_json::{Value, json};
 use super::{Deleter, deferred, refusal};
 use crate::aws::CALL_TIMEOUT;
 use crate::pace::Pace;
+use crate::sweep::Lists;
 
 impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     /// One deletion; its line of the report, and whether nothing of it is left to do.
     pub(super) async fn delete(
         &self,
         verdict: Verdict,
+        lists: &Lists,
         evidence: &Value,
         pace: &Pace,
     ) -> (Item, bool) {
@@ -32,7 +34,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             return (deferred(&verdict, ReasonCode::OutOfTime, words), false);
         }
         pace.turn().await;
-        match self.delete_recorded(&verdict, snapshot, evidence).await {
+        let done = self.delete_recorded(&verdict, snapshot, lists, evidence);
+        match done.await {
             Ok(item) => {
                 let done = item.outcome != Outcome::Deferred;
                 (item, done)
@@ -48,6 +51,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         &self,
         verdict: &Verdict,
         snapshot: &Snapshot,
+        lists: &Lists,
         evidence: &Value,
     ) -> Result<Item, TableError> {
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
@@ -62,7 +66,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             at: Timestamp::now(),
         };
         self.records.intend_deletion(&deletion, &lease).await?;
-        self.held.good_for(CALL_TIMEOUT).await?;
+        let lease = self.held.good_for(CALL_TIMEOUT).await?;
+        if let Some(reason) = self.thawed(lists) {
+            let words = reason.detail.as_deref();
+            self.records.end_deletion(&deletion, words, &lease).await?;
+            return Ok(verdict.item(Outcome::Deferred).reason(reason));
+        }
         let error = match self.ec2.delete_snapshot(&snapshot.id).await {
             Ok(()) => {
                 let mut item = verdict.item(Outcome::Deleted);
@@ -95,7 +104,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
                 if class == ErrorClass::InUse && verdict.former_image.is_some() {
                     return Ok(deferred(verdict, ReasonCode::UsedByImage, words));
                 }
-                Ok(refusal(verdict, class, words))
+                Ok(refusal(verdict, &error))
             }
         }
     }

@@ -1,0 +1,223 @@
+//! What happens to the account while a sweep runs.
+
+use holdfast_core::id::InstanceId;
+use holdfast_core::inventory::InstanceState;
+use holdfast_core::plan::judge::Decision;
+use holdfast_sim::request::{self, Request};
+use holdfast_sim::{
+    Account, BlockDevice, DeviceTarget, EbsDevice, ImageSeed, InProcess, InstanceSeed, Settings,
+    SnapshotSeed,
+};
+
+use super::*;
+use crate::sweep::Sweep;
+
+const POLICIES: &str = "version: 1
+policies:
+  - name: bake
+    protect: instances
+    select: { instances: { tags: { Bake: nightly } } }
+    schedule: rate(1 hour)
+    retain: { last: 1 }
+";
+
+/// An account with one AMI of one snapshot.
+fn account() -> (InProcess, ImageId, SnapshotId) {
+    let mut account = Account::new(Settings {
+        start: Timestamp::now(),
+        ..Settings::default()
+    });
+    let ours = Tags::from([("holdfast:managed".to_owned(), "true".to_owned())]);
+    let snapshot = account.seed_snapshot(SnapshotSeed {
+        tags: ours.clone(),
+        ..SnapshotSeed::default()
+    });
+    let ebs = EbsDevice {
+        snapshot: Some(snapshot.clone()),
+        ..EbsDevice::default()
+    };
+    let image = account.seed_image(ImageSeed {
+        mappings: vec![BlockDevice {
+            device: "/dev/xvda".to_owned(),
+            target: DeviceTarget::Ebs(ebs),
+        }],
+        tags: ours,
+        ..ImageSeed::default()
+    });
+    (InProcess::new(account.shared()), image, snapshot)
+}
+
+fn condemned(subject: Subject) -> Verdict {
+    Verdict {
+        subject,
+        policy: "bake".to_owned(),
+        artifact: None,
+        good: true,
+        former_image: None,
+        decision: Decision::Condemn(vec![Reason::of(ReasonCode::Expired)]),
+    }
+}
+
+async fn read(ec2: &InProcess) -> Lists {
+    let now = Timestamp::now();
+    let policies = PolicyFile::parse("p.yaml", POLICIES, now).unwrap();
+    let sweep = Sweep {
+        policies: &policies,
+        only: None,
+        release: None,
+        account: None,
+        now,
+        take_release: false,
+    };
+    Lists::read(ec2, &sweep).await
+}
+
+async fn again(ec2: &InProcess, verdicts: &[Verdict], lists: &Lists) -> Vec<Verdict> {
+    let policies = PolicyFile::parse("p.yaml", POLICIES, Timestamp::now()).unwrap();
+    let list = templates_again(ec2, lists, None).await;
+    let templates = Templates {
+        policies: &policies,
+        list: list.as_ref(),
+    };
+    images(ec2, verdicts, lists, &templates).await
+}
+
+/// The reasons that hold the AMI when `change` happened after the lists were read.
+async fn held(change: impl FnOnce(&mut Account, &ImageId, &SnapshotId)) -> Vec<ReasonCode> {
+    let (ec2, image, snapshot) = account();
+    let lists = read(&ec2).await;
+    let verdict = condemned(Subject::Image {
+        image: lists.images.items[0].clone(),
+        snapshots: lists.snapshots.items.clone(),
+    });
+    change(&mut ec2.account(), &image, &snapshot);
+    let checked = again(&ec2, &[verdict], &lists).await;
+    match &checked[0].decision {
+        Decision::Hold(reasons) => reasons.iter().map(|r| r.code).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn call(account: &mut Account, request: Request) {
+    account.call(&request).unwrap();
+}
+
+fn pin(id: &str) -> Request {
+    Request::CreateTags(request::CreateTags {
+        resources: vec![id.to_owned()],
+        tags: vec![(artifact::PIN.to_owned(), "x".to_owned())],
+    })
+}
+
+fn untag(id: &str) -> Request {
+    Request::DeleteTags(request::DeleteTags {
+        resources: vec![id.to_owned()],
+        tags: vec![("holdfast:managed".to_owned(), None)],
+    })
+}
+
+#[tokio::test]
+async fn an_ami_that_nothing_happened_to_may_still_go() {
+    assert_eq!(held(|_, _, _| {}).await, []);
+}
+
+#[tokio::test]
+async fn an_ami_that_was_launched_while_the_sweep_ran_is_held() {
+    let launch = |account: &mut Account, state: InstanceState, image: &ImageId| {
+        account.seed_instance(InstanceSeed {
+            id: Some(InstanceId::new("i-0000000000000000a")),
+            state,
+            image: Some(image.clone()),
+            ..InstanceSeed::default()
+        });
+    };
+    let running = held(|a, image, _| launch(a, InstanceState::Pending, image)).await;
+    assert_eq!(running, [ReasonCode::UsedByInstance]);
+    let over = held(|a, image, _| launch(a, InstanceState::Terminated, image)).await;
+    assert_eq!(over, []);
+}
+
+#[tokio::test]
+async fn an_ami_or_a_snapshot_of_it_that_changed_while_the_sweep_ran_is_held() {
+    use ReasonCode::{DeregistrationProtected, EvidenceIncomplete, Pinned};
+    assert_eq!(held(|a, i, _| call(a, pin(i.as_str()))).await, [Pinned]);
+    assert_eq!(held(|a, _, s| call(a, pin(s.as_str()))).await, [Pinned]);
+    let untagged = held(|a, i, _| call(a, untag(i.as_str()))).await;
+    assert_eq!(untagged, [EvidenceIncomplete]);
+    let untagged = held(|a, _, s| call(a, untag(s.as_str()))).await;
+    assert_eq!(untagged, [EvidenceIncomplete]);
+    let vanished = held(|a, _, s| assert!(a.vanish_snapshot(s))).await;
+    assert_eq!(vanished, [EvidenceIncomplete]);
+    let disable = |id: &ImageId| {
+        let id = id.to_string();
+        Request::DisableImage(request::DisableImage { id })
+    };
+    let disabled = held(|a, i, _| call(a, disable(i))).await;
+    assert_eq!(disabled, [EvidenceIncomplete]);
+    let protect = |id: &ImageId| {
+        Request::EnableImageDeregistrationProtection(request::EnableImageDeregistrationProtection {
+            id: id.to_string(),
+            with_cooldown: false,
+        })
+    };
+    let protected = held(|a, i, _| call(a, protect(i))).await;
+    assert_eq!(protected, [DeregistrationProtected]);
+    let deregister = |id: &ImageId| {
+        Request::DeregisterImage(request::DeregisterImage {
+            id: id.to_string(),
+            delete_associated_snapshots: false,
+        })
+    };
+    let gone = held(|a, i, _| call(a, deregister(i))).await;
+    assert_eq!(gone, [EvidenceIncomplete]);
+}
+
+#[tokio::test]
+async fn an_ami_that_a_launch_template_names_by_now_is_held() {
+    let name = |account: &mut Account, image: String| {
+        let data = holdfast_sim::TemplateData {
+            image: Some(image),
+            ..Default::default()
+        };
+        let request = Request::CreateLaunchTemplate(request::CreateLaunchTemplate {
+            name: "web".to_owned(),
+            description: None,
+            data,
+            tags: Vec::new(),
+            client_token: None,
+        });
+        call(account, request);
+    };
+    let named = held(|a, image, _| name(a, image.to_string())).await;
+    assert_eq!(named, [ReasonCode::UsedByLaunchTemplate]);
+    let hidden = held(|a, _, _| name(a, "resolve:ssm:/golden".to_owned())).await;
+    assert_eq!(hidden, [ReasonCode::EvidenceIncomplete]);
+}
+
+#[tokio::test]
+async fn a_check_that_cannot_be_made_holds() {
+    use holdfast_sim::{ApiError, Fault, FaultRule};
+    for operation in [
+        "DescribeImages",
+        "DescribeInstances",
+        "DescribeSnapshots",
+        "DescribeLaunchTemplates",
+    ] {
+        let fault = Fault::FailPage(1, ApiError::throttled());
+        let held = held(|a, _, _| a.inject(FaultRule::next(operation, fault))).await;
+        assert_eq!(held, [ReasonCode::EvidenceIncomplete], "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn evidence_that_is_too_old_deletes_nothing() {
+    let (ec2, _, _) = account();
+    let mut lists = read(&ec2).await;
+    lists.instances.read_at = Timestamp::now() - FRESH - SignedDuration::from_secs(1);
+    let subject = Subject::Image {
+        image: lists.images.items[0].clone(),
+        snapshots: lists.snapshots.items.clone(),
+    };
+    let checked = again(&ec2, &[condemned(subject)], &lists).await;
+    assert!(!checked[0].is_condemned());
+}

@@ -1,0 +1,88 @@
+//! Closing intents that were not carried out.
+//!
+//! An intent whose end was not heard of says that a later loss may be Holdfast's own doing. Once
+//! the AMI is listed again it says nothing any more: the next to deregister it is somebody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast_core::artifact;
+use holdfast_core::id::ImageId;
+use holdfast_core::inventory::{Image, ImageState};
+use holdfast_core::ports::records::{Deletion, DeletionState, Records, TableError, TableErrorKind};
+use holdfast_core::ports::{ReadEc2, WriteEc2};
+use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
+
+use super::Deleter;
+use crate::aws::CALL_TIMEOUT;
+use crate::sweep::Lists;
+
+impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
+    /// Closes the open intents for AMIs that stand, and for the snapshots behind them; a failed
+    /// item for each record that cannot be read.
+    ///
+    /// The AMI's goes first: it alone makes its snapshots leftovers. None of them is taken out of
+    /// the breaker's window, because the list that shows the AMI may lag behind.
+    pub(super) async fn close_refuted(&self, lists: &Lists) -> Result<Vec<Item>, TableError> {
+        let standing: BTreeMap<&ImageId, &Image> = lists
+            .images
+            .items
+            .iter()
+            .filter(|image| image.state != ImageState::Deregistered)
+            .filter(|image| image.tags.contains_key(artifact::MANAGED))
+            .map(|image| (&image.id, image))
+            .collect();
+        let ids: Vec<String> = standing.keys().map(ToString::to_string).collect();
+        let (images, mut unread) = self.open(&ids).await?;
+        for deletion in images {
+            let Some(image) = standing.get(&ImageId::new(&deletion.resource)) else {
+                continue;
+            };
+            self.close(deletion).await?;
+            let mapped: BTreeSet<String> = image.snapshots().map(ToString::to_string).collect();
+            let mapped: Vec<String> = mapped.into_iter().collect();
+            let (snapshots, more) = self.open(&mapped).await?;
+            unread.extend(more);
+            let of_it = |d: &Deletion| d.image.as_deref() == Some(image.id.as_str());
+            for deletion in snapshots.into_iter().filter(of_it) {
+                self.close(deletion).await?;
+            }
+        }
+        Ok(unread)
+    }
+
+    async fn close(&self, deletion: Deletion) -> Result<(), TableError> {
+        let lease = self.held.good_for(CALL_TIMEOUT).await?;
+        let words = Some("the AMI was listed after it: it was not carried out");
+        let deletion = Deletion {
+            good: false,
+            ..deletion
+        };
+        self.records.end_deletion(&deletion, words, &lease).await
+    }
+
+    /// The open intents among these, and failed items for records that cannot be read.
+    async fn open(&self, ids: &[String]) -> Result<(Vec<Deletion>, Vec<Item>), TableError> {
+        let mut unread = Vec::new();
+        let mut found = BTreeMap::new();
+        match self.records.deletions(ids).await {
+            Ok(all) => found = all,
+            Err(error) if error.kind == TableErrorKind::Unreadable => {
+                for id in ids {
+                    match self.records.deletions(std::slice::from_ref(id)).await {
+                        Ok(one) => found.extend(one),
+                        Err(error) if error.kind == TableErrorKind::Unreadable => {
+                            let reason = Reason::with(ReasonCode::TableFailed, error.to_string());
+                            let item = Item::new(Action::Record, id, Outcome::Failed);
+                            unread.push(item.reason(reason));
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        let open = found.into_values();
+        let open = open.filter(|(_, state)| *state == DeletionState::Intended);
+        Ok((open.map(|(deletion, _)| deletion).collect(), unread))
+    }
+}
