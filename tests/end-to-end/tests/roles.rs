@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use holdfast::permissions;
 use holdfast_core::id::{InstanceId, SnapshotId, VolumeId};
+use holdfast_core::inventory::SnapshotState;
 use holdfast_end_to_end::{
     World, at, device, function_names, report, seed_backup, seed_instance, tags,
 };
@@ -126,6 +127,12 @@ async fn exercise_creation(world: &World, name: &str, policy: &str, operation: &
 
 async fn exercise_sweep(world: &World) {
     let function = world.function("sweep-retention");
+    // A failed backup waits until the ledger says that its slot was reopened.
+    world.account(|account| {
+        let failed = seed_backup(account, "nightly", VOLUME, "2026-03-02T03:00:00Z", &[]);
+        let id = SnapshotId::new(failed);
+        account.set_snapshot_state(&id, SnapshotState::Error, None);
+    });
     report(&function, &json!({ "dry_run": true })).await;
     // A breaker trips and is released, for one that has to wait all the same.
     let last = "retain: { last: 1 }";

@@ -114,6 +114,7 @@ fn the_sweep_has_pins_and_deletions_and_touches_no_ledger_of_creation() {
         "sweep-retention",
         &[
             "head#sweep-retention",
+            "slot#nightly#i-1",
             "node#snap-1",
             "absent",
             "pins",
