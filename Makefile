@@ -57,7 +57,7 @@ fmt: ## Format the code
 
 lint: ## Check formatting and lints
 	@$(CARGO) fmt --all --check
-	@$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 deny: ## Check licences, sources and banned crates; needs cargo-deny
 	@$(CARGO) deny --offline check licenses bans sources

@@ -122,7 +122,7 @@ def start_local_aws(programs, binaries):
     process, log = programs.start(
         "local-aws",
         [binaries / "local-aws", "--account", ACCOUNT, "--region", REGION,
-         "--ec2-port", "0", "--dynamodb-port", "0", "--sts-port", "0"],
+         "--ec2-port", "0", "--dynamodb-port", "0", "--sts-port", "0", "--auto-scaling-port", "0"],
         environment(programs.folder),
     )
 

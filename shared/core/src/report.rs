@@ -375,6 +375,7 @@ impl Report {
         run.now = whole_second(run.now);
         for item in &mut items {
             item.time = item.time.map(whole_second);
+            item.slot = item.slot.map(whole_second);
         }
         let mut summary = BTreeMap::new();
         for item in &items {

@@ -277,7 +277,7 @@ impl Everything<'_> {
     }
 
     fn absent(&self, id: &str) -> Item {
-        let item = Item::new(Action::Explain, id, Outcome::Failed);
+        let item = Item::new(Action::Explain, id, Outcome::Held);
         let error = match NodeKind::of(id) {
             NodeKind::Snapshot => self.snapshots.error.as_ref(),
             NodeKind::Image => self.images.error.as_ref(),
@@ -288,10 +288,7 @@ impl Everything<'_> {
         };
         if let Some(error) = error {
             let reason = Reason::with(ReasonCode::EvidenceIncomplete, error.to_string());
-            return Item {
-                outcome: Outcome::Held,
-                ..item.reason(reason)
-            };
+            return item.reason(reason);
         }
         let mut item = item.reason(Reason::with(ReasonCode::NotFound, self.known.end_of(id)));
         if let Some(node) = self.known.node(id) {

@@ -198,7 +198,7 @@ async fn what_is_not_there_is_not_found_with_what_the_table_knows_of_it() {
         let item = item_of(&report, id);
         assert_eq!(
             (&item["outcome"], codes(item)),
-            (&json!("failed"), vec!["not-found"])
+            (&json!("held"), vec!["not-found"])
         );
     }
     let detail = |id| {

@@ -296,7 +296,10 @@ pub fn the_end(teller: &Teller, account: &Account, amis: &Amis) -> Result<(), De
     expect(left == wanted, || {
         format!("{left:?} are left, not {wanted:?}")
     })?;
-    teller.line(format!("{STOPS} AMIs were made, 3 are left:"));
+    teller.line(format!(
+        "{STOPS} AMIs were made; 3 are left, and {} snapshots of one that is gone:",
+        orphans.len()
+    ));
     teller.checked(format!(
         "the 2 that a rule keeps, the one under {}, and the {} orphans",
         amis.test,
