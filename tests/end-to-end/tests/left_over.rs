@@ -285,3 +285,22 @@ async fn records_that_lie_in_the_future_are_not_believed_and_do_not_end_the_back
     let quiet = report(&create, &world.heartbeat("2026-03-04T03:05:00Z")).await;
     assert_eq!(quiet["items"], json!([]), "the damage is mended");
 }
+
+#[tokio::test]
+async fn a_slot_whose_retry_is_due_together_with_the_next_slot_is_not_made_beside_it() {
+    let (world, ids) = world("nightly", 1).await;
+    let create = world.function("create-snapshots");
+    world.account(|account| account.fail_next_snapshot(None, "an internal error"));
+    report(&create, &world.heartbeat(SLOT)).await;
+    reconcile(&world, "2026-03-03T03:10:00Z").await;
+    wait_over(&world, "nightly", &ids[0], SLOT);
+    let beat = report(&create, &world.heartbeat("2026-03-04T03:00:00Z")).await;
+    let slots: Vec<&str> = items(&beat, "created")
+        .into_iter()
+        .map(|item| item["slot"].as_str().unwrap())
+        .collect();
+    assert_eq!(slots, ["2026-03-04T03:00:00Z"], "{beat:#}");
+    let missed = items(&beat, "finding");
+    let missed = missed.iter().find(|item| item["policy"] == "nightly");
+    assert_eq!(codes(missed.unwrap()), ["slot-missed"]);
+}

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use holdfast_core::plan::due::as_named;
 use holdfast_core::plan::judge::governing;
 use holdfast_core::policy::{Policy, PolicyFile, PolicyState, Protect, Trigger};
-use holdfast_core::ports::records::{Begun, OpenSource};
+use holdfast_core::ports::records::{Begun, OpenSource, TableError};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::{SignedDuration, Timestamp};
 
@@ -100,6 +100,15 @@ impl Group<'_> {
         let detail = format!("its backup for {} is given up: {why}", self.slot);
         let reason = Reason::with(ReasonCode::SlotMissed, detail);
         self.item(open, Outcome::Finding, reason)
+    }
+
+    /// The failed item of a group whose request cannot be read: what it named is not known.
+    pub(super) fn unread(&self, error: &TableError) -> Item {
+        let reason = Reason::with(ReasonCode::TableFailed, error.to_string());
+        Item::new(Action::Create, &self.policy.name, Outcome::Failed)
+            .policy(&self.policy.name)
+            .slot(self.slot)
+            .reason(reason)
     }
 
     /// The finding that a source is no longer there to be backed up.

@@ -18,7 +18,7 @@ use holdfast_core::event::{self, CreateEvent, Origin};
 use holdfast_core::inventory::{Instance, Listing, Volume};
 use holdfast_core::plan::due::{self, Due};
 use holdfast_core::policy::{Policy, PolicyFile, Protect};
-use holdfast_core::ports::records::{Begun, OpenSource, Records};
+use holdfast_core::ports::records::{Begun, OpenSource, Records, RunRecord, TableError};
 use holdfast_core::ports::{InstanceScope, ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run};
 use jiff::Timestamp;
@@ -183,6 +183,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             };
             end.add(self.one_of_many(&job, &fleet).await?);
         }
+        // Grouped anew: a slot that this very heartbeat has begun ends what older ones left over.
+        let begun = self.records.begun(self.function()).await?;
+        let left = left::group(&policies, self.protect, &begun, &open.read, now);
         for group in &left {
             end.add(self.finish(group, &fleet).await?);
         }
@@ -227,9 +230,10 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
 
     /// Finishes what was left over, or gives it up.
     async fn finish(&self, group: &Group<'_>, fleet: &Fleet) -> Result<JobEnd, RunError> {
-        let asked = match group.request {
-            Some(id) => self.records.run(self.function(), id).await?,
-            None => None,
+        let asked = match self.asked(group).await {
+            Ok(asked) => asked,
+            Err(error) if error.kind.stops_everything() => return Err(error.into()),
+            Err(error) => return Ok(JobEnd::of(vec![group.unread(&error)], false)),
         };
         let job = Job {
             policy: &group.policy,
@@ -277,6 +281,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             self.records.close(self.function(), open).await?;
         }
         Ok(end)
+    }
+
+    /// The request that left a group over.
+    async fn asked(&self, group: &Group<'_>) -> Result<Option<RunRecord>, TableError> {
+        match group.request {
+            Some(id) => self.records.run(self.function(), id).await,
+            None => Ok(None),
+        }
     }
 
     /// A job of a heartbeat: one policy's trouble is not the other policies'.

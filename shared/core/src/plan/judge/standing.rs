@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::artifact::{Artifact, ArtifactKind};
 use crate::dependency::References;
 use crate::id::SnapshotId;
-use crate::inventory::{ImageState, Snapshot};
+use crate::inventory::{ImageState, Snapshot, SnapshotState};
 use crate::report::Reason;
 
 use super::{Evidence, Subject};
@@ -58,16 +58,17 @@ impl<'a> Standing<'a> {
     /// Whether an AMI stands that the snapshot backs.
     ///
     /// A pending AMI may not name its snapshots yet, and a failed one not any more (AWS does not
-    /// say), so its tags do.
+    /// say), so its tags do. Of a failed one only those in error: the attempts of one request carry
+    /// the same tags, and a completed snapshot may be what is left of another, good AMI.
     pub(super) fn backs(&self, snapshot: &Snapshot, artifact: &Artifact) -> bool {
         let stamp = stamp(artifact);
         !self.references.images_of(&snapshot.id).is_empty()
             || self.being_made.contains(&stamp)
-            || self.failed.contains(&stamp)
+            || (snapshot.state == SnapshotState::Error && self.failed.contains(&stamp))
     }
 
-    /// The snapshots of a failed AMI's run that no AMI maps; none while another of that run is
-    /// being made, which may be whose they are.
+    /// The snapshots in error of a failed AMI's run that no AMI maps; none while another of that run
+    /// is being made, which may be whose they are.
     pub(super) fn left_of(&self, artifact: &Artifact) -> Vec<&'a Snapshot> {
         let of_run = stamp(artifact);
         if self.being_made.contains(&of_run) {
@@ -77,7 +78,8 @@ impl<'a> Standing<'a> {
             .snapshots
             .values()
             .filter(|snapshot| self.references.images_of(&snapshot.id).is_empty());
-        let ours = unmapped.filter(|snapshot| {
+        let broken = unmapped.filter(|snapshot| snapshot.state == SnapshotState::Error);
+        let ours = broken.filter(|snapshot| {
             let owner = snapshot.owner.as_deref();
             Artifact::read(&snapshot.tags, owner, self.account).is_ok_and(|backing| {
                 backing.kind == ArtifactKind::ImageSnapshot && stamp(&backing) == of_run

@@ -213,7 +213,7 @@ fn reopened(record: &SlotRecord) -> OpenSource {
         slot: record.slot,
         source: record.source.clone(),
         request: record.request.clone(),
-        trigger: None,
+        trigger: record.trigger,
         failures: record.failures,
     }
 }

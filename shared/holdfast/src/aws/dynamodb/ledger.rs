@@ -409,7 +409,9 @@ pub(super) async fn run(
     id: &str,
 ) -> Result<Option<RunRecord>, TableError> {
     let item = table.get(&run_pk(function, id), RUN).await?;
-    Ok(item.as_ref().and_then(run_record))
+    let pk = run_pk(function, id);
+    item.map(|item| run_record(&item).ok_or_else(|| table.damaged("GetItem", &pk)))
+        .transpose()
 }
 
 fn run_pk(function: &str, id: &str) -> String {
