@@ -114,3 +114,17 @@ fn a_failed_ami_that_maps_nothing_takes_the_snapshots_of_its_run_along() {
     world.images.push(again);
     assert!(along(&world).is_empty());
 }
+
+#[test]
+fn a_good_snapshot_of_the_same_run_is_not_taken_for_a_failed_amis() {
+    // The attempts of one request carry the same tags: somebody deregistered the second, good AMI.
+    let mut world = World::of("retain: { last: 2 }", 3);
+    world.images[0].state = ImageState::Failed;
+    world.images[0].mappings.clear();
+    assert_eq!(world.condemned(), ["ami-0"]);
+    assert_eq!(world.codes("snap-0-0"), [ReasonCode::Orphaned]);
+    match world.verdict("ami-0").subject {
+        Subject::Image { snapshots, .. } => assert!(snapshots.is_empty()),
+        Subject::Snapshot(_) => panic!("not an image"),
+    }
+}
