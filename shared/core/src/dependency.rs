@@ -157,13 +157,20 @@ impl<'a> References<'a> {
     }
 }
 
+/// Names that begin with `/aws` are reserved, and those under `/aws/service` are AWS's public
+/// parameters (Systems Manager User Guide, "Working with public parameters").
+const PUBLIC_PARAMETER: &str = "resolve:ssm:/aws/service/";
+
 /// A reason for each template with versions that name no AMI but a way to find one, such as
-/// `resolve:ssm:…`: which AMI that is today, nobody has asked.
+/// `resolve:ssm:…`: which AMI that is today, nobody has asked. AWS's own public parameters are no
+/// doubt: they name AWS's AMIs, and nobody else can write them.
 #[must_use]
 pub fn unresolved(versions: &[LaunchTemplateVersion], image: &ImageId) -> Vec<Reason> {
     let hidden = |version: &&LaunchTemplateVersion| {
         let named = version.image.as_deref();
-        named.is_some_and(|named| !named.starts_with(ImageId::PREFIX))
+        named.is_some_and(|named| {
+            !named.starts_with(ImageId::PREFIX) && !named.starts_with(PUBLIC_PARAMETER)
+        })
     };
     let hidden: Vec<&LaunchTemplateVersion> = versions.iter().filter(hidden).collect();
     let named = templates(&hidden, image.as_str()).into_iter();

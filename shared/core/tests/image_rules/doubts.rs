@@ -55,6 +55,17 @@ fn a_template_whose_image_is_a_parameter_holds_every_ami_and_is_named() {
 }
 
 #[test]
+fn a_template_that_names_a_public_parameter_of_aws_holds_nothing() {
+    let mut world = five();
+    let condemned = world.condemned();
+    assert!(!condemned.is_empty());
+    let public =
+        "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
+    world.templates.push(template("lt-1", 1, public));
+    assert_eq!(world.condemned(), condemned);
+}
+
+#[test]
 fn a_recorded_absence_that_the_newest_ami_contradicts_hastens_nothing() {
     let rules = "retain: { last: 2 }\n    min_copies: 2\n    source_gone: { delete_after: 1y }";
     let mut world = World::of(rules, 3);
