@@ -5,6 +5,7 @@
 pub mod aws;
 pub mod check;
 pub mod create;
+mod doubt;
 pub mod error;
 pub mod explain;
 pub mod function;

@@ -325,6 +325,21 @@ impl World {
         });
     }
 
+    /// Ends the wait between two attempts of a slot, as if its failure were two hours old: these
+    /// waits go by the wall clock.
+    pub fn age_failure(&self, policy: &str, source: &str, slot: &str) {
+        let long_ago = Timestamp::now() - SignedDuration::from_hours(2);
+        self.change(&format!("slot#{policy}#{source}"), slot, |item| {
+            item["failed_at"] = json!({ "S": long_ago.to_string() });
+        });
+    }
+
+    /// A heartbeat of check-dependencies at this time.
+    pub async fn reconcile(&self, time: &str) -> Value {
+        let check = self.function("check-dependencies");
+        report(&check, &self.heartbeat(time)).await
+    }
+
     /// Changes a record in the table.
     pub fn change(&self, pk: &str, sk: &str, change: impl FnOnce(&mut Value)) {
         let mut item = self

@@ -5,8 +5,7 @@
 use holdfast_end_to_end::lineage::items_under;
 use holdfast_end_to_end::{World, codes, items, report, seed_instance};
 use holdfast_sim::request::{Request, StartInstances, StopInstances};
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const POLICIES: &str = r#"
 version: 1
@@ -39,19 +38,6 @@ async fn world(policy: &'static str) -> (World, String) {
     (world, instance)
 }
 
-async fn reconcile(world: &World, time: &str) -> Value {
-    let check = world.function("check-dependencies");
-    report(&check, &world.heartbeat(time)).await
-}
-
-/// The waits between attempts go by the wall clock: as if two hours had passed.
-fn wait_over(world: &World, policy: &str, source: &str, slot: &str) {
-    let long_ago = Timestamp::now() - SignedDuration::from_hours(2);
-    world.change(&format!("slot#{policy}#{source}"), slot, |item| {
-        item["failed_at"] = json!({ "S": long_ago.to_string() });
-    });
-}
-
 fn image_names(world: &World) -> Vec<String> {
     let names = |account: &mut holdfast_sim::Account| {
         let mut names: Vec<String> = account.images().map(|i| i.name.clone()).collect();
@@ -73,7 +59,7 @@ async fn a_failed_ami_is_made_under_the_next_name_and_reboots_only_the_first_tim
     world.account(|account| account.fail_next_image("an internal error"));
     let first = report(&create, &world.heartbeat(SLOT)).await;
     assert_eq!(items(&first, "created").len(), 1, "{first:#}");
-    let seen = reconcile(&world, "2026-03-03T03:10:00Z").await;
+    let seen = world.reconcile("2026-03-03T03:10:00Z").await;
     assert_eq!(
         codes(items(&seen, "finding")[0]),
         ["failed-backup"],
@@ -86,7 +72,7 @@ async fn a_failed_ami_is_made_under_the_next_name_and_reboots_only_the_first_tim
         ["retry-later"],
         "{soon:#}"
     );
-    wait_over(&world, "golden", &instance, SLOT);
+    world.age_failure("golden", &instance, SLOT);
     let again = report(&create, &world.heartbeat("2026-03-03T03:30:00Z")).await;
     assert_eq!(items(&again, "created").len(), 1, "{again:#}");
     let name = |attempt| format!("holdfast/golden/{instance}/20260303T030000Z/{attempt}");
@@ -94,7 +80,7 @@ async fn a_failed_ami_is_made_under_the_next_name_and_reboots_only_the_first_tim
     let reboots = world.account(|account| account.instances().next().unwrap().reboots);
     assert_eq!(reboots, 1);
 
-    reconcile(&world, "2026-03-03T03:40:00Z").await;
+    world.reconcile("2026-03-03T03:40:00Z").await;
     assert_eq!(state(&world, "golden", &instance, SLOT), "completed");
     assert_eq!(items_under(&world, "open#create-images").len(), 0);
     let quiet = report(&create, &world.heartbeat("2026-03-03T03:45:00Z")).await;
@@ -107,8 +93,8 @@ async fn a_failed_backup_whose_next_slot_has_begun_is_named_and_not_made() {
     let create = world.function("create-snapshots");
     world.account(|account| account.fail_next_snapshot(None, "Given key ID is not accessible"));
     report(&create, &world.heartbeat(SLOT)).await;
-    reconcile(&world, "2026-03-03T03:10:00Z").await;
-    wait_over(&world, "nightly", &instance, SLOT);
+    world.reconcile("2026-03-03T03:10:00Z").await;
+    world.age_failure("nightly", &instance, SLOT);
     let next = report(&create, &world.heartbeat("2026-03-04T03:00:00Z")).await;
     assert_eq!(items(&next, "created").len(), 1, "{next:#}");
     let later = report(&create, &world.heartbeat("2026-03-04T03:05:00Z")).await;
@@ -138,10 +124,10 @@ async fn a_request_that_ec2_failed_is_finished_by_heartbeats_as_the_same_run() {
     let request = json!({ "run": "nightly", "id": "ticket-7", "now": "2026-03-03T12:00:00Z" });
     let asked = report(&create, &request).await;
     assert_eq!(items(&asked, "created").len(), 1, "{asked:#}");
-    reconcile(&world, "2026-03-03T12:10:00Z").await;
+    world.reconcile("2026-03-03T12:10:00Z").await;
     let slot = "2026-03-03T12:00:00Z#ticket-7";
     assert_eq!(state(&world, "nightly", &instance, slot), "failed");
-    wait_over(&world, "nightly", &instance, slot);
+    world.age_failure("nightly", &instance, slot);
     let beat = report(&create, &world.heartbeat("2026-03-03T12:30:00Z")).await;
     let made: Vec<_> = items(&beat, "created")
         .into_iter()
@@ -171,8 +157,8 @@ async fn a_bake_that_ec2_failed_is_repeated_only_while_the_machine_is_still_stop
         let create = world.function("create-images");
         let first = report(&create, &event).await;
         assert_eq!(codes(items(&first, "created")[0]), ["quiet"], "{first:#}");
-        reconcile(&world, "2026-03-03T12:10:00Z").await;
-        wait_over(&world, "bake", &instance, slot);
+        world.reconcile("2026-03-03T12:10:00Z").await;
+        world.age_failure("bake", &instance, slot);
         if !stays {
             let start = Request::StartInstances(StartInstances { ids });
             world.account(|account| account.call(&start)).unwrap();
@@ -196,8 +182,8 @@ async fn a_policy_that_was_renamed_meanwhile_still_repeats_what_ec2_failed() {
     let create = world.function("create-snapshots");
     world.account(|account| account.fail_next_snapshot(None, "Given key ID is not accessible"));
     report(&create, &world.heartbeat(SLOT)).await;
-    reconcile(&world, "2026-03-03T03:10:00Z").await;
-    wait_over(&world, "nightly", &instance, SLOT);
+    world.reconcile("2026-03-03T03:10:00Z").await;
+    world.age_failure("nightly", &instance, SLOT);
     let renamed = "- name: every-night\n    formerly: [nightly]";
     world.set_policies(&POLICIES.replace("- name: nightly", renamed));
     let beat = report(&create, &world.heartbeat("2026-03-03T03:30:00Z")).await;
@@ -241,13 +227,13 @@ async fn a_failed_backup_stays_until_its_slot_is_reopened_and_goes_then() {
         assert_eq!(holdfast_end_to_end::item_of(&unread, id)["outcome"], "held");
         world.change(&key, SLOT, |item| item["schema"] = json!({ "N": "1" }));
 
-        reconcile(&world, "2026-03-03T03:20:00Z").await;
+        world.reconcile("2026-03-03T03:20:00Z").await;
         assert_eq!(state(&world, policy, &instance, SLOT), "failed");
         assert_eq!(items_under(&world, "open#create-").len(), 1);
         let second = report(&sweep, &world.heartbeat("2026-03-03T03:30:00Z")).await;
         let gone = holdfast_end_to_end::item_of(&second, id);
         assert_eq!(gone["outcome"], "deleted", "{second:#}");
-        wait_over(&world, policy, &instance, SLOT);
+        world.age_failure(policy, &instance, SLOT);
         let again = report(&create, &world.heartbeat("2026-03-03T03:35:00Z")).await;
         assert_eq!(items(&again, "created").len(), 1, "{again:#}");
     }

@@ -6,8 +6,8 @@ use holdfast_end_to_end::lineage::items_under;
 use holdfast_end_to_end::{World, codes, item_of, items, report, seed_instance, tags};
 use holdfast_sim::request::{Request, StopInstances};
 use holdfast_sim::{Account, ApiError, Fault, FaultRule, InstanceSeed, VolumeSeed};
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use jiff::SignedDuration;
+use serde_json::json;
 
 const POLICIES: &str = r#"
 version: 1
@@ -48,22 +48,10 @@ async fn world(policy: &'static str, machines: usize) -> (World, Vec<String>) {
     (world, ids)
 }
 
-async fn reconcile(world: &World, time: &str) -> Value {
-    let check = world.function("check-dependencies");
-    report(&check, &world.heartbeat(time)).await
-}
-
 fn rename(world: &World, from: &str) {
     let (old, new) = (format!("- name: {from}\n"), "- name: renamed\n");
     let formerly = format!("{new}    formerly: [{from}]\n");
     world.set_policies(&POLICIES.replace(&old, &formerly));
-}
-
-fn wait_over(world: &World, policy: &str, source: &str, slot: &str) {
-    let long_ago = Timestamp::now() - SignedDuration::from_hours(2);
-    world.change(&format!("slot#{policy}#{source}"), slot, |item| {
-        item["failed_at"] = json!({ "S": long_ago.to_string() });
-    });
 }
 
 fn throttled(operation: &str) -> FaultRule {
@@ -86,7 +74,7 @@ async fn a_renamed_policy_neither_skips_the_wait_nor_reboots_again() {
     let create = world.function("create-images");
     world.account(|account| account.fail_next_image("an internal error"));
     report(&create, &world.heartbeat(SLOT)).await;
-    reconcile(&world, "2026-03-03T03:10:00Z").await;
+    world.reconcile("2026-03-03T03:10:00Z").await;
     rename(&world, "golden");
     let soon = report(&create, &world.heartbeat("2026-03-03T03:11:00Z")).await;
     assert_eq!(
@@ -94,7 +82,7 @@ async fn a_renamed_policy_neither_skips_the_wait_nor_reboots_again() {
         ["retry-later"],
         "{soon:#}"
     );
-    wait_over(&world, "golden", &ids[0], SLOT);
+    world.age_failure("golden", &ids[0], SLOT);
     let again = report(&create, &world.heartbeat("2026-03-03T03:30:00Z")).await;
     assert_eq!(items(&again, "created").len(), 1, "{again:#}");
     assert_eq!(reboots(&world), 1);
@@ -176,9 +164,9 @@ async fn a_duplicate_of_the_event_does_not_take_back_a_promised_attempt() {
     let create = world.function("create-images");
     let event = world.state_change(STOPPED_AT, &ids[0], "stopped");
     report(&create, &event).await;
-    reconcile(&world, "2026-03-03T12:55:00Z").await;
+    world.reconcile("2026-03-03T12:55:00Z").await;
     report(&create, &event).await;
-    wait_over(&world, "bake", &ids[0], STOPPED_AT);
+    world.age_failure("bake", &ids[0], STOPPED_AT);
     let beat = report(&create, &world.heartbeat("2026-03-03T13:10:00Z")).await;
     assert_eq!(items(&beat, "created").len(), 1, "{beat:#}");
 }
@@ -213,8 +201,8 @@ async fn a_shared_volume_that_another_set_holds_is_not_taken_again_with_a_failed
     let create = world.function("create-snapshots");
     let first = report(&create, &world.heartbeat(SLOT)).await;
     assert_eq!(items(&first, "created").len(), 3, "{first:#}");
-    reconcile(&world, "2026-03-03T03:10:00Z").await;
-    wait_over(&world, "nightly", &second, SLOT);
+    world.reconcile("2026-03-03T03:10:00Z").await;
+    world.age_failure("nightly", &second, SLOT);
     let beat = report(&create, &world.heartbeat("2026-03-03T03:30:00Z")).await;
     assert_eq!(items(&beat, "created").len(), 1, "{beat:#}");
 }
@@ -292,8 +280,8 @@ async fn a_slot_whose_retry_is_due_together_with_the_next_slot_is_not_made_besid
     let create = world.function("create-snapshots");
     world.account(|account| account.fail_next_snapshot(None, "an internal error"));
     report(&create, &world.heartbeat(SLOT)).await;
-    reconcile(&world, "2026-03-03T03:10:00Z").await;
-    wait_over(&world, "nightly", &ids[0], SLOT);
+    world.reconcile("2026-03-03T03:10:00Z").await;
+    world.age_failure("nightly", &ids[0], SLOT);
     let beat = report(&create, &world.heartbeat("2026-03-04T03:00:00Z")).await;
     let slots: Vec<&str> = items(&beat, "created")
         .into_iter()

@@ -122,7 +122,7 @@ impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
     /// meanwhile would be taken for a difference.
     async fn reconcile(&self) -> Result<Written, RunError> {
         let begun = self.records.begin(FUNCTION, self.now).await?;
-        let doubts = crate::create::doubts(FUNCTION, &begun);
+        let doubts = crate::doubt::doubts(FUNCTION, &begun);
         let held = match self.lease(FUNCTION.to_owned()).await? {
             Ok(held) => held,
             Err(until) => return Ok(busy(until)),

@@ -18,12 +18,13 @@ use holdfast_core::event::{self, CreateEvent, Origin};
 use holdfast_core::inventory::{Instance, Listing, Volume};
 use holdfast_core::plan::due::{self, Due};
 use holdfast_core::policy::{Policy, PolicyFile, Protect};
-use holdfast_core::ports::records::{Begun, OpenSource, Records, RunRecord, TableError};
+use holdfast_core::ports::records::{OpenSource, Records, RunRecord, TableError};
 use holdfast_core::ports::{InstanceScope, ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::doubt::doubts;
 use crate::error::RunError;
 use crate::function::{Context, Invocation};
 use crate::pace::Pace;
@@ -354,22 +355,6 @@ fn whole<T>(list: Listing<T>) -> Result<Vec<T>, RunError> {
         None => Ok(list.items),
         Some(error) => Err(RunError::Inventory(error)),
     }
-}
-
-/// A finding where the ledger holds times in the future: the clock of some run was wrong, or somebody
-/// wrote to the table. They are not believed, and overwritten.
-#[must_use]
-pub(crate) fn doubts(function: &str, begun: &Begun) -> Vec<Item> {
-    if begun.doubts.is_empty() {
-        return Vec::new();
-    }
-    let detail = format!(
-        "the ledger holds {} in the future; not believed. Check the clocks, and who may write to \
-         the table",
-        begun.doubts.join(", ")
-    );
-    let reason = Reason::with(ReasonCode::TableFailed, detail);
-    vec![Item::new(Action::Check, function, Outcome::Finding).reason(reason)]
 }
 
 /// A policy whose slot is left for the next heartbeat.

@@ -148,7 +148,7 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
     let unread = lists.unread();
     let complete = complete && unread.is_empty();
     items.extend(unread);
-    items.extend(crate::create::doubts(FUNCTION, &begun));
+    items.extend(crate::doubt::doubts(FUNCTION, &begun));
     if release_unknown {
         let detail = "no plan of that hash tripped within 24 hours, or it was released before";
         let reason = Reason::with(ReasonCode::CircuitBreaker, detail);
