@@ -6,7 +6,7 @@ use holdfast::plan::due::is_late;
 use holdfast::ports::records::Records;
 use holdfast::report::{Mode, Outcome, Report, Run};
 use holdfast::settings::load_policies;
-use holdfast::sweep::{self, Lists, Sweep};
+use holdfast::sweep::{self, Sweep, lists};
 use jiff::Timestamp;
 
 use super::head;
@@ -43,15 +43,15 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
         now,
         take_release: false,
     };
-    let lists = Lists::read(ec2, &sweep).await;
-    if let Some(error) = &lists.snapshots.error
-        && lists.snapshots.pages == 0
+    let inventory = lists::read(ec2, &policies).await;
+    if let Some(error) = &inventory.snapshots.error
+        && inventory.snapshots.pages == 0
     {
         return Err(unlisted(error));
     }
-    let planned = sweep::plan(table, &sweep, &lists).await;
+    let planned = sweep::plan(table, &sweep, &inventory).await;
     items.extend(planned.verdicts.iter().map(|v| v.item(Outcome::Planned)));
-    let unread = lists.unread();
+    let unread = lists::unread(&inventory);
     let complete = unread.is_empty();
     items.extend(unread);
 

@@ -115,6 +115,28 @@ words!(
         UsedByInstance = "used-by-instance",
         /// A launch-template version names it.
         UsedByLaunchTemplate = "used-by-launch-template",
+        /// A launch configuration names it.
+        UsedByLaunchConfiguration = "used-by-launch-configuration",
+        /// An Auto Scaling group launches from it.
+        UsedByAutoScalingGroup = "used-by-auto-scaling-group",
+        /// A fleet or a Spot request launches from it.
+        UsedByFleet = "used-by-fleet",
+        /// An SSM parameter holds it.
+        UsedByParameter = "used-by-parameter",
+        /// An Image Builder recipe builds on it.
+        UsedByImageRecipe = "used-by-image-recipe",
+        /// Another account may use it.
+        SharedWithAccount = "shared-with-account",
+        /// It was launched within the time for which the policy holds it.
+        RecentlyLaunched = "recently-launched",
+        /// Fast snapshot restore is on.
+        FastRestoreEnabled = "fast-restore-enabled",
+        /// An AMI in the Recycle Bin needs it.
+        InRecycleBin = "in-recycle-bin",
+        /// It is being copied.
+        CopyInProgress = "copy-in-progress",
+        /// Read only right before a deletion, or in an explanation.
+        NotYetChecked = "not-yet-checked",
         /// It has not completed.
         Pending = "pending",
         /// In a state that Holdfast does not know.

@@ -7,11 +7,11 @@ use holdfast_core::artifact::{ArtifactKind, Stamp};
 use holdfast_core::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{
     Image, ImageMapping, ImageState, Instance, InstanceDevice, InstanceState, InstanceType,
-    Listing, MappingTarget, Snapshot, SnapshotState, Source, Tags, Volume, VolumeState,
+    Inventory, Listing, MappingTarget, Snapshot, SnapshotState, Source, Tags, Volume, VolumeState,
 };
 use holdfast_core::plan::create::{Call, Order, instance_store_devices};
 use holdfast_core::plan::due::due;
-use holdfast_core::plan::judge::{Evidence, Verdict, judge};
+use holdfast_core::plan::judge::{Evidence, OnRecord, Verdict, judge};
 use holdfast_core::plan::settle::{Recorded, Retired, Settled, settle};
 use holdfast_core::policy::selection::{PickedSet, PickedVolume, pick};
 use holdfast_core::policy::{PolicyFile, Protect};
@@ -224,6 +224,11 @@ fn instance_store_disks_are_named_from_the_type_or_from_the_ami() {
         state: ImageState::Available,
         state_reason: None,
         deregistration_protected: false,
+        source_image: None,
+        source_region: None,
+        last_launched: None,
+        deprecated: None,
+        public: false,
         owner: None,
         created: None,
         source_instance: None,
@@ -330,20 +335,13 @@ fn sweep(
     recorded: &Recorded,
     now: Timestamp,
 ) -> (Vec<Verdict>, Settled) {
-    let snapshots = Listing::complete(Source::Snapshots, snapshots, now);
-    let images = Listing::complete(Source::Images, vec![], now);
-    let instances = Listing::complete(Source::Instances, vec![], now);
-    let volumes = Listing::complete(Source::Volumes, vec![], now);
-    let templates = Listing::complete(Source::LaunchTemplates, vec![], now);
+    let inventory = Inventory {
+        snapshots: Listing::complete(Source::Snapshots, snapshots, now),
+        ..Inventory::empty(now)
+    };
     let evidence = Evidence {
-        snapshots: &snapshots,
-        mapped: &Listing::complete(Source::Snapshots, vec![], now),
-        images: &images,
-        instances: &instances,
-        volumes: &volumes,
-        templates: Some(&templates),
-        gone_since: &BTreeMap::new(),
-        leftovers: &BTreeMap::new(),
+        inventory: &inventory,
+        on_record: &OnRecord::default(),
         account: None,
     };
     let mut verdicts = judge(file, &evidence, now, None);
@@ -454,27 +452,21 @@ fn deletions_older_than_a_day_do_not_count_against_the_breaker() {
 #[test]
 fn a_source_gone_for_long_enough_lets_its_last_backups_go_and_not_before() {
     let file = policies("retain: { last: 3 }\n    source_gone: { delete_after: 30d }");
-    let snapshots = Listing::complete(
-        Source::Snapshots,
-        hourly(2, at("2026-01-01T00:00:00Z")),
-        at("2026-03-01T00:00:00Z"),
-    );
     let now = at("2026-03-01T00:00:00Z");
-    let images = Listing::complete(Source::Images, vec![], now);
-    let instances = Listing::complete(Source::Instances, vec![], now);
-    let volumes = Listing::complete(Source::Volumes, vec![], now);
-    let templates = Listing::complete(Source::LaunchTemplates, vec![], now);
+    let snapshots = hourly(2, at("2026-01-01T00:00:00Z"));
+    let inventory = Inventory {
+        snapshots: Listing::complete(Source::Snapshots, snapshots, now),
+        ..Inventory::empty(now)
+    };
     let condemned = |since: Option<&str>| {
         let gone = since.map(|text| ("vol-1".to_owned(), at(text)));
+        let on_record = OnRecord {
+            gone_since: gone.into_iter().collect(),
+            ..OnRecord::default()
+        };
         let evidence = Evidence {
-            snapshots: &snapshots,
-            mapped: &Listing::complete(Source::Snapshots, vec![], now),
-            images: &images,
-            instances: &instances,
-            volumes: &volumes,
-            templates: Some(&templates),
-            gone_since: &gone.into_iter().collect(),
-            leftovers: &BTreeMap::new(),
+            inventory: &inventory,
+            on_record: &on_record,
             account: None,
         };
         judge(&file, &evidence, now, None)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_core::artifact::{Artifact, ArtifactKind};
 use holdfast_core::dependency::References;
 use holdfast_core::id::{ImageId, SnapshotId};
-use holdfast_core::inventory::{Image, ImageState, Listing, Snapshot};
+use holdfast_core::inventory::{Image, ImageState, Inventory, Listing, Snapshot};
 use holdfast_core::lineage::{Consistency, Node, NodeKind};
 use holdfast_core::plan::judge::{Decision, Subject, Verdict, governing};
 use holdfast_core::policy::PolicyFile;
@@ -15,7 +15,7 @@ use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
 
 use crate::error::RunError;
-use crate::sweep::{Lists, Sweep, plan};
+use crate::sweep::{Sweep, lists, plan};
 
 /// One item for each of `ids` (`snap-…` or `ami-…`), changing nothing: `deletable`, `held`, or
 /// `failed` with `not-found` where EC2 has no such artifact.
@@ -41,7 +41,7 @@ pub async fn explain<E: ReadEc2, R: Records>(
         now,
         take_release: false,
     };
-    let lists = Lists::read(ec2, &sweep).await;
+    let lists = lists::read(ec2, policies).await;
     if let Some(error) = lists.nothing_read() {
         return Err(RunError::Inventory(error.clone()));
     }
@@ -139,7 +139,7 @@ struct Everything<'a> {
     policies: &'a PolicyFile,
     references: References<'a>,
     account: Option<&'a str>,
-    lists: &'a Lists,
+    lists: &'a Inventory,
     verdicts: BTreeMap<&'a str, &'a Verdict>,
     snapshots: Listing<Snapshot>,
     images: Listing<Image>,
@@ -160,7 +160,7 @@ impl Everything<'_> {
         // A list that was not read may hide a path. A verdict that it held says so already.
         let told = |r: &Reason| r.code == ReasonCode::EvidenceIncomplete && r.path.is_empty();
         if !item.reasons.iter().any(told) {
-            let unread = self.lists.unread().into_iter();
+            let unread = lists::unread(self.lists).into_iter();
             item.reasons.extend(unread.flat_map(|list| list.reasons));
         }
         if let Some(level) = self.known.node(id).and_then(|node| node.consistency) {

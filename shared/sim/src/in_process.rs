@@ -9,8 +9,8 @@ use holdfast_core::inventory::{
     Listing, MappingTarget, Snapshot, Source, Tags, Volume,
 };
 use holdfast_core::ports::{
-    BackingDeletion, CallError, ErrorClass, ImageRequest, ImageScope, InstanceScope, ReadEc2,
-    SetRequest, SnapshotRequest, SnapshotScope, WriteEc2,
+    Backing, BackingDeletion, CallError, ErrorClass, ImageRequest, ImageScope, InstanceScope,
+    ReadEc2, SetRequest, SnapshotRequest, SnapshotScope, WriteEc2,
 };
 
 use crate::account::{Account, SharedAccount};
@@ -279,7 +279,12 @@ fn image(i: model::image::Image) -> Image {
         deregistration_protected: i.protection != DeregistrationProtection::Disabled,
         owner: Some(i.owner),
         created: Some(i.created),
+        source_region: i.source_image.as_ref().map(|_| String::new()),
         source_instance: i.source_instance,
+        source_image: i.source_image,
+        last_launched: None,
+        deprecated: i.deprecated_from,
+        public: i.public,
         root_device: Some(i.root_device),
         mappings: i
             .mappings
@@ -304,6 +309,7 @@ fn template_version(v: model::launch_template::LaunchTemplateVersion) -> LaunchT
         version: v.version,
         default: v.default,
         image: v.data.image,
+        resolved: None,
         snapshots: v
             .data
             .mappings
@@ -359,6 +365,7 @@ impl ReadEc2 for InProcess {
     async fn snapshots(&self, scope: &SnapshotScope) -> Listing<Snapshot> {
         match scope {
             SnapshotScope::All => self.own_snapshots(Vec::new()),
+            SnapshotScope::Pending => self.own_snapshots(vec![Filter::new("status", ["pending"])]),
             SnapshotScope::Managed => {
                 self.own_snapshots(vec![Filter::new("tag:holdfast:managed", ["true"])])
             }
@@ -557,10 +564,11 @@ impl WriteEc2 for InProcess {
     async fn deregister_image(
         &self,
         id: &ImageId,
+        backing: Backing,
     ) -> Result<Vec<(SnapshotId, BackingDeletion)>, CallError> {
         let request = Request::DeregisterImage(request::DeregisterImage {
             id: id.as_str().to_owned(),
-            delete_associated_snapshots: true,
+            delete_associated_snapshots: backing == Backing::Delete,
         });
         match self.make(&request, id.as_str())? {
             Response::Deregistered(list) => Ok(list

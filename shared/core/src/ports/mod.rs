@@ -8,7 +8,8 @@ use std::future::Future;
 
 use crate::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use crate::inventory::{
-    Image, Instance, InstanceType, LaunchTemplateVersion, Listing, Snapshot, Tags, Volume,
+    Binned, FastRestore, Image, ImageReference, Instance, InstanceType, LaunchTemplateVersion,
+    Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock, Source, Tags, Volume,
 };
 
 /// What a failed call means for the one who made it.
@@ -106,6 +107,15 @@ pub struct ImageRequest {
     pub snapshot_tags: Tags,
 }
 
+/// What is to become of the snapshots behind an AMI that is deregistered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backing {
+    /// They go with it (`DeleteAssociatedSnapshots`).
+    Delete,
+    /// They stay.
+    Keep,
+}
+
 /// What became of one backing snapshot of a deregistered AMI
 /// (`DeleteSnapshotReturnCode`, EC2 API Reference).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +158,8 @@ pub enum SnapshotScope {
     All,
     /// Those tagged `holdfast:managed=true`.
     Managed,
+    /// Those in the making, whoever makes them.
+    Pending,
     /// Those that carry all of these tags.
     Tagged(Tags),
     /// Those named, asked for by filter, so that a missing one is absent rather than an error.
@@ -186,6 +198,70 @@ pub trait ReadEc2: Send + Sync {
         &self,
         names: &[String],
     ) -> impl Future<Output = Listing<InstanceType>> + Send;
+    /// Launch configurations of Auto Scaling.
+    fn launch_configurations(&self) -> impl Future<Output = Listing<Referrer>> + Send {
+        async { nobody_reads(Source::LaunchConfigurations) }
+    }
+    /// Auto Scaling groups, with the overrides of their mixed-instances policies.
+    fn auto_scaling_groups(&self) -> impl Future<Output = Listing<Referrer>> + Send {
+        async { nobody_reads(Source::AutoScaling) }
+    }
+    /// EC2 Fleets, Spot Fleets and Spot requests, in any state.
+    fn fleets(&self) -> impl Future<Output = Listing<Referrer>> + Send {
+        async { nobody_reads(Source::Fleets) }
+    }
+    /// Fast snapshot restores, in any state.
+    fn fast_restores(&self) -> impl Future<Output = Listing<FastRestore>> + Send {
+        async { nobody_reads(Source::FastRestore) }
+    }
+    /// AMIs and snapshots in the Recycle Bin.
+    fn recycle_bin(&self) -> impl Future<Output = Listing<Binned>> + Send {
+        async { nobody_reads(Source::RecycleBin) }
+    }
+    /// Locked snapshots.
+    fn locks(&self) -> impl Future<Output = Listing<SnapshotLock>> + Send {
+        async { nobody_reads(Source::Locks) }
+    }
+    /// What EC2 knows to refer to these images, asked for ten at a time; of launch templates every
+    /// version.
+    fn image_references(
+        &self,
+        images: &[ImageId],
+        scope: ReferenceScope,
+    ) -> impl Future<Output = Listing<ImageReference>> + Send {
+        let _ = (images, scope);
+        async { nobody_reads(Source::ImageReferences) }
+    }
+    /// Who besides the owner may launch an image.
+    fn image_shares(
+        &self,
+        id: &ImageId,
+    ) -> impl Future<Output = Result<Vec<Share>, CallError>> + Send {
+        let error = unread_error(id.as_str());
+        async { Err(error) }
+    }
+    /// Who besides the owner may make volumes of a snapshot.
+    fn snapshot_shares(
+        &self,
+        id: &SnapshotId,
+    ) -> impl Future<Output = Result<Vec<Share>, CallError>> + Send {
+        let error = unread_error(id.as_str());
+        async { Err(error) }
+    }
+}
+
+fn nobody_reads<T>(source: Source) -> Listing<T> {
+    Listing::unread(source, unread_error("*"), jiff::Timestamp::now())
+}
+
+fn unread_error(resource: &str) -> CallError {
+    CallError {
+        operation: "Describe",
+        resource: resource.to_owned(),
+        code: None,
+        class: ErrorClass::Permanent,
+        message: "this door does not read it".to_owned(),
+    }
 }
 
 /// Changes the account. No method retries by itself where EC2 has no client token.
@@ -205,12 +281,13 @@ pub trait WriteEc2: Send + Sync {
         &self,
         request: &ImageRequest,
     ) -> impl Future<Output = Result<ImageId, CallError>> + Send;
-    /// `DeregisterImage` with `DeleteAssociatedSnapshots`: the AMI goes, then each backing snapshot
-    /// that no other AMI maps. The call succeeds even if every snapshot was refused, so each is told.
-    /// An image that is not there is [`ErrorClass::NotFound`].
+    /// `DeregisterImage`. With [`Backing::Delete`] the AMI goes, then each backing snapshot that no
+    /// other AMI maps; the call succeeds even if every snapshot was refused, so each is told. An
+    /// image that is not there is [`ErrorClass::NotFound`].
     fn deregister_image(
         &self,
         id: &ImageId,
+        backing: Backing,
     ) -> impl Future<Output = Result<Vec<(SnapshotId, BackingDeletion)>, CallError>> + Send;
     /// `DeleteSnapshot`. A snapshot that is not there is [`ErrorClass::NotFound`].
     fn delete_snapshot(

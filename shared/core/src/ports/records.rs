@@ -181,6 +181,8 @@ pub struct Deletion {
     pub evidence: String,
     /// When the intent was recorded, on the wall clock.
     pub at: Timestamp,
+    /// How often the call was sent before, without success.
+    pub tries: u32,
 }
 
 /// How a recorded deletion ended.
@@ -201,6 +203,19 @@ pub struct Absence {
     pub first: Timestamp,
     /// The first one that missed it long enough after that.
     pub confirmed: Option<Timestamp>,
+}
+
+/// What a sweep counted, for the next one to compare itself with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// The sweep's `now`.
+    pub now: Timestamp,
+    /// The wall clock at that sweep.
+    pub wall: Timestamp,
+    /// How much each source listed, by the source's name in reports.
+    pub listed: BTreeMap<String, u64>,
+    /// How many sources each policy picked.
+    pub picked: BTreeMap<String, u64>,
 }
 
 /// The lineage of one resource as recorded.
@@ -389,6 +404,17 @@ pub trait Records: Send + Sync {
         &self,
         resources: &[String],
     ) -> impl Future<Output = Result<BTreeMap<String, (Deletion, DeletionState)>, TableError>> + Send;
+
+    /// What the last sweep counted.
+    fn census(&self) -> impl Future<Output = Result<Option<Census>, TableError>> + Send;
+
+    /// Replaces what the last sweep counted. It can only hold deletions back, so a sweep that only
+    /// plans writes it without a lease.
+    fn save_census(
+        &self,
+        census: &Census,
+        lease: Option<&Lease>,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
 
     /// Every artifact that the lineage says exists, with its state. Kept by [`Self::record`] and
     /// [`Self::end_deletion`]: an artifact recorded as deleted or gone is off the roster.

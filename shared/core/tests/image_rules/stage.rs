@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use holdfast_core::artifact::{ArtifactKind, Stamp, image_name};
 use holdfast_core::id::{ImageId, InstanceId, LaunchTemplateId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{
-    Image, ImageMapping, ImageState, Instance, InstanceState, LaunchTemplateVersion, Listing,
-    MappingTarget, Snapshot, SnapshotState, Source, Tags, Volume, VolumeState,
+    Image, ImageMapping, ImageState, Instance, InstanceState, Inventory, LaunchTemplateVersion,
+    Listing, MappingTarget, Snapshot, SnapshotState, Source, Tags, Volume, VolumeState,
 };
-use holdfast_core::plan::judge::{Evidence, Leftover, Verdict, judge};
+use holdfast_core::plan::judge::{Evidence, Leftover, OnRecord, Verdict, judge};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::{CallError, ErrorClass};
 use holdfast_core::report::ReasonCode;
@@ -61,6 +61,11 @@ pub fn ami(n: usize, source: &str) -> Image {
         state: ImageState::Available,
         state_reason: None,
         deregistration_protected: false,
+        source_image: None,
+        source_region: None,
+        last_launched: None,
+        deprecated: None,
+        public: false,
         owner: Some(OWNER.into()),
         created: Some(day(n)),
         source_instance: Some(InstanceId::new(source)),
@@ -106,6 +111,7 @@ pub fn instance(id: &str, state: InstanceState, image: Option<&str>) -> Instance
 
 pub fn template(id: &str, version: i64, image: &str) -> LaunchTemplateVersion {
     LaunchTemplateVersion {
+        resolved: None,
         template: LaunchTemplateId::new(id),
         name: None,
         version,
@@ -190,15 +196,23 @@ impl World {
         let instances = list(Source::Instances, &self.instances, self.instances_failed);
         let volumes = list(Source::Volumes, &self.volumes, false);
         let templates = list(Source::LaunchTemplates, &self.templates, false);
+        let inventory = Inventory {
+            snapshots,
+            mapped,
+            images,
+            instances,
+            volumes,
+            templates: Some(templates),
+            ..Inventory::empty(now())
+        };
+        let on_record = OnRecord {
+            gone_since: self.gone_since.clone(),
+            leftovers: self.leftovers.clone(),
+            ..OnRecord::default()
+        };
         let evidence = Evidence {
-            snapshots: &snapshots,
-            mapped: &mapped,
-            images: &images,
-            instances: &instances,
-            volumes: &volumes,
-            templates: Some(&templates),
-            gone_since: &self.gone_since,
-            leftovers: &self.leftovers,
+            inventory: &inventory,
+            on_record: &on_record,
             account: Some(OWNER),
         };
         judge(&self.policies, &evidence, now(), None)

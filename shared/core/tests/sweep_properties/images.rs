@@ -133,11 +133,11 @@ proptest! {
             ..world.instances[0].clone()
         });
         let mut named = world.clone();
-        named.templates.push(LaunchTemplateVersion {
+        named.templates.push(LaunchTemplateVersion { resolved: None,
             image: Some(id.clone()), snapshots: vec![], ..template(99, 0)
         });
         let mut direct = world.clone();
-        direct.templates.push(LaunchTemplateVersion {
+        direct.templates.push(LaunchTemplateVersion { resolved: None,
             snapshots: vec![holdfast_core::id::SnapshotId::new(format!("snap-b{n:02}-0"))],
             ..template(99, 0)
         });

@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 use holdfast_core::artifact::{ArtifactKind, PIN, Stamp, image_name};
 use holdfast_core::id::{ImageId, InstanceId, LaunchTemplateId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{
-    Image, ImageMapping, ImageState, Instance, InstanceState, LaunchTemplateVersion, Listing,
-    MappingTarget, Snapshot, SnapshotState, Source, Tags, Volume, VolumeState,
+    Image, ImageMapping, ImageState, Instance, InstanceState, Inventory, LaunchTemplateVersion,
+    Listing, MappingTarget, Snapshot, SnapshotState, Source, Tags, Volume, VolumeState,
 };
-use holdfast_core::plan::judge::{Evidence, Leftover, Verdict, judge};
+use holdfast_core::plan::judge::{Evidence, Leftover, OnRecord, Verdict, judge};
 use holdfast_core::plan::settle::{Recorded, settle};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::{CallError, ErrorClass};
@@ -112,15 +112,23 @@ impl World {
         let instances = list(&self.instances, Source::Instances, self.failed);
         let volumes = list(&self.volumes, Source::Volumes, self.failed);
         let templates = list(&self.templates, Source::LaunchTemplates, self.failed);
+        let inventory = Inventory {
+            snapshots,
+            mapped,
+            images,
+            instances,
+            volumes,
+            templates: Some(templates),
+            ..Inventory::empty(now())
+        };
+        let on_record = OnRecord {
+            gone_since: self.gone_since.clone(),
+            leftovers: self.leftovers.clone(),
+            ..OnRecord::default()
+        };
         let evidence = Evidence {
-            snapshots: &snapshots,
-            mapped: &mapped,
-            images: &images,
-            instances: &instances,
-            volumes: &volumes,
-            templates: Some(&templates),
-            gone_since: &self.gone_since,
-            leftovers: &self.leftovers,
+            inventory: &inventory,
+            on_record: &on_record,
             account: Some("111122223333"),
         };
         judge(policies(), &evidence, now(), None)
@@ -205,6 +213,11 @@ pub fn image(n: usize, state: ImageState, snapshots: Vec<usize>) -> Image {
         state,
         state_reason: None,
         deregistration_protected: false,
+        source_image: None,
+        source_region: None,
+        last_launched: None,
+        deprecated: None,
+        public: false,
         owner: Some("111122223333".into()),
         created: None,
         source_instance: None,
@@ -222,6 +235,7 @@ pub fn image(n: usize, state: ImageState, snapshots: Vec<usize>) -> Image {
 
 pub fn template(n: usize, snapshot: usize) -> LaunchTemplateVersion {
     LaunchTemplateVersion {
+        resolved: None,
         template: LaunchTemplateId::new(format!("lt-{n}")),
         name: None,
         version: 1,
@@ -321,7 +335,8 @@ prop_compose! {
         let mut image = Image {
             id: id.clone(),
             name: Some(image_name(policy, &machine_id, slot, 1)),
-            state, state_reason: None, deregistration_protected: false,
+            state, state_reason: None, deregistration_protected: false, source_image: None, source_region: None,
+ last_launched: None, deprecated: None, public: false,
             owner: Some("111122223333".into()), created: Some(slot),
             source_instance: Some(InstanceId::new(machine_id.clone())),
             root_device: None, mappings, tags: tags(ArtifactKind::Image),
@@ -352,7 +367,7 @@ prop_compose! {
             instance: launched.map(|state| {
                 machine(format!("i-from-{n}"), state, Some(id.clone()), Tags::new())
             }),
-            template: named.then(|| LaunchTemplateVersion {
+            template: named.then(|| LaunchTemplateVersion { resolved: None,
                 image: Some(id.to_string()), snapshots: vec![], ..template(100 + n, 0)
             }),
             image, snapshots, mapped,

@@ -2,8 +2,9 @@
 
 mod delete;
 mod gather;
+pub mod lists;
 
-pub use gather::{Lists, Sweep, plan};
+pub use gather::{Sweep, plan};
 
 use holdfast_core::event::{self, Origin, SweepEvent, SweepRequest};
 use holdfast_core::plan::due::is_late;
@@ -103,7 +104,7 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
         take_release: enforce,
     };
     let reading = async {
-        let lists = Lists::read(ec2, &sweep).await;
+        let lists = lists::read(ec2, &policies).await;
         let planned = plan(records, &sweep, &lists).await;
         (lists, planned)
     };
@@ -145,7 +146,7 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
     }
     let (mut items, complete) = done?;
     // A list that failed on its first page leaves no item that could say so.
-    let unread = lists.unread();
+    let unread = lists::unread(&lists);
     let complete = complete && unread.is_empty();
     items.extend(unread);
     items.extend(crate::doubt::doubts(FUNCTION, &begun));

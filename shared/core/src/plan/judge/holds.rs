@@ -15,8 +15,18 @@ pub(super) struct Pins<'a>(BTreeSet<&'a str>);
 
 impl<'a> Pins<'a> {
     pub(super) fn new(evidence: &Evidence<'a>) -> Self {
-        let volumes = evidence.volumes.items.iter().filter(|v| pinned(&v.tags));
-        let instances = evidence.instances.items.iter().filter(|i| pinned(&i.tags));
+        let volumes = evidence
+            .inventory
+            .volumes
+            .items
+            .iter()
+            .filter(|v| pinned(&v.tags));
+        let instances = evidence
+            .inventory
+            .instances
+            .items
+            .iter()
+            .filter(|i| pinned(&i.tags));
         let volumes = volumes.map(|v| v.id.as_str());
         Self(volumes.chain(instances.map(|i| i.id.as_str())).collect())
     }
@@ -65,13 +75,17 @@ pub(super) fn holds(
             ));
         }
         if !unused(policy) {
-            let versions = evidence.templates.map_or(&[][..], |list| &list.items);
+            let versions = evidence
+                .inventory
+                .templates
+                .as_ref()
+                .map_or(&[][..], |list| &list.items);
             holds.extend(unresolved(versions, &image.id));
         }
         for snapshot in snapshots {
             holds.extend(own_backing(policies, evidence, verdict, image, snapshot));
         }
-        if let Some(error) = &evidence.mapped.error
+        if let Some(error) = &evidence.inventory.mapped.error
             && image.snapshots().any(|id| standing.snapshot(id).is_none())
         {
             let detail = format!("not all of its snapshots were read: {error}");
@@ -138,16 +152,28 @@ fn unread(evidence: &Evidence<'_>, policy: Option<&Policy>) -> Vec<Reason> {
         list.error.as_ref().map(ToString::to_string)
     }
     let mut missing: Vec<(&str, String)> = [
-        (evidence.snapshots.source, error(evidence.snapshots)),
-        (evidence.images.source, error(evidence.images)),
-        (evidence.instances.source, error(evidence.instances)),
-        (evidence.volumes.source, error(evidence.volumes)),
+        (
+            evidence.inventory.snapshots.source,
+            error(&evidence.inventory.snapshots),
+        ),
+        (
+            evidence.inventory.images.source,
+            error(&evidence.inventory.images),
+        ),
+        (
+            evidence.inventory.instances.source,
+            error(&evidence.inventory.instances),
+        ),
+        (
+            evidence.inventory.volumes.source,
+            error(&evidence.inventory.volumes),
+        ),
     ]
     .into_iter()
     .filter_map(|(source, error)| Some((source.as_str(), error?)))
     .collect();
     if !unused(policy) {
-        let error = match evidence.templates {
+        let error = match &evidence.inventory.templates {
             None => Some("was not read".into()),
             Some(list) => error(list),
         };

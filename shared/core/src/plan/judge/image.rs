@@ -136,7 +136,7 @@ fn flaw(
     };
     for id in mapped {
         let Some(snapshot) = standing.snapshot(id) else {
-            return Some(match &evidence.mapped.error {
+            return Some(match &evidence.inventory.mapped.error {
                 Some(error) => {
                     let detail = format!("its snapshot {id} was not read: {error}");
                     of(id, ReasonCode::EvidenceIncomplete, detail)

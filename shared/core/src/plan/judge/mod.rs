@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 use crate::artifact::Artifact;
 use crate::id::ImageId;
-use crate::inventory::{Image, Instance, LaunchTemplateVersion, Listing, Snapshot, Volume};
+use crate::inventory::Inventory;
 use crate::policy::{Policy, PolicyFile};
 use crate::report::{Action, Item, Outcome, Reason};
 
@@ -29,28 +29,26 @@ use holds::{Pins, holds};
 use retention::{Candidate, Gone, GroupKey};
 use standing::Standing;
 
-/// The lists that a sweep decides on.
+/// What a sweep decides on.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
-    /// Managed snapshots.
-    pub snapshots: &'a Listing<Snapshot>,
-    /// Snapshots of one's own that managed images map and that the list of managed ones lacks:
-    /// somebody took their tags off.
-    pub mapped: &'a Listing<Snapshot>,
-    /// One's own images, disabled and deprecated ones included.
-    pub images: &'a Listing<Image>,
-    /// Instances in any state.
-    pub instances: &'a Listing<Instance>,
-    /// Volumes in any state.
-    pub volumes: &'a Listing<Volume>,
-    /// Launch-template versions; `None` when no policy asked for them.
-    pub templates: Option<&'a Listing<LaunchTemplateVersion>>,
-    /// Since when a source is recorded as gone, by identifier.
-    pub gone_since: &'a BTreeMap<String, Timestamp>,
-    /// What the records say of backing snapshots that no image maps, by identifier.
-    pub leftovers: &'a BTreeMap<String, Leftover>,
+    /// The lists.
+    pub inventory: &'a Inventory,
+    /// What Holdfast's table says.
+    pub on_record: &'a OnRecord,
     /// One's own account, where it is known.
     pub account: Option<&'a str>,
+}
+
+/// What Holdfast's table says that the judge looks at. It condemns nothing by itself.
+#[derive(Clone, Debug, Default)]
+pub struct OnRecord {
+    /// Since when a source is recorded as gone, by identifier.
+    pub gone_since: BTreeMap<String, Timestamp>,
+    /// Backing snapshots that no image maps, by identifier.
+    pub leftovers: BTreeMap<String, Leftover>,
+    /// AMIs in the Recycle Bin that are recorded as backed by a snapshot, by the snapshot.
+    pub binned: BTreeMap<String, BTreeSet<ImageId>>,
 }
 
 /// What is to become of an artifact.
@@ -205,12 +203,12 @@ pub fn judge(
     let standing = Standing::new(evidence);
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     let mut looked: Vec<Looked<'_>> = Vec::new();
-    for image in &evidence.images.items {
+    for image in &evidence.inventory.images.items {
         if seen.insert(image.id.as_str()) {
             looked.extend(image::look(policies, evidence, &standing, image));
         }
     }
-    for snapshot in &evidence.snapshots.items {
+    for snapshot in &evidence.inventory.snapshots.items {
         if seen.insert(snapshot.id.as_str()) {
             looked.extend(snapshot::look(policies, evidence, &standing, snapshot, now));
         }
@@ -235,7 +233,7 @@ pub fn judge(
     let gone = Gone::new(evidence);
     retention::apply(&mut verdicts, &candidates, &gone, now);
     retention::keep_sets(&mut verdicts);
-    let leftovers = evidence.leftovers;
+    let leftovers = &evidence.on_record.leftovers;
     leftover::judge(policies, &mut verdicts, &candidates, leftovers, &gone, now);
 
     let pins = Pins::new(evidence);

@@ -49,11 +49,22 @@ pub(super) struct Gone<'a> {
 
 impl<'a> Gone<'a> {
     pub(super) fn new(evidence: &Evidence<'a>) -> Self {
-        let complete = evidence.volumes.is_complete() && evidence.instances.is_complete();
-        let volumes = evidence.volumes.items.iter().map(|v| v.id.as_str());
-        let instances = evidence.instances.items.iter().map(|i| i.id.as_str());
+        let complete =
+            evidence.inventory.volumes.is_complete() && evidence.inventory.instances.is_complete();
+        let volumes = evidence
+            .inventory
+            .volumes
+            .items
+            .iter()
+            .map(|v| v.id.as_str());
+        let instances = evidence
+            .inventory
+            .instances
+            .items
+            .iter()
+            .map(|i| i.id.as_str());
         Self {
-            since: evidence.gone_since,
+            since: &evidence.on_record.gone_since,
             listed: complete.then(|| volumes.chain(instances).collect()),
         }
     }

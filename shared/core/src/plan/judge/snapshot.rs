@@ -52,7 +52,7 @@ pub(super) fn look<'p>(
     match artifact.kind {
         ArtifactKind::Snapshot => {}
         ArtifactKind::ImageSnapshot => {
-            if !evidence.images.is_complete() || standing.backs(snapshot, &artifact) {
+            if !evidence.inventory.images.is_complete() || standing.backs(snapshot, &artifact) {
                 return None;
             }
             // The lists are read side by side: that of AMIs may be from before it was made.

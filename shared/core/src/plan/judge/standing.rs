@@ -26,13 +26,18 @@ pub(super) struct Standing<'a> {
 
 impl<'a> Standing<'a> {
     pub(super) fn new(evidence: &Evidence<'a>) -> Self {
-        let templates = evidence.templates.map_or(&[][..], |list| &list.items);
-        let images = &evidence.images.items;
+        let templates = evidence
+            .inventory
+            .templates
+            .as_ref()
+            .map_or(&[][..], |list| &list.items);
+        let images = &evidence.inventory.images.items;
         let listed = evidence
+            .inventory
             .mapped
             .items
             .iter()
-            .chain(&evidence.snapshots.items);
+            .chain(&evidence.inventory.snapshots.items);
         let stamps = |state: ImageState| {
             let images = images.iter().filter(move |i| i.state == state);
             images.filter_map(|image| {
@@ -42,7 +47,7 @@ impl<'a> Standing<'a> {
             })
         };
         Self {
-            references: References::new(images, &evidence.instances.items, templates),
+            references: References::new(images, &evidence.inventory.instances.items, templates),
             snapshots: listed.map(|snapshot| (&snapshot.id, snapshot)).collect(),
             being_made: stamps(ImageState::Pending).collect(),
             failed: stamps(ImageState::Failed).collect(),

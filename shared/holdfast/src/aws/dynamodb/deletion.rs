@@ -115,6 +115,7 @@ fn deletion_item(deletion: &Deletion, lease: &Lease, state: &str) -> Item {
         .text("run", &deletion.run)
         .text("evidence", &deletion.evidence)
         .time("at", deletion.at)
+        .number_set("tries", deletion.tries.into())
         .text("state", state)
         .fence("fence", lease.fence)
 }
@@ -198,6 +199,10 @@ pub(super) async fn recorded(
             run: item.owned("run")?,
             evidence: item.owned("evidence")?,
             at: item.timestamp("at")?,
+            // Records from before there was a count.
+            tries: item
+                .number("tries")
+                .map_or(0, |n| n.try_into().unwrap_or(u32::MAX)),
         };
         Some((deletion.resource.clone(), (deletion, state)))
     };

@@ -15,12 +15,14 @@
 //! | `tripped#HASH` | `tripped` | what a tripped breaker held |
 //! | `pins` | source | sources that are pinned |
 //! | `roster#SHARD` | artifact | artifacts that the graph says exist, with their state |
+//! | `census` | `census` | what the last sweep counted |
 //! | `absent` | resource | since when reconciles miss it |
 //!
 //! Both directions of the graph are base-table reads, always strongly consistent: no index is
 //! ever asked. The first word of the partition key is what `dynamodb:LeadingKeys` limits per role.
 
 mod attribute;
+mod census;
 mod deletion;
 mod graph;
 mod lease;
@@ -39,8 +41,8 @@ use futures::{StreamExt, stream};
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
 use holdfast_core::plan::settle::Retired;
 use holdfast_core::ports::records::{
-    Absence, Acquired, Begun, Deletion, DeletionState, Head, Lease, OpenSource, Readable, Records,
-    Relations, RunRecord, TableError, TableErrorKind,
+    Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, OpenSource, Readable,
+    Records, Relations, RunRecord, TableError, TableErrorKind,
 };
 use jiff::Timestamp;
 
@@ -494,6 +496,14 @@ impl Records for Table {
         resources: &[String],
     ) -> Result<BTreeMap<String, (Deletion, DeletionState)>, TableError> {
         deletion::recorded(self, resources).await
+    }
+
+    async fn census(&self) -> Result<Option<Census>, TableError> {
+        census::read(self).await
+    }
+
+    async fn save_census(&self, census: &Census, lease: Option<&Lease>) -> Result<(), TableError> {
+        census::save(self, census, lease).await
     }
 
     async fn roster(&self) -> Result<BTreeMap<String, NodeState>, TableError> {

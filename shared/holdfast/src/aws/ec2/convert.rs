@@ -133,6 +133,12 @@ pub(super) fn image(from: types::Image) -> Option<Image> {
         // An ISO 8601 string in UTC, unlike every other time of EC2's.
         created: from.creation_date.and_then(|text| text.parse().ok()),
         source_instance: from.source_instance_id.map(InstanceId::new),
+        source_image: from.source_image_id.map(ImageId::new),
+        source_region: from.source_image_region,
+        // ISO 8601 strings in UTC as well.
+        last_launched: from.last_launched_time.and_then(|text| text.parse().ok()),
+        deprecated: from.deprecation_time.and_then(|text| text.parse().ok()),
+        public: from.public.unwrap_or(false),
         root_device: from.root_device_name,
         mappings: from
             .block_device_mappings
@@ -162,6 +168,7 @@ pub(super) fn template_version(
         version: from.version_number?,
         default: from.default_version.unwrap_or(false),
         image: data.and_then(|d| d.image_id),
+        resolved: None,
         snapshots: mappings
             .unwrap_or_default()
             .into_iter()

@@ -131,6 +131,7 @@ impl ReadEc2 for Ec2 {
         };
         let requests = match scope {
             SnapshotScope::All => vec![own()],
+            SnapshotScope::Pending => vec![own().filters(filter("status", ["pending"]))],
             SnapshotScope::Managed => vec![own().filters(filter("tag:holdfast:managed", ["true"]))],
             SnapshotScope::Tagged(tags) => {
                 vec![tags.iter().fold(own(), |request, (key, value)| {

@@ -8,7 +8,8 @@ use aws_smithy_types::retry::RetryConfig;
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::Snapshot;
 use holdfast_core::ports::{
-    BackingDeletion, CallError, ErrorClass, ImageRequest, SetRequest, SnapshotRequest, WriteEc2,
+    Backing, BackingDeletion, CallError, ErrorClass, ImageRequest, SetRequest, SnapshotRequest,
+    WriteEc2,
 };
 
 use super::error::call_error;
@@ -125,12 +126,13 @@ impl WriteEc2 for Ec2 {
     async fn deregister_image(
         &self,
         id: &ImageId,
+        backing: Backing,
     ) -> Result<Vec<(SnapshotId, BackingDeletion)>, CallError> {
         let output = self
             .client
             .deregister_image()
             .image_id(id.as_str())
-            .delete_associated_snapshots(true)
+            .delete_associated_snapshots(backing == Backing::Delete)
             .customize()
             .config_override(once())
             .send()

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use holdfast_core::artifact;
 use holdfast_core::dependency::{References, unresolved};
 use holdfast_core::id::{ImageId, SnapshotId};
-use holdfast_core::inventory::{Image, LaunchTemplateVersion, Listing, Snapshot, Tags};
+use holdfast_core::inventory::{
+    Image, Inventory, LaunchTemplateVersion, Listing, Snapshot, Source, Tags,
+};
 use holdfast_core::plan::judge::{Subject, Verdict};
 use holdfast_core::policy::{EvidenceSource, PolicyFile};
 use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 use holdfast_core::report::{Reason, ReasonCode};
 use jiff::{SignedDuration, Timestamp};
-
-use crate::sweep::Lists;
 
 /// Evidence older than this justifies no deletion.
 const FRESH: SignedDuration = SignedDuration::from_mins(15);
@@ -21,7 +21,7 @@ const FRESH: SignedDuration = SignedDuration::from_mins(15);
 pub(super) async fn snapshots<E: ReadEc2>(
     ec2: &E,
     condemned: &[Verdict],
-    lists: &Lists,
+    lists: &Inventory,
 ) -> Vec<Verdict> {
     let wanted = condemned.iter().filter_map(|v| match &v.subject {
         Subject::Snapshot(snapshot) => Some(snapshot.id.clone()),
@@ -69,7 +69,7 @@ impl Templates<'_> {
 /// Reads launch-template versions again, unless `read` is from just now.
 pub(super) async fn templates_again<E: ReadEc2>(
     ec2: &E,
-    lists: &Lists,
+    lists: &Inventory,
     read: Option<Listing<LaunchTemplateVersion>>,
 ) -> Option<Listing<LaunchTemplateVersion>> {
     lists.templates.as_ref()?;
@@ -87,7 +87,7 @@ pub(super) async fn templates_again<E: ReadEc2>(
 pub(super) async fn images<E: ReadEc2>(
     ec2: &E,
     condemned: &[Verdict],
-    lists: &Lists,
+    lists: &Inventory,
     templates: &Templates<'_>,
 ) -> Vec<Verdict> {
     let (mut ids, mut backing): (Vec<ImageId>, Vec<SnapshotId>) = (Vec::new(), Vec::new());
@@ -170,7 +170,7 @@ fn by_id(list: &Listing<Snapshot>) -> BTreeMap<&SnapshotId, &Snapshot> {
 /// Holds what rests on a list that could not be read again, or on one read too long ago.
 fn hold_unread<const N: usize>(
     verdict: &mut Verdict,
-    lists: &Lists,
+    lists: &Inventory,
     errors: [&Option<CallError>; N],
 ) {
     for error in errors.into_iter().flatten() {
@@ -221,18 +221,13 @@ fn ours(tags: &Tags) -> Vec<(&String, &String)> {
 }
 
 /// That a list was read too long ago, where one was.
-pub(super) fn stale(lists: &Lists, wall: Timestamp) -> Option<Reason> {
-    fn old<T>(list: &Listing<T>, wall: Timestamp) -> Option<&'static str> {
-        let age = wall.duration_since(list.read_at);
-        (age > FRESH || age < -FRESH).then(|| list.source.as_str())
-    }
-    let source = old(&lists.snapshots, wall)
-        .or_else(|| old(&lists.mapped, wall))
-        .or_else(|| old(&lists.images, wall))
-        .or_else(|| old(&lists.instances, wall))
-        .or_else(|| old(&lists.volumes, wall))
-        .or_else(|| lists.templates.as_ref().and_then(|list| old(list, wall)));
-    source.map(|source| {
+pub(super) fn stale(lists: &Inventory, wall: Timestamp) -> Option<Reason> {
+    let old = lists.readings().into_iter().find(|reading| {
+        let age = wall.duration_since(reading.read_at);
+        reading.source != Source::Locks && (age > FRESH || age < -FRESH)
+    });
+    old.map(|reading| {
+        let source = reading.source.as_str();
         let detail = format!("{source} was read more than {FRESH:#} ago");
         Reason::with(ReasonCode::EvidenceIncomplete, detail)
     })

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use holdfast_core::id::SnapshotId;
-use holdfast_core::inventory::{Image, Snapshot};
+use holdfast_core::inventory::{Image, Inventory, Snapshot};
 use holdfast_core::plan::judge::{Subject, Verdict};
 use holdfast_core::ports::records::{Deletion, Lease, Records, TableError};
 use holdfast_core::ports::{
-    BackingDeletion, CallError, ErrorClass, ReadEc2, SnapshotScope, WriteEc2,
+    Backing, BackingDeletion, CallError, ErrorClass, ReadEc2, SnapshotScope, WriteEc2,
 };
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
@@ -18,7 +18,6 @@ use super::snapshot::{ids, unrecorded};
 use super::{Deleter, deferred, refusal};
 use crate::aws::CALL_TIMEOUT;
 use crate::pace::Pace;
-use crate::sweep::Lists;
 
 /// Records of one AMI's snapshots that are written at once.
 const RECORDS_AT_ONCE: usize = 8;
@@ -57,7 +56,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     pub(super) async fn deregister(
         &self,
         verdict: Verdict,
-        lists: &Lists,
+        lists: &Inventory,
         evidence: &Value,
         pace: &Pace,
     ) -> Deregistered {
@@ -126,6 +125,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             run: self.invocation.id.clone(),
             evidence,
             at: Timestamp::now(),
+            tries: 0,
         };
         let mut mapped: BTreeSet<&SnapshotId> = image.snapshots().collect();
         mapped.extend(listed.iter().map(|snapshot| &snapshot.id));
@@ -155,7 +155,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         verdict: &Verdict,
         image: &Image,
         intent: Intent,
-        lists: &Lists,
+        lists: &Inventory,
     ) -> Result<Deregistered, TableError> {
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
         // The AMI's comes last: where it stands, its snapshots' stand too.
@@ -174,7 +174,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             let item = verdict.item(Outcome::Deferred).reason(reason);
             return Ok(Deregistered::without_snapshots(item, false));
         }
-        match self.ec2.deregister_image(&image.id).await {
+        match self.ec2.deregister_image(&image.id, Backing::Delete).await {
             Ok(results) => Ok(self.gone(verdict, intent, results, &lease).await),
             Err(error) => self.not_gone(verdict, intent, error, &lease).await,
         }

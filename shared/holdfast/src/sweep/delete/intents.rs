@@ -7,14 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::artifact;
 use holdfast_core::id::ImageId;
-use holdfast_core::inventory::{Image, ImageState};
+use holdfast_core::inventory::{Image, ImageState, Inventory};
 use holdfast_core::ports::records::{Deletion, DeletionState, Records, TableError, TableErrorKind};
 use holdfast_core::ports::{ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 
 use super::Deleter;
 use crate::aws::CALL_TIMEOUT;
-use crate::sweep::Lists;
 
 impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     /// Closes the open intents for AMIs that stand, and for the snapshots behind them; a failed
@@ -22,7 +21,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     ///
     /// The AMI's goes first: it alone makes its snapshots leftovers. None of them is taken out of
     /// the breaker's window, because the list that shows the AMI may lag behind.
-    pub(super) async fn close_refuted(&self, lists: &Lists) -> Result<Vec<Item>, TableError> {
+    pub(super) async fn close_refuted(&self, lists: &Inventory) -> Result<Vec<Item>, TableError> {
         let standing: BTreeMap<&ImageId, &Image> = lists
             .images
             .items

@@ -8,7 +8,7 @@ mod snapshot;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
-use holdfast_core::inventory::{Image, Tags};
+use holdfast_core::inventory::{Image, Inventory, Tags};
 use holdfast_core::lineage::{Edge, EdgeKind, Node, NodeState};
 use holdfast_core::plan::judge::{Decision, Subject, Verdict};
 use holdfast_core::ports::records::{Records, TableError};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use self::image::Deregistered;
 
-use super::gather::{Lists, Planned, Sweep};
+use super::gather::{Planned, Sweep};
 use crate::aws::CALL_TIMEOUT;
 use crate::error::RunError;
 use crate::function::Invocation;
@@ -46,7 +46,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     pub(super) async fn enforce(
         &self,
         planned: Planned,
-        lists: &Lists,
+        lists: &Inventory,
     ) -> Result<(Vec<Item>, bool), RunError> {
         let Planned {
             verdicts,
@@ -90,7 +90,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         let mut items: Vec<Item> = others.iter().map(|v| v.item(Outcome::Held)).collect();
         items.extend(notes);
         let mut complete = true;
-        let evidence = lists.summary();
+        let evidence = super::lists::summary(lists);
         let (images, snapshots): (Vec<Verdict>, Vec<Verdict>) = condemned
             .into_iter()
             .partition(|v| matches!(v.subject, Subject::Image { .. }));
@@ -131,7 +131,11 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     }
 
     /// Puts the images that hold a backup into the lineage: they outlive our listing of them.
-    async fn record_holders(&self, verdicts: &[Verdict], lists: &Lists) -> Result<(), TableError> {
+    async fn record_holders(
+        &self,
+        verdicts: &[Verdict],
+        lists: &Inventory,
+    ) -> Result<(), TableError> {
         let images: BTreeMap<&str, &Image> = lists
             .images
             .items
@@ -165,7 +169,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
 
     /// Why a call must not be sent now, although all was well when it was prepared: the process may
     /// have been frozen in between, for as long as Lambda likes.
-    fn thawed(&self, lists: &Lists) -> Option<Reason> {
+    fn thawed(&self, lists: &Inventory) -> Option<Reason> {
         if !self.invocation.has_time() {
             let words = "this invocation's time is over";
             return Some(Reason::with(ReasonCode::OutOfTime, words));

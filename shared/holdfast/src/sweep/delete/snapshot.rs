@@ -1,7 +1,7 @@
 //! One `DeleteSnapshot`, with its record before and after.
 
 use holdfast_core::id::SnapshotId;
-use holdfast_core::inventory::Snapshot;
+use holdfast_core::inventory::{Inventory, Snapshot};
 use holdfast_core::plan::judge::{Subject, Verdict};
 use holdfast_core::ports::records::{Deletion, Records, TableError};
 use holdfast_core::ports::{ErrorClass, ReadEc2, WriteEc2};
@@ -12,14 +12,13 @@ use serde_json::{Value, json};
 use super::{Deleter, deferred, refusal};
 use crate::aws::CALL_TIMEOUT;
 use crate::pace::Pace;
-use crate::sweep::Lists;
 
 impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     /// One deletion; its line of the report, and whether nothing of it is left to do.
     pub(super) async fn delete(
         &self,
         verdict: Verdict,
-        lists: &Lists,
+        lists: &Inventory,
         evidence: &Value,
         pace: &Pace,
     ) -> (Item, bool) {
@@ -51,7 +50,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         &self,
         verdict: &Verdict,
         snapshot: &Snapshot,
-        lists: &Lists,
+        lists: &Inventory,
         evidence: &Value,
     ) -> Result<Item, TableError> {
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
@@ -64,6 +63,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             run: self.invocation.id.clone(),
             evidence: self.proof(verdict, &snapshot.tags, json!({}), evidence),
             at: Timestamp::now(),
+            tries: 0,
         };
         self.records.intend_deletion(&deletion, &lease).await?;
         let lease = self.held.good_for(CALL_TIMEOUT).await?;

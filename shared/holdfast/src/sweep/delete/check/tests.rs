@@ -1,7 +1,7 @@
 //! What happens to the account while a sweep runs.
 
 use holdfast_core::id::InstanceId;
-use holdfast_core::inventory::InstanceState;
+use holdfast_core::inventory::{InstanceState, Inventory};
 use holdfast_core::plan::judge::Decision;
 use holdfast_sim::request::{self, Request};
 use holdfast_sim::{
@@ -10,7 +10,7 @@ use holdfast_sim::{
 };
 
 use super::*;
-use crate::sweep::Sweep;
+use crate::sweep::lists;
 
 const POLICIES: &str = "version: 1
 policies:
@@ -58,21 +58,12 @@ fn condemned(subject: Subject) -> Verdict {
     }
 }
 
-async fn read(ec2: &InProcess) -> Lists {
-    let now = Timestamp::now();
-    let policies = PolicyFile::parse("p.yaml", POLICIES, now).unwrap();
-    let sweep = Sweep {
-        policies: &policies,
-        only: None,
-        release: None,
-        account: None,
-        now,
-        take_release: false,
-    };
-    Lists::read(ec2, &sweep).await
+async fn read(ec2: &InProcess) -> Inventory {
+    let policies = PolicyFile::parse("p.yaml", POLICIES, Timestamp::now()).unwrap();
+    lists::read(ec2, &policies).await
 }
 
-async fn again(ec2: &InProcess, verdicts: &[Verdict], lists: &Lists) -> Vec<Verdict> {
+async fn again(ec2: &InProcess, verdicts: &[Verdict], lists: &Inventory) -> Vec<Verdict> {
     let policies = PolicyFile::parse("p.yaml", POLICIES, Timestamp::now()).unwrap();
     let list = templates_again(ec2, lists, None).await;
     let templates = Templates {

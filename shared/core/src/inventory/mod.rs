@@ -3,6 +3,18 @@
 //! Plain data as EC2 described it. States that Holdfast does not know are carried as
 //! `Unknown(text)` and never guessed at. Times are UTC.
 
+mod listing;
+mod protection;
+mod referrer;
+mod whole;
+
+pub use listing::{Listing, Reading, Source};
+pub use protection::{
+    Binned, FastRestore, ImageReference, ReferenceScope, ReferenceType, Share, SnapshotLock,
+};
+pub use referrer::{Referrer, ReferrerKind, TemplateName, TemplateUse};
+pub use whole::Inventory;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -260,6 +272,17 @@ pub struct Image {
     pub created: Option<Timestamp>,
     /// The instance it was made of (`CreateImage` only).
     pub source_instance: Option<InstanceId>,
+    /// The AMI it was copied from, or from which its instance was launched.
+    pub source_image: Option<ImageId>,
+    /// The Region of [`Self::source_image`].
+    pub source_region: Option<String>,
+    /// When it was last used to launch an instance, as EC2 reports it to the owner, up to 24 hours
+    /// late (EC2 User Guide, "Check when an AMI was last used"); `None`: never, as far as known.
+    pub last_launched: Option<Timestamp>,
+    /// When it is or was deprecated.
+    pub deprecated: Option<Timestamp>,
+    /// Whether everybody may launch it.
+    pub public: bool,
     /// Name of the root device.
     pub root_device: Option<String>,
     /// Its devices.
@@ -291,6 +314,8 @@ pub struct LaunchTemplateVersion {
     pub default: bool,
     /// What it names as its image: an AMI, or `resolve:ssm:…`.
     pub image: Option<String>,
+    /// The AMI that a `resolve:ssm:…` stands for today, where EC2 could say (`ResolveAlias`).
+    pub resolved: Option<ImageId>,
     /// Snapshots that its block-device mappings name.
     pub snapshots: Vec<SnapshotId>,
 }
@@ -304,75 +329,4 @@ pub struct InstanceType {
     pub disks: u32,
     /// Whether they are NVMe, which attach by themselves whatever the AMI's mappings say.
     pub nvme: bool,
-}
-
-/// A kind of list that a decision may rest on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// `DescribeInstances`.
-    Instances,
-    /// `DescribeVolumes`.
-    Volumes,
-    /// `DescribeSnapshots`.
-    Snapshots,
-    /// `DescribeImages`.
-    Images,
-    /// `DescribeLaunchTemplates` and `DescribeLaunchTemplateVersions`.
-    LaunchTemplates,
-    /// `DescribeInstanceTypes`.
-    InstanceTypes,
-    /// Holdfast's own table: recorded pins, marks and sources.
-    Lineage,
-}
-
-impl Source {
-    /// The source's name in policy files and reports.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Instances => "instances",
-            Self::Volumes => "volumes",
-            Self::Snapshots => "snapshots",
-            Self::Images => "images",
-            Self::LaunchTemplates => "launch_templates",
-            Self::InstanceTypes => "instance_types",
-            Self::Lineage => "lineage",
-        }
-    }
-}
-
-/// A list together with what is known of its completeness.
-///
-/// A list that is not complete may be used to keep, never to delete.
-#[derive(Clone, Debug)]
-pub struct Listing<T> {
-    /// What was read.
-    pub items: Vec<T>,
-    /// Which list it is.
-    pub source: Source,
-    /// Pages read.
-    pub pages: u32,
-    /// When reading began, on the wall clock.
-    pub read_at: Timestamp,
-    /// Why the list ends early; `None` when the last page was read.
-    pub error: Option<crate::ports::CallError>,
-}
-
-impl<T> Listing<T> {
-    /// A complete list of one page.
-    pub fn complete(source: Source, items: Vec<T>, read_at: Timestamp) -> Self {
-        Self {
-            items,
-            source,
-            pages: 1,
-            read_at,
-            error: None,
-        }
-    }
-
-    /// Whether the last page was read.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.error.is_none()
-    }
 }

@@ -1,0 +1,124 @@
+//! Reading the lists that a sweep decides on.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+
+use holdfast_core::artifact;
+use holdfast_core::id::SnapshotId;
+use holdfast_core::inventory::{Image, Inventory, Listing, Snapshot, Source};
+use holdfast_core::policy::{EvidenceSource, PolicyFile};
+use holdfast_core::ports::{ImageScope, InstanceScope, ReadEc2, SnapshotScope};
+use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
+use serde_json::{Value, json};
+
+/// Reads them all, at once but for what only the others tell to ask for. What every policy declares
+/// not in use is not read.
+pub async fn read<E: ReadEc2>(ec2: &E, policies: &PolicyFile) -> Inventory {
+    let (snapshots, pending, images, instances, volumes, locks) = (
+        ec2.snapshots(&SnapshotScope::Managed),
+        ec2.snapshots(&SnapshotScope::Pending),
+        ec2.images(&ImageScope::Own),
+        ec2.instances(&InstanceScope::All),
+        ec2.volumes(),
+        ec2.locks(),
+    );
+    let wanted = |source| {
+        let mut policies = policies.policies.iter();
+        policies.any(|policy| !policy.evidence_not_used.contains(&source))
+    };
+    let templates = when(
+        wanted(EvidenceSource::LaunchTemplates),
+        ec2.launch_template_versions(),
+    );
+    let launch_configurations = when(
+        wanted(EvidenceSource::LaunchConfigurations),
+        ec2.launch_configurations(),
+    );
+    let auto_scaling = when(
+        wanted(EvidenceSource::AutoScaling),
+        ec2.auto_scaling_groups(),
+    );
+    let fleets = when(wanted(EvidenceSource::Fleets), ec2.fleets());
+    let fast_restores = when(wanted(EvidenceSource::FastRestore), ec2.fast_restores());
+    let recycle_bin = when(wanted(EvidenceSource::RecycleBin), ec2.recycle_bin());
+    let (snapshots, pending, images, instances, volumes, locks) =
+        tokio::join!(snapshots, pending, images, instances, volumes, locks);
+    let (templates, launch_configurations, auto_scaling, fleets, fast_restores, recycle_bin) = tokio::join!(
+        templates,
+        launch_configurations,
+        auto_scaling,
+        fleets,
+        fast_restores,
+        recycle_bin
+    );
+    let rest = SnapshotScope::Ids(unlisted(&images, &snapshots));
+    let mapped = ec2.snapshots(&rest).await;
+    Inventory {
+        snapshots,
+        mapped,
+        pending,
+        images,
+        instances,
+        volumes,
+        templates,
+        launch_configurations,
+        auto_scaling,
+        fleets,
+        fast_restores,
+        recycle_bin,
+        locks,
+    }
+}
+
+async fn when<T>(wanted: bool, list: impl Future<Output = T>) -> Option<T> {
+    if wanted { Some(list.await) } else { None }
+}
+
+/// What was read, for the record of a deletion.
+#[must_use]
+pub fn summary(inventory: &Inventory) -> Value {
+    let readings = inventory.readings().into_iter();
+    let of = readings.map(|reading| {
+        json!({
+            "source": reading.source.as_str(), "count": reading.count,
+            "pages": reading.pages, "read_at": reading.read_at.to_string(),
+            "complete": reading.error.is_none(),
+        })
+    });
+    of.collect::<Vec<Value>>().into()
+}
+
+/// A failed item for each source that was not read to its end. Of locks there is none: EC2 itself
+/// refuses what they protect.
+#[must_use]
+pub fn unread(inventory: &Inventory) -> Vec<Item> {
+    let mut told: BTreeSet<Source> = BTreeSet::new();
+    let mut items = Vec::new();
+    for reading in inventory.readings() {
+        let Some(error) = &reading.error else {
+            continue;
+        };
+        if reading.source == Source::Locks || !told.insert(reading.source) {
+            continue;
+        }
+        let detail = format!("{error}; what it could protect is held");
+        let reason = Reason::with(ReasonCode::EvidenceIncomplete, detail);
+        let item = Item::new(Action::Check, reading.source.as_str(), Outcome::Failed);
+        items.push(item.reason(reason));
+    }
+    items
+}
+
+/// What managed images map and the list of managed snapshots lacks.
+fn unlisted(images: &Listing<Image>, snapshots: &Listing<Snapshot>) -> Vec<SnapshotId> {
+    let listed: BTreeSet<&SnapshotId> = snapshots.items.iter().map(|s| &s.id).collect();
+    let managed =
+        |image: &&Image| image.tags.get(artifact::MANAGED).map(String::as_str) == Some("true");
+    let mapped = images
+        .items
+        .iter()
+        .filter(managed)
+        .flat_map(Image::snapshots);
+    let missing: BTreeSet<&SnapshotId> = mapped.filter(|id| !listed.contains(id)).collect();
+    missing.into_iter().cloned().collect()
+}
