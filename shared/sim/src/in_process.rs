@@ -585,4 +585,15 @@ impl WriteEc2 for InProcess {
         });
         self.make(&request, id.as_str()).map(|_| ())
     }
+
+    async fn tag(&self, resources: &[String], tags: &Tags) -> Result<(), CallError> {
+        let request = Request::CreateTags(request::CreateTags {
+            resources: resources.to_vec(),
+            tags: tags.clone().into_iter().collect(),
+        });
+        match self.make(&request, &resources.join(", "))? {
+            Response::Done => Ok(()),
+            _ => Err(mismatch("CreateTags", &resources.join(", "))),
+        }
+    }
 }

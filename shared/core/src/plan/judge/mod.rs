@@ -13,6 +13,7 @@ mod standing;
 mod subject;
 
 pub use leftover::{Leftover, unmapped};
+pub use snapshot::COPY_PLACEHOLDER;
 pub use subject::Subject;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -147,6 +148,7 @@ impl Verdict {
             time: self.subject.time(),
             slot: self.artifact.as_ref().and_then(|a| a.slot),
             reasons: self.reasons().to_vec(),
+            advice: None,
         }
     }
 }

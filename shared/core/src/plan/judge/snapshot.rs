@@ -11,7 +11,7 @@ use super::retention::GroupKey;
 use super::{Decision, Evidence, Looked, Standing, Subject, Verdict, governing};
 
 /// EC2 gives this volume identifier to copies (`CopySnapshot`, EC2 API Reference).
-const COPY_PLACEHOLDER: &str = "vol-ffffffff";
+pub const COPY_PLACEHOLDER: &str = "vol-ffffffff";
 
 /// For how long after its start a snapshot's AMI may be missing from a list of images.
 const NEW_FOR: SignedDuration = SignedDuration::from_mins(10);
