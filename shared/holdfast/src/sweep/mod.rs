@@ -209,6 +209,7 @@ fn run_info(
         policy_sha256: Some(policy_sha256.to_owned()),
         plan_hash: None,
         complete: true,
+        evidence: Vec::new(),
     }
 }
 
