@@ -230,7 +230,7 @@ pub fn judge(
         verdicts.push(verdict);
     }
 
-    let gone = Gone::new(evidence);
+    let gone = Gone::new(evidence, &verdicts);
     retention::apply(&mut verdicts, &candidates, &gone, now);
     retention::keep_sets(&mut verdicts);
     let leftovers = &evidence.on_record.leftovers;
