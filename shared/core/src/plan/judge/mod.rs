@@ -28,7 +28,7 @@ use crate::inventory::Inventory;
 use crate::policy::{Policy, PolicyFile};
 use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
 
-use holds::{Pins, holds};
+use holds::{Pins, Read, holds};
 use orphan::Orphans;
 use retention::{Candidate, Gone, GroupKey};
 use sets::Sets;
@@ -282,15 +282,18 @@ pub fn judge(
     );
 
     let pins = Pins::new(evidence);
+    let read = Read::new(evidence, now);
     for verdict in &mut verdicts {
         if verdict.is_condemned() {
-            for reason in holds(policies, evidence, &standing, &pins, verdict) {
+            for reason in holds(policies, evidence, &standing, &pins, &read, verdict, now) {
                 verdict.hold(reason);
             }
         }
     }
     for (index, reason) in waiting {
-        if !verdicts[index].reasons().contains(&reason) {
+        // The records may have named the same AMI.
+        let told = |r: &Reason| (r.code, &r.path) == (reason.code, &reason.path);
+        if !verdicts[index].reasons().iter().any(told) {
             verdicts[index].hold(reason);
         }
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::artifact::{ARTIFACT, POLICY, RUN, SLOT, SOURCE, image_name, is_image_name_of};
 use crate::inventory::{Binned, Snapshot, SnapshotState, Tags};
-use crate::policy::{EvidenceSource, Policy, PolicyFile, Protect};
+use crate::policy::{Policy, PolicyFile, Protect};
 use crate::report::{Reason, ReasonCode};
 use crate::retention::Backup;
 
@@ -167,7 +167,7 @@ impl Orphans {
                     }
                     decided.push((index, decision.clone()));
                     let id = verdicts[index].subject.id();
-                    let binned = binned.holds(policy, former.key, id);
+                    let binned = binned.holds(former.key, id);
                     holds.extend(binned.into_iter().map(|reason| (index, reason)));
                 }
             }
@@ -332,60 +332,42 @@ fn orphaned() -> Reason {
     Reason::with(ReasonCode::Orphaned, detail)
 }
 
-/// The Recycle Bin's AMIs by the start of their names, and by their snapshots where recorded.
-struct Bin<'a> {
-    evidence: &'a Evidence<'a>,
-    by_name: HashMap<&'a str, Vec<(&'a str, &'a Binned)>>,
-}
+/// The Recycle Bin's AMIs by the start of their names: of what lies in it EC2 tells neither tags nor
+/// block devices, and the records may not know the AMI.
+struct Bin<'a>(HashMap<&'a str, Vec<(&'a str, &'a Binned)>>);
 
 impl<'a> Bin<'a> {
-    fn new(evidence: &'a Evidence<'a>) -> Self {
-        let mut by_name: HashMap<&str, Vec<(&str, &Binned)>> = HashMap::new();
+    fn new(evidence: &Evidence<'a>) -> Self {
+        let mut by_start: HashMap<&str, Vec<(&str, &Binned)>> = HashMap::new();
         let list = evidence.inventory.recycle_bin.iter();
         for binned in list.flat_map(|list| &list.items) {
             if let Some(name) = binned.name.as_deref() {
-                let same = by_name.entry(start_of(name)).or_default();
+                let same = by_start.entry(start_of(name)).or_default();
                 same.push((name, binned));
             }
         }
-        Self { evidence, by_name }
+        Self(by_start)
     }
 
-    /// Why what is left of a former AMI must stay: the AMI lies in the Recycle Bin, out of which
-    /// it needs its snapshots, or nobody knows whether it does.
-    fn holds(&self, policy: &Policy, former: &FormerImage, snapshot: &str) -> Vec<Reason> {
-        let reason = |image: &str, until: Option<Timestamp>| Reason {
-            code: ReasonCode::InRecycleBin,
-            detail: Some(match until {
-                Some(until) => format!("its AMI {image} lies in the Recycle Bin until {until}"),
-                None => format!("its AMI {image} lies in the Recycle Bin"),
-            }),
-            path: vec![snapshot.to_owned(), image.to_owned()],
-        };
-        let mut holds: BTreeMap<&str, Reason> = BTreeMap::new();
-        let recorded = self.evidence.on_record.binned.get(snapshot);
-        for image in recorded.into_iter().flatten() {
-            holds.insert(image.as_str(), reason(image.as_str(), None));
-        }
-        let named = self.by_name.get(former.name_start().as_str());
-        for (name, binned) in named.into_iter().flatten() {
-            if is_image_name_of(name, &former.policy, &former.source, former.slot) {
-                holds.insert(&binned.id, reason(&binned.id, binned.exits));
-            }
-        }
-        let mut holds: Vec<Reason> = holds.into_values().collect();
-        let unused = policy
-            .evidence_not_used
-            .contains(&EvidenceSource::RecycleBin);
-        let unread = match &self.evidence.inventory.recycle_bin {
-            None => Some("was not read".to_owned()),
-            Some(list) => list.error.as_ref().map(ToString::to_string),
-        };
-        if let Some(error) = unread.filter(|_| !unused) {
-            let detail = format!("recycle_bin: {error}");
-            holds.push(Reason::with(ReasonCode::EvidenceIncomplete, detail));
-        }
-        holds
+    /// Why what is left of a former AMI must stay: out of the Recycle Bin the AMI comes without its
+    /// snapshots.
+    fn holds(&self, former: &FormerImage, snapshot: &str) -> Vec<Reason> {
+        let named = self.0.get(former.name_start().as_str());
+        let named = named.into_iter().flatten().filter(|(name, _)| {
+            is_image_name_of(name, &former.policy, &former.source, former.slot)
+        });
+        named
+            .map(|(_, binned)| {
+                let image = &binned.id;
+                let until = binned.exits.map(|exits| format!(" until {exits}"));
+                let until = until.unwrap_or_default();
+                Reason {
+                    code: ReasonCode::InRecycleBin,
+                    detail: Some(format!("its AMI {image} lies in the Recycle Bin{until}")),
+                    path: vec![snapshot.to_owned(), image.clone()],
+                }
+            })
+            .collect()
     }
 }
 
