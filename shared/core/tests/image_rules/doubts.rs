@@ -150,7 +150,10 @@ fn a_good_snapshot_of_the_same_run_is_not_taken_for_a_failed_amis() {
     world.images[0].state = ImageState::Failed;
     world.images[0].mappings.clear();
     assert_eq!(world.condemned(), ["ami-0"]);
-    assert_eq!(world.codes("snap-0-0"), [ReasonCode::Orphaned]);
+    assert_eq!(
+        world.codes("snap-0-0"),
+        [ReasonCode::RetainLast, ReasonCode::Orphaned]
+    );
     match world.verdict("ami-0").subject {
         Subject::Image { snapshots, .. } => assert!(snapshots.is_empty()),
         Subject::Snapshot(_) => panic!("not an image"),

@@ -209,7 +209,7 @@ proptest! {
             let Subject::Snapshot(snapshot) = &verdict.subject else { continue };
             let source = tag(&snapshot.tags, "source");
             let expired = verdict.reasons().iter().any(|r| r.code == ReasonCode::Expired);
-            if tag(&snapshot.tags, "artifact") != "image-snapshot" || !expired {
+            if verdict.former_image.is_none() || !expired {
                 continue;
             }
             let policy = policies().policies.iter().find(|p| p.name == verdict.policy).unwrap();

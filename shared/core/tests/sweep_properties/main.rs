@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod images;
+mod orphans;
 mod policies;
 mod references;
 mod referrers;
@@ -14,6 +15,7 @@ use holdfast_core::id::VolumeId;
 use holdfast_core::inventory::{ImageState, Snapshot, SnapshotState};
 use holdfast_core::plan::judge::Decision;
 use holdfast_core::plan::settle::{Recorded, settle};
+use holdfast_core::report::{Reason, ReasonCode};
 use proptest::prelude::*;
 
 use world::{World, condemned, image, now, policies, template, world};
@@ -125,6 +127,28 @@ proptest! {
         let recorded = Recorded { error: Some("no answer".into()), ..Recorded::default() };
         settle(policies(), &mut verdicts, &recorded, now(), now());
         prop_assert_eq!(condemned(&verdicts), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_trip_holds_all_of_its_policy_and_nothing_of_others(
+        world in world(), policy in prop::sample::select(vec!["a", "b", "m", "k", "g"])
+    ) {
+        let untripped = condemned(&world.settled());
+        let trips = BTreeMap::from([(policy.to_owned(), vec![Reason::of(ReasonCode::CircuitBreaker)])]);
+        let tripped = Recorded { trips, ..Recorded::default() };
+        let mut verdicts = world.judge();
+        let settled = settle(policies(), &mut verdicts, &tripped, now(), now());
+        let of_policy: BTreeSet<&str> = verdicts.iter()
+            .filter(|v| v.policy == policy).map(|v| v.subject.id()).collect();
+        let others: BTreeSet<String> = untripped.iter()
+            .filter(|id| !of_policy.contains(id.as_str())).cloned().collect();
+        prop_assert_eq!(condemned(&verdicts), others);
+        // A request that names what was shown frees all of it, and only then.
+        let released = Recorded { released: settled.offered().into_iter().collect(), ..tripped };
+        let mut verdicts = world.judge();
+        let settled = settle(policies(), &mut verdicts, &released, now(), now());
+        prop_assert!(settled.trips.is_empty());
+        prop_assert!(untripped.is_subset(&condemned(&verdicts)));
     }
 
     #[test]

@@ -239,7 +239,13 @@ fn machine(id: String, state: InstanceState, image: Option<ImageId>, tags: Tags)
     }
 }
 
-fn backing(n: usize, device: usize, state: SnapshotState, time: Timestamp, tags: Tags) -> Snapshot {
+pub fn backing(
+    n: usize,
+    device: usize,
+    state: SnapshotState,
+    time: Timestamp,
+    tags: Tags,
+) -> Snapshot {
     Snapshot {
         id: SnapshotId::new(format!("snap-b{n:02}-{device}")),
         volume: Some(VolumeId::new(format!("vol-{device}"))),
@@ -430,6 +436,8 @@ pub fn world() -> impl Strategy<Value = World> {
                 let leftover = Leftover {
                     image: ImageId::new(format!("ami-was-{n}")),
                     time: now() - SignedDuration::from_hours(hours),
+                    tries: 0,
+                    last: None,
                 };
                 world.leftovers.insert(format!("snap-{n:03}"), leftover);
             }
