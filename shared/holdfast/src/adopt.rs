@@ -101,7 +101,7 @@ pub async fn prospect<E: ReadEc2, R: Records>(
         .collect();
     let of_adopted = |verdict: &&Verdict| adopted.contains(verdict.subject.id());
     let verdicts = after.iter().filter(of_adopted);
-    let verdicts = verdicts.map(|verdict| verdict.item(Outcome::Planned));
+    let verdicts = verdicts.map(Verdict::planned);
     Ok(Prospect {
         verdicts: verdicts.collect(),
         changed: changed(&before, &after, &adopted),
@@ -163,7 +163,7 @@ fn changed(before: &[Verdict], after: &[Verdict], adopted: &BTreeSet<&str>) -> V
     present
         .filter_map(|verdict| {
             let before = *outcomes.get(verdict.subject.id())?;
-            let item = verdict.item(Outcome::Planned);
+            let item = verdict.planned();
             (item.outcome != before).then_some(Changed { before, item })
         })
         .collect()

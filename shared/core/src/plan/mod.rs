@@ -3,6 +3,7 @@
 //! Pure functions over lists and records; nothing here is carried out.
 
 pub mod adopt;
+pub mod census;
 pub mod create;
 pub mod due;
 pub mod judge;

@@ -6,7 +6,7 @@ use holdfast_core::id::ImageId;
 use holdfast_core::inventory::{ImageState, Inventory};
 use holdfast_core::plan::judge::{Evidence, Leftover, OnRecord, Verdict, judge, unmapped};
 use holdfast_core::plan::reopening::{questions, waits};
-use holdfast_core::plan::settle::{Recorded, Settled, WINDOW, settle};
+use holdfast_core::plan::settle::{Recorded, Settled, WINDOW, marked, settle};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::{DeletionState, Records, TableError, TableErrorKind};
 use jiff::Timestamp;
@@ -101,13 +101,21 @@ async fn leftovers<R: Records>(
     }
     // What was deleted and is listed again, somebody took out of the Recycle Bin.
     let of_snapshots = records.deletions(&orphans).await?.into_iter();
-    let unfinished: Vec<(String, ImageId, Timestamp)> = of_snapshots
+    let unfinished: Vec<(String, Leftover)> = of_snapshots
         .filter(|(_, (_, state))| *state != DeletionState::Deleted)
-        .filter_map(|(id, (deletion, _))| Some((id, ImageId::new(deletion.image?), deletion.time)))
+        .filter_map(|(id, (deletion, _))| {
+            let leftover = Leftover {
+                image: ImageId::new(deletion.image?),
+                time: deletion.time,
+                tries: deletion.tries,
+                last: Some(deletion.at),
+            };
+            Some((id, leftover))
+        })
         .collect();
     let images: BTreeSet<String> = unfinished
         .iter()
-        .map(|(_, ami, _)| ami.to_string())
+        .map(|(_, leftover)| leftover.image.to_string())
         .collect();
     let of_images = records
         .deletions(&images.into_iter().collect::<Vec<_>>())
@@ -129,10 +137,8 @@ async fn leftovers<R: Records>(
     };
     let unfinished = unfinished
         .into_iter()
-        .filter(|(_, image, _)| by_holdfast(image));
-    Ok(unfinished
-        .map(|(id, image, time)| (id, Leftover { image, time }))
-        .collect())
+        .filter(|(_, leftover)| by_holdfast(&leftover.image));
+    Ok(unfinished.collect())
 }
 
 /// What the table says, and what the lists say against it.
@@ -167,18 +173,15 @@ async fn known<R: Records>(
     let taken_off = |id: &String| listed.get(id.as_str()) == Some(&Some(false));
     recorded.pinned = on_record.into_iter().filter(|id| !taken_off(id)).collect();
 
+    let marked = marked(sweep.policies, verdicts);
+    if !marked.is_empty() {
+        recorded.condemned = records.condemned(&marked).await?;
+    }
     for policy in &sweep.policies.policies {
         let of_policy: Vec<&Verdict> = verdicts
             .iter()
             .filter(|v| v.policy == policy.name)
             .collect();
-        if policy.grace.is_some() && !of_policy.is_empty() {
-            let ids: Vec<String> = of_policy
-                .iter()
-                .map(|v| v.subject.id().to_owned())
-                .collect();
-            recorded.condemned.extend(records.condemned(&ids).await?);
-        }
         if of_policy.iter().any(|v| v.is_condemned()) {
             let mut retired = Vec::new();
             for name in std::iter::once(&policy.name).chain(&policy.formerly) {
