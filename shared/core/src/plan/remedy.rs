@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use crate::artifact::PIN;
-use crate::policy::{Policy, Retain};
+use crate::policy::{Policy, Retain, TemplateVersions};
 use crate::report::{Advice, Reason, ReasonCode};
 
 /// What a reason is about.
@@ -25,7 +25,7 @@ pub struct About<'a> {
 pub fn advise(about: &About<'_>, reasons: &[Reason]) -> Option<Box<Advice>> {
     let mut advice = Advice::default();
     for reason in reasons {
-        add(&mut advice.breaks, breaks(reason));
+        add(&mut advice.breaks, breaks(about, reason));
         add(&mut advice.remedies, remedy(about, reason));
     }
     let any = !advice.breaks.is_empty() || !advice.remedies.is_empty();
@@ -62,7 +62,7 @@ fn ami(reason: &Reason) -> &str {
 
 /// What would break; `None` where nothing but the backup itself would be lost.
 #[must_use]
-pub fn breaks(reason: &Reason) -> Option<String> {
+pub fn breaks(about: &About<'_>, reason: &Reason) -> Option<String> {
     use ReasonCode as Code;
     let end = end(reason);
     Some(match reason.code {
@@ -72,7 +72,7 @@ pub fn breaks(reason: &Reason) -> Option<String> {
              from it",
             ami(reason)
         ),
-        Code::UsedByLaunchTemplate => format!("launches by {} fail", told(reason)),
+        Code::UsedByLaunchTemplate => format!("launches by {} fail", versions(reason)),
         Code::UsedByLaunchConfiguration => {
             format!("launches by launch configuration {end} fail")
         }
@@ -81,10 +81,13 @@ pub fn breaks(reason: &Reason) -> Option<String> {
         }
         Code::UsedByFleet => format!("{end} can launch no instance of {}", ami(reason)),
         Code::UsedByParameter => {
-            format!("launches that look the AMI up in parameter {end} fail")
+            format!("launches that look the AMI up in SSM parameter {end} fail")
         }
         Code::UsedByImageRecipe => format!("Image Builder recipe {end} can build nothing"),
-        Code::SharedWithAccount => format!("{} loses it", told(reason)),
+        Code::SharedWithAccount => {
+            let (what, with) = shared(about, reason);
+            format!("{with} can use {what} no longer")
+        }
         Code::RecentlyLaunched => {
             format!(
                 "what launched {} lately cannot launch it again",
@@ -92,7 +95,8 @@ pub fn breaks(reason: &Reason) -> Option<String> {
             )
         }
         Code::FastRestoreEnabled => format!(
-            "volumes can be made of it at full speed no longer: {}",
+            "volumes are made of {} at full speed no longer: {}",
+            snapshot_of(about, reason),
             told(reason)
         ),
         Code::InRecycleBin => {
@@ -191,27 +195,44 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
         Code::UsedByImage => {
             format!("deregister {end}, if it is not to stay; the snapshot goes when no AMI maps it")
         }
-        Code::UsedByInstance => format!(
-            "terminate {end}; if it is stopped for good, `stopped_instances_hold: false` in {policy} \
-             lets it hold nothing"
-        ),
-        Code::UsedByLaunchTemplate => format!(
-            "delete {told}, or set `launch_template_versions: default-and-latest` in {policy} if \
-             old versions need not hold"
-        ),
+        Code::UsedByInstance => match about.policy {
+            Some(p) if p.stopped_instances_hold => format!(
+                "terminate {end}; if it is stopped for good, `stopped_instances_hold: false` in \
+                 {policy} lets it hold nothing"
+            ),
+            _ => format!("terminate {end}"),
+        },
+        Code::UsedByLaunchTemplate => {
+            let versions = versions(reason);
+            match about.policy {
+                Some(p) if p.launch_template_versions == TemplateVersions::All => format!(
+                    "delete {versions}, or set `launch_template_versions: default-and-latest` in \
+                     {policy} if old versions need not hold"
+                ),
+                _ => format!("delete {versions}"),
+            }
+        }
         Code::UsedByLaunchConfiguration => format!("delete launch configuration {end}"),
         Code::UsedByAutoScalingGroup => {
             format!("let Auto Scaling group {end} launch from another AMI, or delete it")
         }
         Code::UsedByFleet => format!("cancel or delete {end}"),
-        Code::UsedByParameter => format!("write another AMI into parameter {end}, or delete it"),
+        Code::UsedByParameter => {
+            format!("write another AMI into SSM parameter {end}, or delete it")
+        }
         Code::UsedByImageRecipe => format!("delete Image Builder recipe {end}"),
-        Code::SharedWithAccount => format!("stop sharing it: {told}"),
+        Code::SharedWithAccount => {
+            let (what, with) = shared(about, reason);
+            format!("stop sharing {what} with {with}")
+        }
         Code::RecentlyLaunched => format!(
             "nothing: it goes when `recently_launched` of {policy} has passed since its last \
              launch ({told})"
         ),
-        Code::FastRestoreEnabled => format!("disable fast snapshot restore: {told}"),
+        Code::FastRestoreEnabled => format!(
+            "disable fast snapshot restore of {} ({told})",
+            snapshot_of(about, reason)
+        ),
         Code::InRecycleBin => {
             format!("nothing: it goes when {end} has left the Recycle Bin for good ({told})")
         }
@@ -256,7 +277,10 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
                 .into()
         }
         Code::Grace => format!("nothing: it goes when `grace` of {policy} has passed ({told})"),
-        Code::Locked => format!("unlock it, or wait until its lock expires ({told})"),
+        Code::Locked => format!(
+            "unlock {}, or wait until its lock expires ({told})",
+            snapshot_of(about, reason)
+        ),
         Code::DeregistrationProtected => format!(
             "disable deregistration protection of {}; a cool-down of 24 hours may follow",
             ami_of(about, reason)
@@ -300,6 +324,34 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::Quiet
         | Code::NotQuiet => return None,
     })
+}
+
+/// The launch-template versions that a reason is about. EC2's own references name none.
+fn versions(reason: &Reason) -> String {
+    let (end, told) = (end(reason), told(reason));
+    match told.strip_prefix(end).map(str::trim_start) {
+        Some(rest) if rest.starts_with("version") => told.to_owned(),
+        _ => format!("the versions of {end} that name it"),
+    }
+}
+
+/// What is shared, and with whom; a path that ends at an artifact is one of what everybody may use.
+fn shared<'a>(about: &About<'a>, reason: &'a Reason) -> (&'a str, String) {
+    let is_artifact = |id: &&String| id.starts_with("ami-") || id.starts_with("snap-");
+    let artifacts = reason.path.iter().filter(is_artifact);
+    let what = artifacts.last().map_or(about.id, String::as_str);
+    let with = match reason.path.last().filter(|last| !is_artifact(last)) {
+        Some(id) if id.bytes().all(|b| b.is_ascii_digit()) => format!("account {id}"),
+        Some(arn) => arn.clone(),
+        None if reason.detail.as_deref() == Some("everybody may use it") => "everybody else".into(),
+        None => "whom it is shared with".into(),
+    };
+    (what, with)
+}
+
+fn snapshot_of<'a>(about: &About<'a>, reason: &'a Reason) -> &'a str {
+    let snapshots = reason.path.iter().filter(|id| id.starts_with("snap-"));
+    snapshots.last().map_or(about.id, String::as_str)
 }
 
 fn ami_of<'a>(about: &About<'a>, reason: &'a Reason) -> &'a str {
