@@ -24,7 +24,10 @@ async fn plan_mode_says_what_would_go_and_touches_nothing() {
     );
     assert_eq!(plan["run"]["mode"], "plan");
     assert_eq!(codes(item_of(&plan, &ids[0])), ["retain.last"]);
-    assert_eq!(codes(item_of(&plan, &ids[4])), ["expired"]);
+    assert_eq!(
+        codes(item_of(&plan, &ids[4])),
+        ["expired", "not-yet-checked"]
+    );
     assert_eq!(world.snapshots().len(), 5);
     assert!(!world.calls().contains(&"DeleteSnapshot".to_owned()));
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_core::inventory::Inventory;
 use holdfast_core::plan::judge::Verdict;
 use holdfast_core::plan::reopening::{questions, waits};
-use holdfast_core::plan::settle::{Recorded, WINDOW};
+use holdfast_core::plan::settle::{Recorded, WINDOW, marked};
 use holdfast_core::ports::records::{Records, TableError, TableErrorKind};
 use jiff::Timestamp;
 
@@ -43,18 +43,15 @@ pub(super) async fn known<R: Records>(
     let taken_off = |id: &String| listed.get(id.as_str()) == Some(&Some(false));
     recorded.pinned = on_record.into_iter().filter(|id| !taken_off(id)).collect();
 
+    let marked = marked(sweep.policies, verdicts);
+    if !marked.is_empty() {
+        recorded.condemned = records.condemned(&marked).await?;
+    }
     for policy in &sweep.policies.policies {
         let of_policy: Vec<&Verdict> = verdicts
             .iter()
             .filter(|v| v.policy == policy.name)
             .collect();
-        if policy.grace.is_some() && !of_policy.is_empty() {
-            let ids: Vec<String> = of_policy
-                .iter()
-                .map(|v| v.subject.id().to_owned())
-                .collect();
-            recorded.condemned.extend(records.condemned(&ids).await?);
-        }
         if of_policy.iter().any(|v| v.is_condemned()) {
             let mut retired = Vec::new();
             for name in std::iter::once(&policy.name).chain(&policy.formerly) {

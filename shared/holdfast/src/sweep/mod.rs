@@ -11,6 +11,7 @@ pub use gather::{Sweep, plan};
 
 use holdfast_core::event::{self, SweepEvent, SweepRequest};
 use holdfast_core::plan::due::is_late;
+use holdfast_core::plan::judge::Verdict;
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::Records;
 use holdfast_core::ports::{ReadEc2, WriteEc2};
@@ -147,7 +148,7 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
                 false => records.pin(&planned.pin, None).await,
             };
             let verdicts = planned.verdicts.iter();
-            let items: Vec<Item> = verdicts.map(|v| v.item(Outcome::Planned)).collect();
+            let items: Vec<Item> = verdicts.map(Verdict::planned).collect();
             let planned = pinned.map(|()| Enforced {
                 items,
                 complete: true,

@@ -44,13 +44,21 @@ async fn leftovers<R: Records>(
     }
     // What was deleted and is listed again, somebody took out of the Recycle Bin.
     let of_snapshots = records.deletions(&orphans).await?.into_iter();
-    let unfinished: Vec<(String, ImageId, Timestamp)> = of_snapshots
+    let unfinished: Vec<(String, Leftover)> = of_snapshots
         .filter(|(_, (_, state))| *state != DeletionState::Deleted)
-        .filter_map(|(id, (deletion, _))| Some((id, ImageId::new(deletion.image?), deletion.time)))
+        .filter_map(|(id, (deletion, _))| {
+            let leftover = Leftover {
+                image: ImageId::new(deletion.image?),
+                time: deletion.time,
+                tries: deletion.tries,
+                last: Some(deletion.at),
+            };
+            Some((id, leftover))
+        })
         .collect();
     let images: BTreeSet<String> = unfinished
         .iter()
-        .map(|(_, ami, _)| ami.to_string())
+        .map(|(_, leftover)| leftover.image.to_string())
         .collect();
     let of_images = records
         .deletions(&images.into_iter().collect::<Vec<_>>())
@@ -72,10 +80,8 @@ async fn leftovers<R: Records>(
     };
     let unfinished = unfinished
         .into_iter()
-        .filter(|(_, image, _)| by_holdfast(image));
-    Ok(unfinished
-        .map(|(id, image, time)| (id, Leftover { image, time }))
-        .collect())
+        .filter(|(_, leftover)| by_holdfast(&leftover.image));
+    Ok(unfinished.collect())
 }
 
 /// The AMIs in the Recycle Bin that the lineage says are backed by a snapshot, by the snapshot: EC2

@@ -191,11 +191,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         if settled.tripped.is_empty() {
             return None;
         }
-        let held: Vec<(String, String)> = settled
-            .tripped
-            .iter()
-            .flat_map(|(policy, ids)| ids.iter().map(|id| (policy.clone(), id.clone())))
-            .collect();
+        let held = settled.offered();
         let (hash, wall) = (&settled.plan_hash, Timestamp::now());
         let saved = self.records.save_tripped(hash, &held, wall, lease).await;
         let error = saved.err()?;

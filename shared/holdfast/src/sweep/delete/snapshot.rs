@@ -79,6 +79,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
 
     fn deletion_of(&self, looked: &Looked, snapshot: &Snapshot, ground: &Ground) -> Deletion {
         let verdict = &looked.verdict;
+        let before = ground.on_record.leftovers.get(snapshot.id.as_str());
         Deletion {
             resource: snapshot.id.to_string(),
             policy: verdict.policy.clone(),
@@ -88,7 +89,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             run: self.invocation.id.clone(),
             evidence: self.proof(ground).of(looked),
             at: Timestamp::now(),
-            tries: 0,
+            tries: before.map_or(0, |leftover| leftover.tries),
         }
     }
 

@@ -55,6 +55,8 @@ fn condemned(subject: Subject) -> Verdict {
         artifact: None,
         good: true,
         former_image: None,
+        orphan_of: None,
+        retry_at: None,
         decision: Decision::Condemn(vec![Reason::of(ReasonCode::Expired)]),
     }
 }

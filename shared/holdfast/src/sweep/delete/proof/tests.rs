@@ -63,6 +63,8 @@ fn image(devices: usize, tags: Tags) -> Looked {
         artifact: None,
         good: true,
         former_image: None,
+        orphan_of: None,
+        retry_at: None,
         decision: Decision::Condemn(vec![Reason::with(ReasonCode::Expired, "no rule keeps it")]),
     };
     let readings = vec![reading(Source::Shares), reading(Source::ImageReferences)];
