@@ -9,6 +9,7 @@ use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::Records;
 use jiff::Timestamp;
 
+use super::census::Counted;
 use super::known::{Known, known};
 use super::on_record::on_record;
 
@@ -46,6 +47,8 @@ pub struct Planned {
     pub on_record: OnRecord,
     /// Artifacts that an earlier sweep condemned.
     pub marked: BTreeSet<String>,
+    /// What was counted; none where the last sweep's counts could not be read.
+    pub counted: Option<Counted>,
 }
 
 /// Decides, changing nothing. A table that cannot be read holds everything.
@@ -74,6 +77,9 @@ pub async fn plan<R: Records>(records: &R, sweep: &Sweep<'_>, inventory: &Invent
     });
     let recorded = std::mem::take(&mut known.recorded);
     let settled = settle(sweep.policies, &mut verdicts, &recorded, sweep.now, wall);
+    if let Some(counted) = known.counted.as_mut().filter(|_| sweep.take_release) {
+        counted.accept(sweep.only, &settled.trips);
+    }
     Planned {
         verdicts,
         settled,
@@ -82,5 +88,6 @@ pub async fn plan<R: Records>(records: &R, sweep: &Sweep<'_>, inventory: &Invent
         release_unknown: known.release_unknown,
         on_record,
         marked: recorded.condemned.into_keys().collect(),
+        counted: known.counted,
     }
 }

@@ -10,6 +10,7 @@ use holdfast_core::ports::records::{Records, TableError, TableErrorKind};
 use jiff::Timestamp;
 
 use super::Sweep;
+use super::census::Counted;
 
 /// What the table says, and what the lists say against it.
 #[derive(Default)]
@@ -18,6 +19,7 @@ pub(super) struct Known {
     pub pin: Vec<String>,
     pub unpin: Vec<String>,
     pub release_unknown: bool,
+    pub counted: Option<Counted>,
 }
 
 pub(super) async fn known<R: Records>(
@@ -61,6 +63,9 @@ pub(super) async fn known<R: Records>(
         }
     }
     recorded.unreopened = unreopened(records, verdicts).await?;
+    let counted = Counted::take(records, sweep, inventory, verdicts, wall).await?;
+    recorded.trips = counted.trips(sweep.only);
+    known.counted = Some(counted);
     if let Some(hash) = sweep.release {
         let released = records.tripped(hash, wall, sweep.take_release).await?;
         // The hash was shown to a person; a stored list that does not have it is not that plan.

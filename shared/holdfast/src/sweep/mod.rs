@@ -1,21 +1,24 @@
 //! sweep-retention: retires what no rule keeps and nothing depends on.
 
 mod answer;
+mod census;
 mod delete;
 mod gather;
 mod known;
 pub mod lists;
 mod on_record;
 
-pub use gather::{Sweep, plan};
+pub use census::Counted;
+pub use gather::{Planned, Sweep, plan};
 
 use holdfast_core::event::{self, SweepEvent, SweepRequest};
+use holdfast_core::plan::census::findings;
 use holdfast_core::plan::due::is_late;
 use holdfast_core::plan::judge::Verdict;
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::Records;
 use holdfast_core::ports::{ReadEc2, WriteEc2};
-use holdfast_core::report::{Item, Mode, Outcome, Report, Run, sources, whole_second};
+use holdfast_core::report::{Item, Mode, Report, Run, sources, whole_second};
 use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
@@ -141,20 +144,11 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
     let mut readings = lists.readings();
     // A list that failed on its first page leaves no item that could say so.
     let unread = lists::unread(&lists);
+    let tripped = findings(&planned.settled.trips);
     let done = match held.as_ref().filter(|_| enforce) {
         None => {
-            let pinned = match request.dry_run {
-                true => Ok(()),
-                false => records.pin(&planned.pin, None).await,
-            };
-            let verdicts = planned.verdicts.iter();
-            let items: Vec<Item> = verdicts.map(Verdict::planned).collect();
-            let planned = pinned.map(|()| Enforced {
-                items,
-                complete: true,
-                looked: Vec::new(),
-            });
-            planned.map_err(RunError::from)
+            drop(lists);
+            only_plan(records, policies, planned, request.dry_run).await
         }
         Some(held) => {
             let runner = Runner {
@@ -190,6 +184,7 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
     } = done?;
     let unseen = lists::unread_of(&looked);
     let complete = complete && unread.is_empty() && unseen.is_empty();
+    items.extend(tripped);
     items.extend(unread);
     items.extend(unseen);
     readings.extend(looked);
@@ -208,4 +203,26 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
         ..run_info(invocation, now, origin.as_ref(), &policies.sha256)
     };
     Ok(Report::new(run, items))
+}
+
+/// What a sweep that deletes nothing says and, unless it is a dry run, keeps: it can only hold later
+/// deletions back.
+async fn only_plan<R: Records>(
+    records: &R,
+    policies: &PolicyFile,
+    planned: Planned,
+    dry_run: bool,
+) -> Result<Enforced, RunError> {
+    let mut items: Vec<Item> = planned.verdicts.iter().map(Verdict::planned).collect();
+    if !dry_run {
+        records.pin(&planned.pin, None).await?;
+        if let Some(counted) = &planned.counted {
+            items.extend(counted.save(records, policies, 0, None).await);
+        }
+    }
+    Ok(Enforced {
+        items,
+        complete: true,
+        looked: Vec::new(),
+    })
 }

@@ -12,7 +12,7 @@ use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{
     Image, ImageReference, Inventory, Listing, Reading, ReferenceScope, Share, Snapshot, Source,
 };
-use holdfast_core::plan::judge::{Decision, Subject, Verdict};
+use holdfast_core::plan::judge::{Decision, Subject, Verdict, share_fate};
 use holdfast_core::policy::{EvidenceSource, Policy, PolicyFile};
 use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 use holdfast_core::report::{Reason, ReasonCode, together};
@@ -150,7 +150,24 @@ impl<'a, E: ReadEc2> Look<'a, E> {
             }
             self.finish(verdict, readings.clone())
         });
-        checked.collect()
+        let mut checked: Vec<Looked> = checked.collect();
+        self.share_fate(&mut checked).await;
+        checked
+    }
+
+    /// Half of what is left of an AMI restores nothing: its parts go together or not at all, so that
+    /// their shares are read before the first of them goes.
+    async fn share_fate(&self, checked: &mut [Looked]) {
+        let is_part = |looked: &&mut Looked| looked.verdict.orphan_of.is_some();
+        stream::iter(checked.iter_mut().filter(is_part))
+            .for_each_concurrent(SHARES_AT_ONCE, |looked| self.shares(looked))
+            .await;
+        let parts: Vec<&mut Looked> = checked.iter_mut().filter(is_part).collect();
+        let mut verdicts: Vec<Verdict> = parts.iter().map(|one| one.verdict.clone()).collect();
+        share_fate(&mut verdicts);
+        for (part, verdict) in parts.into_iter().zip(verdicts) {
+            part.verdict = verdict;
+        }
     }
 
     /// Reads condemned images, what was launched from them, what refers to them and who may use
@@ -238,7 +255,8 @@ impl<'a, E: ReadEc2> Look<'a, E> {
 
     /// Reads who besides oneself may use what is about to go and its snapshots; a share holds.
     pub(super) async fn shares(&self, looked: &mut Looked) {
-        if !looked.verdict.is_condemned() {
+        let read = |reading: &Reading| reading.source == Source::Shares;
+        if !looked.verdict.is_condemned() || looked.readings.iter().any(read) {
             return;
         }
         let read_at = Timestamp::now();

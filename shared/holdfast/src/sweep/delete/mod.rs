@@ -27,6 +27,7 @@ use self::check::{Look, Looked};
 use self::ground::Ground;
 use self::image::Deregistered;
 use self::proof::Proof;
+use super::census::{Counted, condemned_images, deleted_images, not_kept};
 use super::gather::{Planned, Sweep};
 use crate::aws::CALL_TIMEOUT;
 use crate::error::RunError;
@@ -75,6 +76,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             unpin,
             on_record,
             marked,
+            counted,
             ..
         } = planned;
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
@@ -90,6 +92,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             .await?;
         items.extend(self.save_tripped(&settled, &lease).await);
         self.record_holders(&lists).await?;
+        // Cut off, this sweep must not look like a collapse to the next.
+        let planned = condemned_images(&verdicts);
+        items.extend(self.keep_counts(counted.as_ref(), planned).await);
 
         let ground = Ground::new(&lists, on_record, marked);
         let account = lists.own_account(self.sweep.account).map(str::to_owned);
@@ -98,9 +103,11 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             verdicts.into_iter().partition(Verdict::is_condemned);
         items.extend(others.iter().map(|v| v.item(Outcome::Held)));
         drop(others);
-        let (images, snapshots): (Vec<Verdict>, Vec<Verdict>) = condemned
+        let (images, mut snapshots): (Vec<Verdict>, Vec<Verdict>) = condemned
             .into_iter()
             .partition(|v| matches!(v.subject, Subject::Image { .. }));
+        // What is left of one AMI is looked at together.
+        snapshots.sort_by(|a, b| a.orphan_of.cmp(&b.orphan_of));
         let Sweep { policies, now, .. } = *self.sweep;
         let look = Look::new(self.ec2, policies, now, account, &ground.readings);
         let mut work = Work {
@@ -116,6 +123,10 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             mut items,
             complete,
         } = work;
+        let deleted = deleted_images(&items);
+        if deleted != planned {
+            items.extend(self.keep_counts(counted.as_ref(), deleted).await);
+        }
         items.sort_by(|a, b| (a.time, &a.resource).cmp(&(b.time, &b.resource)));
         Ok(Enforced {
             items,
@@ -167,7 +178,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     ) {
         let mut snapshots = snapshots.into_iter();
         loop {
-            let together: Vec<Verdict> = snapshots.by_ref().take(SNAPSHOTS_TOGETHER).collect();
+            let mut together: Vec<Verdict> = snapshots.by_ref().take(SNAPSHOTS_TOGETHER).collect();
+            while snapshots
+                .as_slice()
+                .first()
+                .is_some_and(|next| is_part(next, &together))
+            {
+                together.extend(snapshots.next());
+            }
             if together.is_empty() {
                 return;
             }
@@ -182,6 +200,20 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             while let Some((item, done)) = under_way.next().await {
                 work.add(item, done);
             }
+        }
+    }
+
+    /// Keeps what this sweep counted, less the AMIs that it takes away itself.
+    async fn keep_counts(&self, counted: Option<&Counted>, images: u64) -> Option<Item> {
+        let counted = counted?;
+        match self.held.good_for(CALL_TIMEOUT).await {
+            Ok(lease) => {
+                let policies = self.sweep.policies;
+                counted
+                    .save(self.records, policies, images, Some(&lease))
+                    .await
+            }
+            Err(error) => Some(not_kept(&error)),
         }
     }
 
@@ -236,6 +268,12 @@ impl Work {
             self.add(deferred(verdict, ReasonCode::OutOfTime, words), false);
         }
     }
+}
+
+/// Whether a verdict is on another part of the former AMI that the last of these is.
+fn is_part(next: &Verdict, of: &[Verdict]) -> bool {
+    let last = of.last();
+    next.orphan_of.is_some() && last.is_some_and(|last| last.orphan_of == next.orphan_of)
 }
 
 /// Lets go of the lists of what may be deleted and of what it was made of. Those of what may refer
