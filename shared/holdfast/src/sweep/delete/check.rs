@@ -33,10 +33,14 @@ pub(super) struct Looked {
 }
 
 impl Looked {
-    /// Whether missing evidence holds it, and nothing else does.
+    /// Whether missing evidence holds it, and nothing else does. That its AMI is gone holds nothing.
     pub(super) fn unread(&self) -> bool {
-        let unread = |reason: &Reason| reason.code == ReasonCode::EvidenceIncomplete;
-        matches!(&self.verdict.decision, Decision::Hold(reasons) if reasons.iter().all(unread))
+        let Decision::Hold(reasons) = &self.verdict.decision else {
+            return false;
+        };
+        let holds = reasons.iter().filter(|r| r.code != ReasonCode::Orphaned);
+        let mut holds = holds.peekable();
+        holds.peek().is_some() && holds.all(|r| r.code == ReasonCode::EvidenceIncomplete)
     }
 
     /// Why the evidence does not justify the deletion any more: it has grown too old.

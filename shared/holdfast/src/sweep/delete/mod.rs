@@ -101,6 +101,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         forget_artifacts(&mut lists);
         let (condemned, others): (Vec<Verdict>, Vec<Verdict>) =
             verdicts.into_iter().partition(Verdict::is_condemned);
+        let waits = |v: &Verdict| v.reasons().iter().any(|r| r.code == ReasonCode::RetryLater);
+        let complete = !others.iter().any(waits);
         items.extend(others.iter().map(|v| v.item(Outcome::Held)));
         drop(others);
         let (images, mut snapshots): (Vec<Verdict>, Vec<Verdict>) = condemned
@@ -110,10 +112,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         snapshots.sort_by(|a, b| a.orphan_of.cmp(&b.orphan_of));
         let Sweep { policies, now, .. } = *self.sweep;
         let look = Look::new(self.ec2, policies, now, account, &ground.readings);
-        let mut work = Work {
-            items,
-            complete: true,
-        };
+        let mut work = Work { items, complete };
         // An AMI goes before its snapshots: EC2 refuses the other order.
         self.images(images, &look, &ground, &mut lists, &mut work)
             .await;
