@@ -2,6 +2,7 @@
 
 use holdfast::aws::sts;
 use holdfast::create;
+use holdfast::plan::census::findings;
 use holdfast::plan::due::is_late;
 use holdfast::plan::judge::Verdict;
 use holdfast::ports::records::Records;
@@ -52,6 +53,7 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
     }
     let planned = sweep::plan(table, &sweep, &inventory).await;
     items.extend(planned.verdicts.iter().map(Verdict::planned));
+    items.extend(findings(&planned.settled.trips));
     let unread = lists::unread(&inventory);
     let complete = unread.is_empty();
     items.extend(unread);

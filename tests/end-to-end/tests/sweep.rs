@@ -173,33 +173,6 @@ async fn launch_templates_pins_and_strangers_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_list_that_cannot_be_read_deletes_nothing_and_is_named() {
-    let operations = [
-        ("DescribeSnapshots", "snapshots"),
-        ("DescribeImages", "images"),
-        ("DescribeInstances", "instances"),
-        ("DescribeVolumes", "volumes"),
-        ("DescribeLaunchTemplates", "launch_templates"),
-    ];
-    for (operation, source) in operations {
-        let (world, _) = world("enforce", POLICIES, 5).await;
-        let denied = ApiError::new("UnauthorizedOperation", "You are not authorized");
-        world.inject(FaultRule::next(operation, Fault::FailPage(1, denied)).times(9));
-        let done = sweep(&world).await;
-        assert_eq!(world.snapshots().len(), 5, "{operation}");
-        assert_eq!(items(&done, "deleted").len(), 0);
-        for item in items(&done, "held") {
-            assert_eq!(codes(item), ["evidence-incomplete"]);
-            let detail = item["reasons"][0]["detail"].as_str().unwrap();
-            assert!(detail.starts_with(source), "{detail}");
-        }
-        // Without the list of snapshots there is nothing to have a verdict on.
-        let expected = if source == "snapshots" { 0 } else { 3 };
-        assert_eq!(items(&done, "held").len(), expected, "{operation} {done:#}");
-    }
-}
-
-#[tokio::test]
 async fn without_credentials_the_sweep_is_an_error_and_not_an_empty_success() {
     let (world, _) = world("enforce", POLICIES, 5).await;
     let refused = ApiError::new(

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use holdfast_end_to_end::images::{
-    POLICIES, deletion_state, deregister_by_hand, registered, stands, sweep, sweep_at, world,
+    POLICIES, age_attempt, deletion_state, deregister_by_hand, registered, stands, sweep, sweep_at,
+    tries, world,
 };
 use holdfast_end_to_end::{codes, item_of};
 use holdfast_sim::{Account, ApiError, Fault, FaultRule};
@@ -167,11 +168,24 @@ async fn a_backing_snapshot_that_ec2_refused_is_named_and_finished_later() {
     assert_eq!(item["reasons"][1]["path"], json!([baked[2].id, root]));
     assert_eq!(first["run"]["complete"], false);
     assert_eq!(deletion_state(&world, root), "intended");
+    assert_eq!(tries(&world, root), "1");
+    // The waits between two attempts go by the wall clock: a quarter of an hour, then half an hour.
+    let waiting = sweep_at(&world, LATER).await;
+    let item = item_of(&waiting, root);
+    assert_eq!(codes(item).last(), Some(&"retry-later"), "{waiting:#}");
+    assert_eq!(waiting["run"]["complete"], false);
+    age_attempt(&world, root, 16);
     // EC2 may say for a while that a deregistered AMI still uses it.
     world.inject(FaultRule::next("DeleteSnapshot", Fault::Error(in_use())).on(root));
     let second = sweep_at(&world, LATER).await;
     assert_eq!(item_of(&second, root)["outcome"], "deferred", "{second:#}");
     assert_eq!(second["run"]["complete"], false);
+    assert_eq!(tries(&world, root), "2");
+    age_attempt(&world, root, 16);
+    let waiting = sweep_at(&world, LATEST).await;
+    let item = item_of(&waiting, root);
+    assert_eq!(codes(item).last(), Some(&"retry-later"), "{waiting:#}");
+    age_attempt(&world, root, 15);
     let third = sweep_at(&world, LATEST).await;
     assert_eq!(item_of(&third, root)["outcome"], "deleted", "{third:#}");
     assert!(!stands(&world, root));
