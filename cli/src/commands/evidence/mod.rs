@@ -205,6 +205,8 @@ mod tests {
         "tags": { "Name": "db" },
         "lists": [ { "source": "images", "count": 2, "pages": 1, "complete": true,
                      "read_at": "2026-11-20T03:59:58Z" } ],
+        "not_used": { "by": "nightly", "sources": ["fleets", "image_recipes"] },
+        "run": { "id": "r-1", "function": "sweep-retention", "released": null },
         "something_new": { "a": 1 }
     }"#;
 
@@ -267,7 +269,9 @@ mod tests {
             "intent 2026-11-20T04:00:00Z (3d ago), run r-1",
             "tags Name=db",
             "images 2 1 yes 2026-11-20T03:59:58Z",
-            "something_new {\"a\":1}",
+            "not used fleets, image_recipes, as policy nightly declares",
+            "run id=r-1 function=sweep-retention",
+            "something_new a=1",
         ] {
             assert!(
                 lines.iter().any(|line| line == wanted),

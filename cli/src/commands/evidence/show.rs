@@ -9,7 +9,7 @@ use crate::output::items::{readable_path, seconds};
 use crate::output::table::{Look, Tone};
 
 /// Keys of the evidence that are told in a place of their own.
-const TOLD: [&str; 2] = ["verdict", "tags"];
+const TOLD: [&str; 3] = ["verdict", "tags", "not_used"];
 
 /// One paragraph a resource.
 pub(super) fn proofs(lines: &[Line], now: Timestamp, look: Look) -> String {
@@ -72,10 +72,11 @@ fn proof(line: &Line, now: Timestamp, look: Look) -> String {
                     fact("tags", format!("{key}={}", inline(value)));
                 }
             }
-            for (key, value) in evidence
-                .iter()
-                .filter(|(key, _)| !TOLD.contains(&key.as_str()))
-            {
+            if let Some(words) = not_used(evidence) {
+                fact("not used", words);
+            }
+            let others = |(key, _): &(&String, &Value)| !TOLD.contains(&key.as_str());
+            for (key, value) in evidence.iter().filter(others) {
                 match rows(value) {
                     Some(rows) => tables.push_str(&listing(key, &rows, look)),
                     None if is_empty(value) => {}
@@ -117,8 +118,21 @@ fn inline(value: &Value) -> String {
         Value::Array(all) if all.iter().all(|one| !one.is_object() && !one.is_array()) => {
             all.iter().map(inline).collect::<Vec<_>>().join(", ")
         }
+        Value::Object(all) if all.values().all(|one| !one.is_object()) => {
+            let told = all.iter().filter(|(_, one)| !is_empty(one));
+            let told = told.map(|(key, one)| format!("{key}={}", inline(one)));
+            told.collect::<Vec<_>>().join(" ")
+        }
         other => other.to_string(),
     }
+}
+
+/// The sources that were not asked because the policy declares that the account does not use them.
+fn not_used(evidence: &Map<String, Value>) -> Option<String> {
+    let declared = evidence.get("not_used")?;
+    let sources = declared.get("sources").filter(|s| !is_empty(s))?;
+    let by = declared.get("by").map(inline).unwrap_or_default();
+    Some(format!("{}, as policy {by} declares", inline(sources)))
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -298,6 +298,7 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
         Code::NotFound | Code::Gone => "nothing: it is not there".into(),
         Code::TableFailed => format!("make Holdfast's table readable ({told})"),
         Code::AccessDenied => format!("let the caller do it ({told})"),
+        Code::RetryLater => format!("nothing: the sweep tries it again ({told})"),
         Code::Expired | Code::SourceGone => return None,
         // Of creations, of runs and of what came of them.
         Code::NotCovered
@@ -320,7 +321,6 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::Unrecorded
         | Code::NameTaken
         | Code::AttemptsExhausted
-        | Code::RetryLater
         | Code::Quiet
         | Code::NotQuiet => return None,
     })

@@ -85,7 +85,7 @@ pub async fn explain<E: ReadEc2, R: Records>(
     let known = Recorded::read(records, ids).await;
     let mut all = Everything {
         policies,
-        references: References::new(&lists),
+        references: References::new(&lists).with_binned(&planned.on_record.binned),
         account: lists.own_account(account),
         lists: &lists,
         verdicts,

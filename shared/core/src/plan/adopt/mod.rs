@@ -4,20 +4,20 @@
 //! proposed. Tags are all that is written; whether a sweep lets an adopted backup go is decided as
 //! for any other.
 
+mod refusal;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::artifact::{
-    ADOPTED, Artifact, ArtifactKind, MANAGED, MAX_TAGS, POLICY, Stamp, foreign_manager,
-};
+use crate::artifact::{ADOPTED, Artifact, ArtifactKind, POLICY, Stamp};
 use crate::id::SnapshotId;
-use crate::inventory::{
-    Image, ImageState, Inventory, Listing, MappingTarget, Snapshot, SnapshotState, Tags,
-};
+use crate::inventory::{Image, ImageState, Inventory, Listing, MappingTarget, Snapshot, Tags};
 use crate::plan::judge::{COPY_PLACEHOLDER, governing};
 use crate::policy::{GroupBy, Policy, PolicyFile, Protect};
 use crate::report::{Reason, ReasonCode, whole_second};
+
+use refusal::{fits, is_managed, manager, refuse, state_of};
 
 /// What an adoption is decided on.
 #[derive(Clone, Copy, Debug)]
@@ -462,61 +462,4 @@ impl Proposer<'_> {
             .find(|i| i.id.as_str() == source);
         volume.map(|v| &v.tags).or(instance.map(|i| &i.tags))
     }
-}
-
-fn is_managed(tags: &Tags) -> bool {
-    tags.get(MANAGED).map(String::as_str) == Some("true")
-}
-
-fn refuse<T>(code: ReasonCode, words: impl Into<String>) -> Result<T, Proposed> {
-    Err(Proposed::Refuse(Reason::with(code, words)))
-}
-
-/// Which service still manages a resource, in words.
-///
-/// Image Builder tags the AMIs that it makes with `Ec2ImageBuilderArn` and `CreatedBy` (Image
-/// Builder User Guide, "Tag your resources"); its lifecycle policies go on to delete them.
-fn manager(tags: &Tags, owner_alias: Option<&str>) -> Option<String> {
-    if owner_alias == Some("aws-backup-vault") {
-        return Some("it lies in an AWS Backup vault".into());
-    }
-    if let Some(key) = foreign_manager(tags) {
-        let by = if key.starts_with("aws:dlm:") {
-            "Data Lifecycle Manager"
-        } else {
-            "AWS Backup"
-        };
-        return Some(format!("it carries {key}: {by} still manages it"));
-    }
-    let by_builder = tags.contains_key("Ec2ImageBuilderArn")
-        || tags.get("CreatedBy").map(String::as_str) == Some("EC2 Image Builder");
-    by_builder.then(|| "its tags say that EC2 Image Builder made it and may manage it".into())
-}
-
-fn state_of(snapshot: &Snapshot, whose: &str) -> Result<(), Proposed> {
-    let state = &snapshot.state;
-    let code = match state {
-        SnapshotState::Completed => return Ok(()),
-        SnapshotState::Pending => ReasonCode::Pending,
-        SnapshotState::Error => ReasonCode::FailedBackup,
-        _ => ReasonCode::UnknownState,
-    };
-    refuse(code, format!("{whose}its state is {state}"))
-}
-
-/// Refuses what would have more tags than EC2 allows; AWS's own are not counted (EC2 User Guide,
-/// "Tag restrictions").
-fn fits(now: &Tags, new: &Tags, id: &str) -> Result<(), Proposed> {
-    let mut all: Vec<&String> = now.keys().chain(new.keys()).collect();
-    all.retain(|key| !key.starts_with("aws:"));
-    all.sort_unstable();
-    all.dedup();
-    if all.len() <= MAX_TAGS {
-        return Ok(());
-    }
-    let words = format!(
-        "{id} would have {} tags, and EC2 allows {MAX_TAGS}: remove some",
-        all.len()
-    );
-    refuse(ReasonCode::ResourceLimit, words)
 }
