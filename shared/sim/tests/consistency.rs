@@ -225,6 +225,23 @@ fn a_list_misses_a_new_version_of_a_template_as_it_misses_a_new_template() {
 }
 
 #[test]
+fn a_new_template_is_not_found_by_its_identifier_while_lists_lag() {
+    let mut account = account();
+    account.settings_mut().list_lag = LAG;
+    let id = template(&mut account);
+    let read = Request::DescribeLaunchTemplateVersions(request::DescribeLaunchTemplateVersions {
+        id: Some(id.clone()),
+        ..Default::default()
+    });
+    assert_eq!(
+        code(account.call(&read)),
+        "InvalidLaunchTemplateId.NotFound"
+    );
+    account.advance_by(LAG);
+    assert_eq!(versions(&mut account, &id).len(), 1);
+}
+
+#[test]
 fn tags_are_read_as_they_were_until_the_lag_is_over() {
     let mut account = account();
     let snapshot = account.seed_snapshot(SnapshotSeed {

@@ -179,7 +179,7 @@ impl LocalAws {
         let auto_scaling = open(
             "Auto Scaling",
             paced(
-                crate::auto_scaling::router(Arc::clone(&account)),
+                crate::auto_scaling::guarded(Arc::clone(&account), gate.clone()),
                 &account,
                 options.pace,
             ),
