@@ -19,6 +19,8 @@
 
 mod account;
 mod call_log;
+mod chaos;
+mod echo;
 mod error;
 mod event;
 mod fault;
@@ -29,6 +31,7 @@ mod limits;
 mod model;
 mod ops;
 mod page;
+mod random;
 pub mod request;
 mod response;
 mod seed;
@@ -37,7 +40,8 @@ mod tag;
 mod transition;
 
 pub use account::{Account, SharedAccount};
-pub use call_log::{CallOutcome, CallRecord};
+pub use call_log::{CallOutcome, CallRecord, CallTally};
+pub use chaos::{Chaos, ChaosFault};
 pub use error::{ApiError, CallFailure};
 pub use fault::{Fault, FaultRule};
 pub use filter::Filter;
