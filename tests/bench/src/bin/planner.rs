@@ -208,7 +208,7 @@ fn version(number: usize, image: String) -> LaunchTemplateVersion {
         template: LaunchTemplateId::new(format!("lt-0{:016x}", number / 10)),
         name: None,
         version: i64::try_from(number % 10 + 1).unwrap_or(1),
-        default: number % 10 == 0,
+        default: number.is_multiple_of(10),
         image: Some(image),
         resolved: None,
         snapshots: Vec::new(),
