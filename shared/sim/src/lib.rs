@@ -8,6 +8,8 @@
 //! operation or parameter that the account does not know cannot be said to it at all; the HTTP
 //! door refuses it loudly.
 //!
+//! [`records`] holds Holdfast's own records in memory, for runs without a table.
+//!
 //! Two doors lead in: [`InProcess`] behind the product's ports, and the EC2 Query protocol over
 //! HTTP in `holdfast-local-aws`.
 //!
@@ -29,6 +31,7 @@ mod limits;
 mod model;
 mod ops;
 mod page;
+pub mod records;
 pub mod request;
 mod response;
 mod seed;
