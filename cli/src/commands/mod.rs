@@ -42,5 +42,6 @@ fn head(function: &str, now: Timestamp) -> Run {
         policy_sha256: None,
         plan_hash: None,
         complete: true,
+        evidence: Vec::new(),
     }
 }

@@ -4,7 +4,7 @@ use holdfast::aws::sts;
 use holdfast::create;
 use holdfast::plan::due::is_late;
 use holdfast::ports::records::Records;
-use holdfast::report::{Mode, Outcome, Report, Run};
+use holdfast::report::{Mode, Outcome, Report, Run, sources};
 use holdfast::settings::load_policies;
 use holdfast::sweep::{self, Sweep, lists};
 use jiff::Timestamp;
@@ -65,6 +65,7 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
         policy_sha256: Some(policies.sha256.clone()),
         plan_hash: Some(planned.settled.plan_hash.clone()),
         complete,
+        evidence: sources(&inventory.readings(), &policies),
         ..head("plan", now)
     };
     let report = Report::new(run, items);

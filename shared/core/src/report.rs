@@ -2,6 +2,10 @@
 //!
 //! Verdicts come in with their reasons; nothing is decided here.
 
+mod evidence;
+
+pub use evidence::{SourceEvidence, sources, together};
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -362,6 +366,9 @@ pub struct Run {
     pub plan_hash: Option<String>,
     /// Whether no work is left for the next run.
     pub complete: bool,
+    /// What a sweep's decisions rest on: one entry a source.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<SourceEvidence>,
 }
 
 /// Whether a sweep may delete.
@@ -427,7 +434,8 @@ impl Report {
         let size = |value: &Item| serde_json::to_string(value).map_or(0, |text| text.len() + 1);
         let total: usize = self.items.iter().map(size).sum();
         // Room for the head: run, summary and the count of what was cut.
-        let room = limit.saturating_sub(2048);
+        let head = serde_json::to_string(&self.run).map_or(0, |text| text.len());
+        let room = limit.saturating_sub(1024 + head);
         if total <= room {
             return self;
         }
@@ -532,6 +540,7 @@ mod tests {
             policy_sha256: None,
             plan_hash: None,
             complete: true,
+            evidence: Vec::new(),
         }
     }
 

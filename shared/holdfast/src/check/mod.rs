@@ -104,6 +104,7 @@ async fn run<E: ReadEc2, R: Records>(
         policy_sha256: Some(policies.sha256),
         plan_hash: None,
         complete: written.complete,
+        evidence: Vec::new(),
     };
     Ok(Report::new(run, written.items))
 }

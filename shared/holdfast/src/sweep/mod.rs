@@ -8,6 +8,7 @@ pub use gather::{Sweep, plan};
 
 use holdfast_core::event::{self, Origin, SweepEvent, SweepRequest};
 use holdfast_core::plan::due::is_late;
+use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::Records;
 use holdfast_core::ports::{ReadEc2, WriteEc2};
 use holdfast_core::report::{
@@ -21,7 +22,6 @@ use crate::create::named;
 use crate::error::RunError;
 use crate::function::{Context, Invocation};
 use crate::lease::Held;
-use crate::settings::Settings;
 
 /// The function's name in events, reports and records.
 pub const FUNCTION: &str = "sweep-retention";
@@ -35,38 +35,52 @@ pub async fn handle(
     payload: &Value,
     invocation: &Invocation,
 ) -> Result<Report, RunError> {
-    run(
+    let event = event::sweep(FUNCTION, payload)?;
+    let now = now_of(&event, Timestamp::now())?;
+    let policies = context.settings.load_policies(now)?;
+    let mode = context.settings.mode;
+    sweep(
         &context.ec2,
         &context.table,
-        &context.settings,
-        payload,
+        &policies,
+        mode,
+        event,
         invocation,
     )
     .await
 }
 
-async fn run<E: ReadEc2 + WriteEc2, R: Records>(
+/// The time that an event asks the sweep to decide for, in whole seconds.
+fn now_of(event: &SweepEvent, wall: Timestamp) -> Result<Timestamp, RunError> {
+    let (asked, dry_run) = match event {
+        SweepEvent::Heartbeat(origin) => (Some(origin.time), false),
+        SweepEvent::Request(request) => (request.now, request.dry_run),
+    };
+    let now = whole_second(asked.unwrap_or(wall));
+    event::check_now(now, wall, dry_run)?;
+    Ok(now)
+}
+
+/// One sweep: plans, and in [`Mode::Enforce`] deletes what is free to go. Whoever holds EC2's and
+/// the records' ports can run it in his own process.
+///
+/// # Errors
+/// [`RunError`]: the run as a whole could not be done.
+pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
     ec2: &E,
     records: &R,
-    settings: &Settings,
-    payload: &Value,
+    policies: &PolicyFile,
+    mode: Mode,
+    event: SweepEvent,
     invocation: &Invocation,
 ) -> Result<Report, RunError> {
-    let wall = Timestamp::now();
-    let (origin, request) = match event::sweep(FUNCTION, payload)? {
+    let now = now_of(&event, Timestamp::now())?;
+    let (origin, request) = match event {
         SweepEvent::Heartbeat(origin) => (Some(origin), SweepRequest::default()),
         SweepEvent::Request(request) => (None, request),
     };
-    let now = origin
-        .as_ref()
-        .map(|o| o.time)
-        .or(request.now)
-        .unwrap_or(wall);
-    let now = whole_second(now);
-    event::check_now(now, wall, request.dry_run)?;
-    let policies = settings.load_policies(now)?;
     if let Some(name) = &request.run {
-        named(&policies, name)?;
+        named(policies, name)?;
     }
     let mut begun = if request.dry_run {
         records.begun(FUNCTION).await?
@@ -74,7 +88,7 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
         records.begin(FUNCTION, now).await?
     };
     let mut late = is_late(&begun, now);
-    let mut enforce = settings.mode == Mode::Enforce && !request.dry_run && !late;
+    let mut enforce = mode == Mode::Enforce && !request.dry_run && !late;
 
     let held = if enforce {
         let holder = format!("{}#{}", invocation.id, Uuid::new_v4());
@@ -96,7 +110,7 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
         enforce = !late;
     }
     let sweep = Sweep {
-        policies: &policies,
+        policies,
         only: request.run.as_deref(),
         release: request.release.as_deref(),
         account: account(invocation, origin.as_ref()),
@@ -104,7 +118,7 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
         take_release: enforce,
     };
     let reading = async {
-        let lists = lists::read(ec2, &policies).await;
+        let lists = lists::read(ec2, policies).await;
         let planned = plan(records, &sweep, &lists).await;
         (lists, planned)
     };
@@ -195,6 +209,7 @@ fn run_info(
         policy_sha256: Some(policy_sha256.to_owned()),
         plan_hash: None,
         complete: true,
+        evidence: Vec::new(),
     }
 }
 
