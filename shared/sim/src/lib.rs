@@ -21,6 +21,8 @@
 
 mod account;
 mod call_log;
+mod chaos;
+mod echo;
 mod error;
 mod event;
 mod fault;
@@ -31,6 +33,7 @@ mod limits;
 mod model;
 mod ops;
 mod page;
+mod random;
 pub mod records;
 pub mod request;
 mod response;
@@ -40,7 +43,8 @@ mod tag;
 mod transition;
 
 pub use account::{Account, SharedAccount};
-pub use call_log::{CallOutcome, CallRecord};
+pub use call_log::{CallOutcome, CallRecord, CallTally};
+pub use chaos::{Chaos, ChaosFault};
 pub use error::{ApiError, CallFailure};
 pub use fault::{Fault, FaultRule};
 pub use filter::Filter;
@@ -63,6 +67,7 @@ pub use model::snapshot::Snapshot;
 pub use model::tier::{TierHistory, TierStatus, Tiering, TieringKind};
 pub use model::volume::{Volume, VolumeAttachment};
 pub use page::Page;
+pub use random::Numbers;
 pub use response::{
     DeletedSnapshot, ImageAttribute, Response, StateChange, TagDescription, TierRestore,
 };

@@ -132,7 +132,7 @@ impl Account {
             copied_from: Some(source_id.clone()),
             // User tags are not copied (EBS User Guide, "Copy a snapshot").
             tags: copying.tags,
-            listed_from: self.listed_from(),
+            listed_from: self.listed_from(id.as_str()),
             set: None,
             fails_with: copying.fails_with.or(no_key.then(|| NO_KEY.to_owned())),
             delete_when_settled: false,
@@ -218,7 +218,7 @@ impl Account {
             protection: DeregistrationProtection::Disabled,
             deprecated_from: None,
             tags: image_tags,
-            listed_from: self.listed_from(),
+            listed_from: self.listed_from(id.as_str()),
             fails_with,
             no_reboot: false,
         };

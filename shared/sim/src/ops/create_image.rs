@@ -134,7 +134,7 @@ impl Account {
             protection: DeregistrationProtection::Disabled,
             deprecated_from: None,
             tags: image_tags,
-            listed_from: self.listed_from(),
+            listed_from: self.listed_from(id.as_str()),
             fails_with,
             no_reboot: r.no_reboot,
         };

@@ -95,7 +95,7 @@ impl Account {
             protection: DeregistrationProtection::Disabled,
             deprecated_from: None,
             tags,
-            listed_from: self.listed_from(),
+            listed_from: self.listed_from(id.as_str()),
             fails_with: None,
             no_reboot: false,
         };
@@ -209,8 +209,11 @@ impl Account {
         }
         let retained = image.clone();
         image.state = ImageState::Deregistered;
+        let deletion = self.deletion(id.as_str());
+        self.past.images.keep(&id, &retained, deletion);
         self.deregistered.insert(id.clone());
-        let (listed, lag) = (self.settings.deregistered_visible, self.settings.in_use_lag);
+        let listed = self.settings.deregistered_visible;
+        let lag = self.lag_of(id.as_str(), self.settings.in_use_lag);
         if listed.is_zero() {
             self.images.remove(&id);
         } else {
@@ -260,9 +263,14 @@ impl Account {
         let fault = self
             .faults
             .take("DeleteSnapshot", &[id.as_str().to_owned()], None);
-        let result = match fault {
-            Some(Fault::Error(error)) => Err(error),
-            _ => self.delete_one_snapshot(id),
+        let failure = match fault {
+            Some(Fault::Error(error)) => Some(error),
+            Some(_) => None,
+            None => self.strike_associated(),
+        };
+        let result = match failure {
+            Some(error) => Err(error),
+            None => self.delete_one_snapshot(id),
         };
         match result {
             Ok(()) => "success",

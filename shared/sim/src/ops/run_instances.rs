@@ -96,7 +96,7 @@ impl Account {
                 managed: false,
                 reboots: 0,
                 tags: instance_tags.clone(),
-                listed_from: self.listed_from(),
+                listed_from: self.listed_from(id.as_str()),
             };
             self.instances.insert(id.clone(), instance);
             for volume in &volumes {
@@ -194,7 +194,7 @@ impl Account {
             managed: false,
             attachments: Vec::new(),
             tags,
-            listed_from: self.listed_from(),
+            listed_from: self.listed_from(id.as_str()),
             last_snapshot: None,
             pending_snapshots: 0,
         };

@@ -262,7 +262,7 @@ impl Account {
             tiering: TierHistory::default(),
             copied_from: None,
             tags,
-            listed_from: self.listed_from(),
+            listed_from: self.listed_from(id.as_str()),
             set,
             fails_with,
             delete_when_settled: false,

@@ -186,7 +186,7 @@ impl Account {
             managed: seed.managed,
             attachments: Vec::new(),
             tags: seed.tags,
-            listed_from: self.now,
+            listed_from: Timestamp::MIN,
             last_snapshot: None,
             pending_snapshots: 0,
         };
@@ -218,7 +218,7 @@ impl Account {
             managed: seed.managed,
             reboots: 0,
             tags: seed.tags,
-            listed_from: self.now,
+            listed_from: Timestamp::MIN,
         };
         self.instances.insert(id.clone(), instance);
         for (device, volume) in seed.devices {
@@ -266,7 +266,7 @@ impl Account {
             tiering: TierHistory::default(),
             copied_from: None,
             tags: seed.tags,
-            listed_from: self.now,
+            listed_from: Timestamp::MIN,
             set: None,
             fails_with: None,
             delete_when_settled: false,
@@ -301,7 +301,7 @@ impl Account {
             protection: DeregistrationProtection::Disabled,
             deprecated_from: seed.deprecated_from,
             tags: seed.tags,
-            listed_from: self.now,
+            listed_from: Timestamp::MIN,
             fails_with: None,
             no_reboot: false,
         };
