@@ -8,6 +8,8 @@
 //! operation or parameter that the account does not know cannot be said to it at all; the HTTP
 //! door refuses it loudly.
 //!
+//! [`records`] holds Holdfast's own records in memory, for runs without a table.
+//!
 //! Two doors lead in: [`InProcess`] behind the product's ports, and the EC2 Query protocol over
 //! HTTP in `holdfast-local-aws`.
 //!
@@ -32,6 +34,7 @@ mod model;
 mod ops;
 mod page;
 mod random;
+pub mod records;
 pub mod request;
 mod response;
 mod seed;
@@ -64,6 +67,7 @@ pub use model::snapshot::Snapshot;
 pub use model::tier::{TierHistory, TierStatus, Tiering, TieringKind};
 pub use model::volume::{Volume, VolumeAttachment};
 pub use page::Page;
+pub use random::Numbers;
 pub use response::{
     DeletedSnapshot, ImageAttribute, Response, StateChange, TagDescription, TierRestore,
 };

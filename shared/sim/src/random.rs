@@ -18,24 +18,27 @@ pub(crate) fn at(seed: u64, place: u64) -> u64 {
 
 /// A sequence of numbers; the same seed gives the same.
 #[derive(Clone, Debug)]
-pub(crate) struct Numbers {
+pub struct Numbers {
     seed: u64,
     place: u64,
 }
 
 impl Numbers {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The sequence of a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         Self { seed, place: 0 }
     }
 
-    pub(crate) fn draw(&mut self) -> u64 {
+    /// The next number.
+    pub fn draw(&mut self) -> u64 {
         self.place = self.place.wrapping_add(1);
         at(self.seed, self.place)
     }
 
     /// A number below `bound`, 0 where `bound` is 0. The bias of the remainder does not matter for
     /// bounds as small as those asked for here.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.draw().checked_rem(bound).unwrap_or(0)
     }
 }
