@@ -86,7 +86,8 @@ impl Near {
         }
     }
 
-    /// Who needs an image, as far as only a near look tells.
+    /// Who needs an image, as far as only a near look tells: EC2's own references are told with
+    /// fewer words than what the lists show of the same referrer.
     pub(super) fn holders_of_image(
         &self,
         image: &Image,
@@ -97,6 +98,14 @@ impl Near {
         let mut holders = Vec::new();
         for list in [&self.launches, &self.recipes].into_iter().flatten() {
             holders.extend(references.referring(&list.items, &image.id, words));
+        }
+        if !holders.is_empty() {
+            let listed = references.holders_of_image(image, words);
+            let told = |holder: &Reason| {
+                let mut listed = listed.iter();
+                listed.any(|known| (known.code, &known.path) == (holder.code, &holder.path))
+            };
+            holders.retain(|holder| !told(holder));
         }
         if let Some((Ok(shares), _)) = self.images.get(&image.id) {
             holders.extend(shared(image.id.as_str(), shares, account));
