@@ -270,7 +270,7 @@ mod tests {
             "tags Name=db",
             "images 2 1 yes 2026-11-20T03:59:58Z",
             "not used fleets, image_recipes, as policy nightly declares",
-            "run id=r-1 function=sweep-retention",
+            "run function=sweep-retention id=r-1",
             "something_new a=1",
         ] {
             assert!(

@@ -56,8 +56,8 @@ fn told(reason: &Reason) -> &str {
 
 /// The AMI on the way to what stands at the end of the path.
 fn ami(reason: &Reason) -> &str {
-    let amis = reason.path.iter().filter(|id| id.starts_with("ami-"));
-    amis.last().map_or("this AMI", String::as_str)
+    let mut amis = reason.path.iter().filter(|id| id.starts_with("ami-"));
+    amis.next_back().map_or("this AMI", String::as_str)
 }
 
 /// What would break; `None` where nothing but the backup itself would be lost.
@@ -338,8 +338,8 @@ fn versions(reason: &Reason) -> String {
 /// What is shared, and with whom; a path that ends at an artifact is one of what everybody may use.
 fn shared<'a>(about: &About<'a>, reason: &'a Reason) -> (&'a str, String) {
     let is_artifact = |id: &&String| id.starts_with("ami-") || id.starts_with("snap-");
-    let artifacts = reason.path.iter().filter(is_artifact);
-    let what = artifacts.last().map_or(about.id, String::as_str);
+    let mut artifacts = reason.path.iter().filter(is_artifact);
+    let what = artifacts.next_back().map_or(about.id, String::as_str);
     let with = match reason.path.last().filter(|last| !is_artifact(last)) {
         Some(id) if id.bytes().all(|b| b.is_ascii_digit()) => format!("account {id}"),
         Some(arn) => arn.clone(),
@@ -350,13 +350,13 @@ fn shared<'a>(about: &About<'a>, reason: &'a Reason) -> (&'a str, String) {
 }
 
 fn snapshot_of<'a>(about: &About<'a>, reason: &'a Reason) -> &'a str {
-    let snapshots = reason.path.iter().filter(|id| id.starts_with("snap-"));
-    snapshots.last().map_or(about.id, String::as_str)
+    let mut snapshots = reason.path.iter().filter(|id| id.starts_with("snap-"));
+    snapshots.next_back().map_or(about.id, String::as_str)
 }
 
 fn ami_of<'a>(about: &About<'a>, reason: &'a Reason) -> &'a str {
-    let amis = reason.path.iter().filter(|id| id.starts_with("ami-"));
-    amis.last().map_or(about.id, String::as_str)
+    let mut amis = reason.path.iter().filter(|id| id.starts_with("ami-"));
+    amis.next_back().map_or(about.id, String::as_str)
 }
 
 /// When a rule that counts lets go.
