@@ -51,7 +51,7 @@ fn instance(n: usize, state: InstanceState) -> Instance {
     Instance {
         id: InstanceId::new(format!("i-{n}")),
         state,
-        image: None,
+        image: Some(ImageId::new("ami-elsewhere")),
         instance_type: None,
         launched: None,
         root_device: None,
