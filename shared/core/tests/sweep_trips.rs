@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_core::artifact::{ArtifactKind, Stamp};
-use holdfast_core::id::{InstanceId, SnapshotId, VolumeId};
+use holdfast_core::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{
     Instance, InstanceState, Inventory, Listing, Snapshot, SnapshotState, Source, Tags, Volume,
     VolumeState,

@@ -222,7 +222,7 @@ pub fn template(n: usize, snapshot: usize) -> LaunchTemplateVersion {
         name: None,
         version: 1,
         default: false,
-        image: Some(ImageId::new("ami-elsewhere")),
+        image: None,
         snapshots: vec![SnapshotId::new(format!("snap-{snapshot:03}"))],
     }
 }
