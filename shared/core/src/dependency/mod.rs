@@ -416,12 +416,13 @@ fn recently(
     })
 }
 
+/// What the reason says of a referrer whose image may be any AMI.
+pub(crate) const UNRESOLVED: &str = "its image is a parameter that is not resolved";
+
 fn doubt(who: String, path: Vec<String>) -> Reason {
     Reason {
         code: ReasonCode::EvidenceIncomplete,
-        detail: Some(format!(
-            "{who}: its image is a parameter that is not resolved"
-        )),
+        detail: Some(format!("{who}: {UNRESOLVED}")),
         path,
     }
 }
