@@ -442,9 +442,11 @@ impl Everything<'_> {
             item.policy.clone_from(&node.policy);
             item.source.clone_from(&node.source);
             (item.slot, item.time) = (node.slot, node.time);
-        } else if let Some(deletion) = self.known.deletion(id) {
-            item.policy = Some(deletion.policy.clone());
-            item.time = Some(deletion.time);
+        }
+        // The lineage may have first heard of it when it went.
+        if let Some(deletion) = self.known.deletion(id) {
+            item.policy.get_or_insert_with(|| deletion.policy.clone());
+            item.time.get_or_insert(deletion.time);
         }
         item
     }
