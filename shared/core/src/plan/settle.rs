@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::judge::{Decision, Verdict, share_fate};
+use super::judge::{Decision, Verdict, recorded_pin, share_fate};
 use crate::policy::{Policy, PolicyFile};
 use crate::report::{Reason, ReasonCode};
 
@@ -126,15 +126,8 @@ pub fn settle(
         }
     }
     for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
-        let sources = verdict.subject.sources().into_iter();
-        let pinned = sources
-            .map(str::to_owned)
-            .find(|s| recorded.pinned.contains(s));
-        if let Some(source) = pinned {
-            verdict.hold(Reason::with(
-                ReasonCode::Pinned,
-                format!("its source {source} was pinned when last seen"),
-            ));
+        if let Some(reason) = recorded_pin(&verdict.subject, &recorded.pinned) {
+            verdict.hold(reason);
         }
     }
     for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {

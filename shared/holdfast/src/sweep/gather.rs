@@ -41,6 +41,8 @@ pub struct Planned {
     pub pin: Vec<String>,
     /// Sources recorded as pinned that no longer are.
     pub unpin: Vec<String>,
+    /// Sources recorded as pinned that no list shows without their pin.
+    pub pinned: BTreeSet<String>,
     /// Whether a release was asked for that no stored plan answers to.
     pub release_unknown: bool,
     /// What the table said before there were verdicts.
@@ -85,6 +87,7 @@ pub async fn plan<R: Records>(records: &R, sweep: &Sweep<'_>, inventory: &Invent
         settled,
         pin: known.pin,
         unpin: known.unpin,
+        pinned: recorded.pinned,
         release_unknown: known.release_unknown,
         on_record,
         marked: recorded.condemned.into_keys().collect(),
