@@ -257,8 +257,14 @@ pub(super) async fn tripped(
             .await;
         match result {
             Ok(output) => output.attributes.map(Item),
-            Err(error) if standing_update(&error).is_some() => None,
-            Err(error) => return Err(table.error("UpdateItem", &pk, &error)),
+            Err(error) => match standing_update(&error) {
+                Some(stands) if stands.0.is_empty() => None,
+                Some(stands) => {
+                    table.readable("UpdateItem", &pk, &stands)?;
+                    None
+                }
+                None => return Err(table.error("UpdateItem", &pk, &error)),
+            },
         }
     } else {
         table
