@@ -11,6 +11,7 @@
 //! | `run#FUNCTION#ID` | `run` | ledger: an on-demand run |
 //! | `lease#NAME` | `lease` | who may work now |
 //! | `delete#ID` | `mark`, `deletion` | condemned since; intent, evidence and end of a deletion |
+//! | `delete#orphans` | snapshot | marked as left of an AMI that somebody else deregistered |
 //! | `retired#POLICY#DAY` | `TIME#ID` | deletions of one UTC day, for the breaker |
 //! | `tripped#HASH` | `tripped` | what a tripped breaker held |
 //! | `pins` | source | sources that are pinned |
@@ -462,6 +463,19 @@ impl Records for Table {
         lease: &Lease,
     ) -> Result<(), TableError> {
         deletion::set_condemned(self, resources, since, lease).await
+    }
+
+    async fn waiting_orphans(&self) -> Result<BTreeSet<String>, TableError> {
+        deletion::waiting_orphans(self).await
+    }
+
+    async fn set_waiting_orphans(
+        &self,
+        snapshots: &[String],
+        waits: bool,
+        lease: &Lease,
+    ) -> Result<(), TableError> {
+        deletion::set_waiting_orphans(self, snapshots, waits, lease).await
     }
 
     async fn retired(
