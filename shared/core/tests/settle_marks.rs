@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_core::artifact::{ArtifactKind, Stamp};
 use holdfast_core::id::{ImageId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{
-    Image, ImageMapping, ImageState, Inventory, Listing, MappingTarget, Snapshot, SnapshotState, Source,
-    Tags,
+    Image, ImageMapping, ImageState, Inventory, Listing, MappingTarget, Snapshot, SnapshotState,
+    Source, Tags,
 };
 use holdfast_core::plan::judge::{Evidence, OnRecord, Verdict, judge};
 use holdfast_core::plan::returned::returned;

@@ -242,7 +242,11 @@ async fn no_write_replaces_or_removes_a_record_of_another_schema_version() {
             database.put_item(item.clone()).unwrap();
         }
         let refused = write(&table, name).await.unwrap_err();
-        assert_eq!(refused.kind, TableErrorKind::Unreadable, "{name}: {refused}");
+        assert_eq!(
+            refused.kind,
+            TableErrorKind::Unreadable,
+            "{name}: {refused}"
+        );
         let words = refused.to_string();
         assert!(
             words.contains("schema version is 2") && words.contains("nothing was overwritten"),

@@ -50,7 +50,9 @@ fn changes(account: &SharedAccount) -> Vec<String> {
     let account = account.lock().unwrap();
     let changing = ["DeregisterImage", "DeleteSnapshot"];
     let calls = account.calls().iter().map(|call| call.operation.clone());
-    calls.filter(|call| changing.contains(&call.as_str())).collect()
+    calls
+        .filter(|call| changing.contains(&call.as_str()))
+        .collect()
 }
 
 impl Frozen {
@@ -166,7 +168,9 @@ fn account() -> SharedAccount {
     for n in 0..3 {
         seed_backup(&mut account, "nightly", VOLUME, &day(n), &[]);
     }
-    let baked: Vec<_> = (0..4).map(|n| seed_image(&mut account, &day(n), &[])).collect();
+    let baked: Vec<_> = (0..4)
+        .map(|n| seed_image(&mut account, &day(n), &[]))
+        .collect();
     account.seed_image(ImageSeed {
         name: Some("golden".into()),
         mappings: vec![device("/dev/xvda", &baked[3].snapshots[0])],
@@ -223,7 +227,10 @@ async fn every_call_that_changes_something_comes_right_after_a_look_at_its_lease
     // Which of the two AMIs is first is not told.
     let count = |name| names.iter().filter(|call| **call == name).count();
     assert_eq!((count("DeregisterImage"), count("DeleteSnapshot")), (2, 2));
-    assert!(calls.iter().all(|(_, before)| *before == "renew"), "{calls:?}");
+    assert!(
+        calls.iter().all(|(_, before)| *before == "renew"),
+        "{calls:?}"
+    );
 }
 
 #[tokio::test]

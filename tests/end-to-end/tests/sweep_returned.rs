@@ -17,16 +17,34 @@ async fn an_ami_that_came_back_and_is_deregistered_again_begins_its_week_anew() 
     let [root, data] = [0, 1].map(|n| baked[2].snapshots[n].as_str());
     deregister_by_hand(&world, &baked[2].id);
     let first = sweep_at(&world, "2026-03-02T10:00:00Z").await;
-    assert_eq!(codes(item_of(&first, root)), ["orphaned", "grace"], "{first:#}");
-    assert_eq!((mark(&world, root), mark(&world, data)), (true.into(), true.into()));
+    assert_eq!(
+        codes(item_of(&first, root)),
+        ["orphaned", "grace"],
+        "{first:#}"
+    );
+    assert_eq!(
+        (mark(&world, root), mark(&world, data)),
+        (true.into(), true.into())
+    );
     // Somebody registers it again, and thinks better of it four days later.
     let again = world.register_image("again", &[root, data]);
     let standing = sweep_at(&world, "2026-03-04T10:00:00Z").await;
-    assert_eq!(standing["summary"], serde_json::json!({ "kept": 2 }), "{standing:#}");
-    assert_eq!((mark(&world, root), mark(&world, data)), (false.into(), false.into()));
+    assert_eq!(
+        standing["summary"],
+        serde_json::json!({ "kept": 2 }),
+        "{standing:#}"
+    );
+    assert_eq!(
+        (mark(&world, root), mark(&world, data)),
+        (false.into(), false.into())
+    );
     deregister_by_hand(&world, &again);
     let second = sweep_at(&world, "2026-03-08T10:00:00Z").await;
-    assert_eq!(codes(item_of(&second, root)), ["orphaned", "grace"], "{second:#}");
+    assert_eq!(
+        codes(item_of(&second, root)),
+        ["orphaned", "grace"],
+        "{second:#}"
+    );
     let week_of_the_first = sweep_at(&world, "2026-03-10T10:00:00Z").await;
     for id in [root, data] {
         assert_eq!(item_of(&week_of_the_first, id)["outcome"], "held");
@@ -39,7 +57,11 @@ async fn an_ami_that_came_back_and_is_deregistered_again_begins_its_week_anew() 
     }
     sweep_at(&world, "2026-03-15T11:00:00Z").await;
     for id in [root, data] {
-        assert_eq!(world.item("delete#orphans", id), None, "nothing waits any more");
+        assert_eq!(
+            world.item("delete#orphans", id),
+            None,
+            "nothing waits any more"
+        );
     }
 }
 
@@ -63,7 +85,10 @@ async fn what_the_recycle_bins_ami_holds_waits_its_week_from_when_the_bin_lets_g
     let again = world.register_image(&name, &snapshots);
     deregister_by_hand(&world, &again);
     let held = sweep_at(&world, "2026-03-04T10:00:00Z").await;
-    assert!(codes(item_of(&held, root)).contains(&"in-recycle-bin"), "{held:#}");
+    assert!(
+        codes(item_of(&held, root)).contains(&"in-recycle-bin"),
+        "{held:#}"
+    );
     assert_eq!(mark(&world, root), false);
     let out = sweep_at(&world, "2026-03-09T11:00:00Z").await;
     assert_eq!(codes(item_of(&out, root)), ["orphaned", "grace"], "{out:#}");

@@ -65,11 +65,7 @@ async fn a_newer_versions_lease_is_not_taken_and_the_sweep_says_why() {
         "holder": { "S": "-" }, "expires_ms": { "N": "0" }, "fence": { "N": "7" },
     });
     world.local.dynamodb.put_item(foreign.clone()).unwrap();
-    let (kind, message) = error(
-        &world.function("sweep-retention"),
-        &world.heartbeat(NOW),
-    )
-    .await;
+    let (kind, message) = error(&world.function("sweep-retention"), &world.heartbeat(NOW)).await;
     assert_eq!(kind, "Table");
     assert!(message.contains("schema version is 2"), "{message}");
     assert_eq!(world.item(pk, "lease"), Some(foreign));
@@ -78,7 +74,7 @@ async fn a_newer_versions_lease_is_not_taken_and_the_sweep_says_why() {
 
 #[tokio::test]
 async fn a_newer_versions_entry_in_the_roster_stays_and_the_deletion_says_that_it_is_not_on_record()
- {
+{
     let (world, ids) = backups::world("enforce", POLICIES, 3).await;
     let digit = ids[2].chars().last().unwrap().to_digit(16).unwrap();
     let pk = format!("roster#{digit}");

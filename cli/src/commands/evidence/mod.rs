@@ -144,10 +144,7 @@ fn line(id: &str, found: Option<(Deletion, DeletionState)>) -> Line {
 }
 
 /// How a deletion ended: its outcome, its word, and a reason where it is not gone.
-fn ending(
-    state: DeletionState,
-    refused: Option<&str>,
-) -> (Outcome, &'static str, Option<Reason>) {
+fn ending(state: DeletionState, refused: Option<&str>) -> (Outcome, &'static str, Option<Reason>) {
     match (state, refused) {
         (DeletionState::Deleted, _) => (Outcome::Deleted, "deleted", None),
         (DeletionState::Intended, Some(words)) => {

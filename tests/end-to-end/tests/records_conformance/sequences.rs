@@ -217,7 +217,9 @@ fn census(times: &[Timestamp]) -> impl Strategy<Value = Census> + use<> {
             wall,
             listed: [("images".to_owned(), count)].into(),
         });
-        one.map(|one| (POLICY.to_owned(), one)).into_iter().collect()
+        one.map(|one| (POLICY.to_owned(), one))
+            .into_iter()
+            .collect()
     });
     (time.clone(), time, 0..3_u64, accepted, resume_at).prop_map(
         |(now, wall, count, accepted, resume_at)| Census {

@@ -6,9 +6,7 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use futures::{StreamExt, TryStreamExt, stream};
 use holdfast_core::lineage::{Node, NodeState};
 use holdfast_core::plan::settle::{Retired, WINDOW};
-use holdfast_core::ports::records::{
-    COUNTS_AHEAD, Deletion, DeletionState, Lease, TableError,
-};
+use holdfast_core::ports::records::{COUNTS_AHEAD, Deletion, DeletionState, Lease, TableError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::attribute::{Item, key, standing_update};

@@ -146,12 +146,10 @@ pub(super) async fn set_head(
         .table_name(&table.name)
         .set_key(Some(key(&pk, HEAD)))
         .update_expression("SET #policy = :head, #schema = :schema")
-        .condition_expression(
-            format!(
-                "{THIS_SCHEMA} AND (attribute_not_exists(#policy) OR (#policy.fence <= :fence AND \
+        .condition_expression(format!(
+            "{THIS_SCHEMA} AND (attribute_not_exists(#policy) OR (#policy.fence <= :fence AND \
                  (#policy.#second <= :second OR #policy.#second > :latest)))"
-            ),
-        )
+        ))
         .expression_attribute_names("#policy", format!("{POLICY}{policy}"))
         .expression_attribute_names("#second", "second")
         .expression_attribute_names("#schema", "schema")

@@ -88,9 +88,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         // A pin is on record before anything is deleted, so that it outlives its source.
         self.records.pin(&pin, Some(&lease)).await?;
         self.records.unpin(&unpin, &lease).await?;
-        self.records
-            .set_condemned(&returned, None, &lease)
-            .await?;
+        self.records.set_condemned(&returned, None, &lease).await?;
         self.records
             .set_waiting_orphans(&returned, false, &lease)
             .await?;

@@ -149,7 +149,11 @@ mod tests {
         let snapshots = || vec!["snap-1", "snap-2", "snap-3"];
         let images = || vec!["ami-1", "ami-2", "ami-3"];
         assert_eq!(order(&all, None), [images(), snapshots()]);
-        assert_eq!(order(&all, Some("ami-9")), [images(), snapshots()], "it went");
+        assert_eq!(
+            order(&all, Some("ami-9")),
+            [images(), snapshots()],
+            "it went"
+        );
         assert_eq!(
             order(&all, Some("ami-2")),
             [vec!["ami-2", "ami-3"], snapshots(), vec!["ami-1"]]
@@ -163,7 +167,9 @@ mod tests {
 
     #[test]
     fn what_is_left_of_one_ami_is_not_parted_by_the_turn() {
-        let all = ["snap-3a", "snap-1", "snap-2a", "snap-3b", "snap-2b", "snap-2c"];
+        let all = [
+            "snap-3a", "snap-1", "snap-2a", "snap-3b", "snap-2b", "snap-2c",
+        ];
         let turn = order(&all, Some("snap-2c"));
         assert_eq!(
             turn,
@@ -217,6 +223,9 @@ mod tests {
         assert_eq!(looked_at(&turn, 0).1.as_deref(), Some("snap-1"));
         let turn = order(&["ami-1", "ami-2", "snap-1"], Some("snap-1"));
         assert_eq!(looked_at(&turn, 0).1.as_deref(), Some("ami-1"));
-        assert_eq!(looked_at(&order(&["ami-1"], None), 0).1.as_deref(), Some("ami-1"));
+        assert_eq!(
+            looked_at(&order(&["ami-1"], None), 0).1.as_deref(),
+            Some("ami-1")
+        );
     }
 }
