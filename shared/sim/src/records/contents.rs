@@ -63,8 +63,6 @@ pub struct DeletionRecord {
     pub deletion: Deletion,
     /// How it ended.
     pub state: DeletionState,
-    /// The words of a refusal.
-    pub refused: Option<String>,
 }
 
 /// The deletions that a tripped breaker held.
@@ -101,6 +99,8 @@ pub struct Contents {
     pub pins: BTreeMap<String, Fenced<bool>>,
     /// Since when an artifact is condemned, by its identifier; `None` for one that is free again.
     pub marks: BTreeMap<String, Fenced<Option<Timestamp>>>,
+    /// Snapshots that are marked as left of an AMI that somebody else deregistered.
+    pub orphans: BTreeMap<String, Fenced<()>>,
     /// Deletions, by the resource.
     pub deletions: BTreeMap<String, Fenced<DeletionRecord>>,
     /// Deletions that the breaker counts: by policy and UTC day, then by time and resource.

@@ -230,6 +230,20 @@ impl Records for InMemoryRecords {
         deletion::set_condemned(&mut self.state().contents, resources, since, lease)
     }
 
+    async fn waiting_orphans(&self) -> Result<BTreeSet<String>, TableError> {
+        Ok(deletion::waiting_orphans(&self.state().contents))
+    }
+
+    async fn set_waiting_orphans(
+        &self,
+        snapshots: &[String],
+        waits: bool,
+        lease: &Lease,
+    ) -> Result<(), TableError> {
+        let contents = &mut self.state().contents;
+        deletion::set_waiting_orphans(contents, snapshots, waits, lease)
+    }
+
     async fn retired(
         &self,
         policy: &str,
