@@ -55,6 +55,8 @@ pub struct Account {
     pub(crate) now: Timestamp,
     pub(crate) ids: IdSource,
     pub(crate) request_id: String,
+    /// The function that calls; none: somebody else.
+    pub(crate) caller: Option<String>,
     pub(crate) schedule: Schedule,
     pub(crate) instances: BTreeMap<InstanceId, Instance>,
     pub(crate) volumes: BTreeMap<VolumeId, Volume>,
@@ -105,6 +107,7 @@ impl Account {
             ids: IdSource::new(settings.seed),
             settings,
             request_id: String::new(),
+            caller: None,
             schedule: Schedule::default(),
             instances: BTreeMap::new(),
             volumes: BTreeMap::new(),
@@ -227,6 +230,9 @@ impl Account {
         };
         let result = self.answer(request, dry_run, fault);
         self.call_lag = SignedDuration::ZERO;
+        if let Err(CallFailure::Refused(error)) = &result {
+            self.emit_refused_call(request, error);
+        }
         let outcome = match &result {
             Ok(_) => CallOutcome::Answered,
             Err(CallFailure::Refused(error)) => CallOutcome::Refused(error.code.clone()),
@@ -285,6 +291,12 @@ impl Account {
             Some(failure) => Err(failure),
             None => Ok(result?),
         }
+    }
+
+    /// Says whose calls come next, for what CloudTrail says of them: a function's, whose role and
+    /// session bear its name, or a stranger's (`ops/jo`).
+    pub fn called_by(&mut self, function: Option<String>) {
+        self.caller = function;
     }
 
     /// Records a request that could not even be read (an unknown operation or parameter), and

@@ -83,11 +83,14 @@ impl Account {
             state: ImageState::Available,
             state_reason: None,
             owner: self.settings.account_id.clone(),
+            owner_alias: None,
             public: false,
             shared_with: BTreeSet::new(),
             created: self.now,
             source_instance: None,
             source_image: None,
+            source_region: None,
+            last_launched: None,
             root_device: root,
             root_device_type: "ebs".to_owned(),
             architecture: r.architecture.clone().unwrap_or_else(|| "i386".to_owned()),
@@ -200,6 +203,12 @@ impl Account {
                 format!("{} is protected from deregistration.", r.id),
             ));
         }
+        // Refused (API Reference, "DeregisterImage"); the code is assumed to be that for snapshots.
+        if tag::is_of_backup(&image.tags) {
+            return Err(ApiError::invalid_value(
+                "This image is managed by the AWS Backup service and cannot be deleted via EC2 APIs.",
+            ));
+        }
         let id = image.id.clone();
         let mut snapshots: Vec<SnapshotId> = Vec::new();
         for snapshot in image.snapshots() {
@@ -239,6 +248,7 @@ impl Account {
                 "imageId": id.as_str(),
                 "deleteAssociatedSnapshots": r.delete_associated_snapshots,
             }),
+            None,
         );
         let deleted = if r.delete_associated_snapshots {
             snapshots

@@ -211,7 +211,8 @@ impl Account {
         Ok(Response::Images(cursor.collect(all, |i: &Image| {
             view.lists(i.listed_from)
                 && self.may_see_image(i, r, now)
-                && (r.owners.is_empty() || self.is_owned_by_any(&i.owner, None, &r.owners))
+                && (r.owners.is_empty()
+                    || self.is_owned_by_any(&i.owner, i.owner_alias.as_deref(), &r.owners))
                 && filter::passes(&r.filters, i)
         })))
     }

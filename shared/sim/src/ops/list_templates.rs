@@ -144,34 +144,25 @@ impl Account {
     }
 
     /// The template that an identifier or a name means for a call that reads: one that was deleted
-    /// a moment ago may still be there, one of a name as it was then.
+    /// a moment ago may still be there, and one that was just made not yet.
     fn shown_template(
         &self,
         id: Option<&String>,
         name: Option<&String>,
     ) -> Result<&LaunchTemplate, ApiError> {
         let (templates, view) = (&self.past.launch_templates, self.view());
+        let (real, key) = (&self.launch_templates, LaunchTemplateId::new);
         let shown = match (id, name) {
-            (Some(id), None) => {
-                let id = LaunchTemplateId::new(id.clone());
-                templates.one(&self.launch_templates, &id, view)
-            }
+            (Some(id), None) => templates.one(real, &key(id.clone()), view),
             (None, Some(name)) => templates
-                .over(
-                    &self.launch_templates,
-                    view,
-                    None,
-                    None,
-                    LaunchTemplateId::new,
-                )
+                .over(real, view, None, None, key)
                 .map(|(_, t)| t)
                 .find(|t| t.name == *name),
             _ => None,
         };
-        match shown {
-            Some(template) => Ok(template),
-            None => self.find_template(id, name),
-        }
+        shown
+            .filter(|t| view.lists(t.listed_from))
+            .ok_or_else(|| no_template(id, name))
     }
 
     /// The template that an identifier or a name means; exactly one of them must be given.
@@ -180,29 +171,14 @@ impl Account {
         id: Option<&String>,
         name: Option<&String>,
     ) -> Result<&LaunchTemplate, ApiError> {
-        match (id, name) {
+        let found = match (id, name) {
             (Some(id), None) => self
                 .launch_templates
-                .get(&LaunchTemplateId::new(id.clone()))
-                .ok_or_else(|| {
-                    ApiError::not_found("InvalidLaunchTemplateId.NotFound", "launch template", id)
-                }),
-            (None, Some(name)) => self
-                .launch_templates
-                .values()
-                .find(|t| t.name == *name)
-                .ok_or_else(|| {
-                    ApiError::not_found(
-                        "InvalidLaunchTemplateName.NotFoundException",
-                        "launch template",
-                        name,
-                    )
-                }),
-            (Some(_), Some(_)) => Err(ApiError::invalid_combination(
-                "Give the launch template's identifier or its name, not both.",
-            )),
-            (None, None) => Err(ApiError::missing("LaunchTemplateId")),
-        }
+                .get(&LaunchTemplateId::new(id.clone())),
+            (None, Some(name)) => self.launch_templates.values().find(|t| t.name == *name),
+            _ => None,
+        };
+        found.ok_or_else(|| no_template(id, name))
     }
 
     pub(super) fn describe_instance_types(
@@ -241,6 +217,20 @@ impl Account {
         Ok(Response::InstanceTypes(
             cursor.collect(all, |t: &InstanceTypeInfo| filter::passes(&r.filters, t)),
         ))
+    }
+}
+
+/// Why there is no template: there is none of that identifier or name, or not exactly one of the
+/// two was given.
+fn no_template(id: Option<&String>, name: Option<&String>) -> ApiError {
+    let missing = |code, what: &str| ApiError::not_found(code, "launch template", what);
+    match (id, name) {
+        (Some(id), None) => missing("InvalidLaunchTemplateId.NotFound", id),
+        (None, Some(name)) => missing("InvalidLaunchTemplateName.NotFoundException", name),
+        (Some(_), Some(_)) => ApiError::invalid_combination(
+            "Give the launch template's identifier or its name, not both.",
+        ),
+        (None, None) => ApiError::missing("LaunchTemplateId"),
     }
 }
 

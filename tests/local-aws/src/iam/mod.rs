@@ -45,7 +45,7 @@ pub struct Refusal {
     pub resource: String,
 }
 
-/// Stands at the doors of EC2 and DynamoDB. Clones are the same gate.
+/// Stands at the doors of EC2, Auto Scaling and DynamoDB. Clones are the same gate.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
     state: Arc<Mutex<State>>,
@@ -76,6 +76,13 @@ impl Gate {
     /// From now on calls under this access key have this role and no more.
     pub fn give_role(&self, access_key: &str, role: Role) {
         self.lock().roles.insert(access_key.to_owned(), role);
+    }
+
+    /// The function that has this access key.
+    #[must_use]
+    pub fn function(&self, access_key: &str) -> Option<String> {
+        let state = self.lock();
+        state.roles.get(access_key).map(|r| r.function.clone())
     }
 
     /// The actions that calls under this access key needed so far, refused ones included.

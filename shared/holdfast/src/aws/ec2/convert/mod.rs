@@ -12,7 +12,7 @@ use holdfast_core::inventory::{
     VolumeState,
 };
 
-use crate::aws::listing::Unreadable;
+use crate::aws::listing::{Unreadable, identifier};
 use crate::aws::timestamp;
 
 mod protection;
@@ -170,7 +170,7 @@ pub(super) fn image(from: types::Image) -> Option<Image> {
 pub(super) fn template_version(
     from: types::LaunchTemplateVersion,
 ) -> Result<LaunchTemplateVersion, Unreadable> {
-    let template = from.launch_template_id.ok_or(Unreadable::NAMELESS)?;
+    let template = identifier(from.launch_template_id)?;
     let Some(version) = from.version_number else {
         return Err(Unreadable::of(
             template,
