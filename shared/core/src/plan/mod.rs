@@ -2,6 +2,7 @@
 //!
 //! Pure functions over lists and records; nothing here is carried out.
 
+pub mod census;
 pub mod create;
 pub mod due;
 pub mod judge;

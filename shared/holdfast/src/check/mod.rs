@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use holdfast_core::event::{self, CheckEvent};
 use holdfast_core::plan::due::is_late;
-use holdfast_core::plan::reconcile::{Changes, Scope, reconcile, unread};
+use holdfast_core::plan::reconcile::{Changes, Scope, alarm, reconcile, unread};
 use holdfast_core::ports::ReadEc2;
 use holdfast_core::ports::records::Records;
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run, whole_second};
@@ -76,9 +76,14 @@ async fn run<E: ReadEc2, R: Records>(
     };
     let written = match &event {
         CheckEvent::Reconcile(_) => checker.reconcile().await?,
-        CheckEvent::Artifacts { what, ids, .. } => {
+        CheckEvent::Artifacts {
+            what,
+            ids,
+            deregistered,
+            ..
+        } => {
             tracing::info!("{what}");
-            checker.artifacts(ids).await?
+            checker.artifacts(ids, *deregistered).await?
         }
         CheckEvent::Nothing { why, .. } => {
             tracing::info!("{why}: nothing to do");
@@ -159,11 +164,14 @@ impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
 
     /// Compares what an event named. Most events concern nothing of Holdfast's or tell nothing
     /// new: only what has something to write asks for the lease.
-    async fn artifacts(&self, ids: &[String]) -> Result<Written, RunError> {
-        let ids: BTreeSet<String> = ids.iter().cloned().collect();
+    async fn artifacts(&self, named: &[String], deregistered: bool) -> Result<Written, RunError> {
+        let ids: BTreeSet<String> = named.iter().cloned().collect();
         let mut lists = Lists::of(self.ec2, &ids, self.account).await;
         let scope = Scope::Artifacts(&ids);
-        let (changes, failed) = self.compare(&mut lists, scope).await?;
+        let (mut changes, failed) = self.compare(&mut lists, scope).await?;
+        if deregistered && !changes.items.is_empty() {
+            alarm(&mut changes, &self.records.deletions(named).await?);
+        }
         if changes.writes_nothing() {
             let complete = failed.is_empty();
             let items = changes.items.into_iter().chain(failed).collect();
