@@ -23,6 +23,9 @@ macro_rules! words {
         }
 
         impl $name {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
             /// Its fixed spelling.
             #[must_use]
             pub fn as_str(self) -> &'static str {
@@ -270,6 +273,17 @@ impl Reason {
     }
 }
 
+/// What follows from a verdict for the one who asked to have it explained.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// What would break if the artifact went, one for each path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub breaks: Vec<String>,
+    /// What would have to change for it to become deletable, one for each reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<String>,
+}
+
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Item {
@@ -294,6 +308,10 @@ pub struct Item {
     /// Why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+    /// `breaks` and `remedies`, which only an explanation has: boxed, because a sweep has an item
+    /// for every backup.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Box<Advice>>,
 }
 
 impl Item {
@@ -308,6 +326,7 @@ impl Item {
             time: None,
             slot: None,
             reasons: Vec::new(),
+            advice: None,
         }
     }
 

@@ -74,6 +74,7 @@ async fn run<E: ReadEc2, R: Records>(
         account,
         now,
     };
+    let mut evidence = Vec::new();
     let written = match &event {
         CheckEvent::Reconcile(_) => checker.reconcile().await?,
         CheckEvent::Artifacts {
@@ -92,10 +93,14 @@ async fn run<E: ReadEc2, R: Records>(
                 complete: true,
             }
         }
-        CheckEvent::Explain(ids) => Written {
-            items: explain(ec2, records, &policies, ids, account, now).await?,
-            complete: true,
-        },
+        CheckEvent::Explain(ids) => {
+            let explained = explain(ec2, records, &policies, ids, account, now).await?;
+            evidence.clone_from(&explained.evidence);
+            Written {
+                complete: explained.is_complete(),
+                items: explained.items,
+            }
+        }
     };
     let run = Run {
         id: invocation.id.clone(),
@@ -109,7 +114,7 @@ async fn run<E: ReadEc2, R: Records>(
         policy_sha256: Some(policies.sha256),
         plan_hash: None,
         complete: written.complete,
-        evidence: Vec::new(),
+        evidence,
     };
     Ok(Report::new(run, written.items))
 }

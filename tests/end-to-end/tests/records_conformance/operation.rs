@@ -16,7 +16,7 @@ pub enum Before {
     /// What stands there.
     Standing,
     /// This.
-    Record(SlotRecord),
+    Record(Box<SlotRecord>),
 }
 
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub enum Operation {
     Open(OpenSource),
     Close(OpenSource),
     Slots(Timestamp, Option<String>),
-    WriteSlot(SlotRecord, Before),
+    WriteSlot(Box<SlotRecord>, Before),
     Record(Vec<Node>, Vec<Edge>, Lease),
     StartRun(RunRecord),
     Run(String),
@@ -143,7 +143,7 @@ async fn write_slot<R: Records>(
 ) -> Result<(), TableError> {
     let before = match before {
         Before::Nothing => None,
-        Before::Record(before) => Some(before.clone()),
+        Before::Record(before) => Some((**before).clone()),
         Before::Standing => {
             let source = std::slice::from_ref(&record.source);
             let request = record.request.as_deref();

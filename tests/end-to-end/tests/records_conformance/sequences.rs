@@ -249,11 +249,11 @@ fn of_slots(times: &[Timestamp]) -> BoxedStrategy<Operation> {
     let before = prop_oneof![
         Just(Before::Nothing),
         Just(Before::Standing),
-        slot(times).prop_map(Before::Record),
+        slot(times).prop_map(|slot| Before::Record(Box::new(slot))),
     ];
     let request = proptest::option::of(one_of(&["req"]));
     prop_oneof![
-        3 => (slot(times), before).prop_map(|(slot, before)| Operation::WriteSlot(slot, before)),
+        3 => (slot(times), before).prop_map(|(slot, before)| Operation::WriteSlot(Box::new(slot), before)),
         1 => (select(times.to_vec()), request)
             .prop_map(|(slot, request)| Operation::Slots(slot, request)),
     ]

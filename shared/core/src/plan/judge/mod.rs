@@ -16,6 +16,7 @@ mod subject;
 
 pub use leftover::{Leftover, unmapped};
 pub use orphan::{FormerImage, share_fate};
+pub use snapshot::COPY_PLACEHOLDER;
 pub use subject::Subject;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,6 +165,7 @@ impl Verdict {
             time: self.subject.time(),
             slot: self.artifact.as_ref().and_then(|a| a.slot),
             reasons: self.reasons().to_vec(),
+            advice: None,
         }
     }
 

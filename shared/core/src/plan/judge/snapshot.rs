@@ -12,7 +12,7 @@ use super::sets::Sets;
 use super::{Decision, Evidence, Looked, Standing, Subject, Verdict, governing};
 
 /// EC2 gives this volume identifier to copies (`CopySnapshot`, EC2 API Reference).
-pub(super) const COPY_PLACEHOLDER: &str = "vol-ffffffff";
+pub const COPY_PLACEHOLDER: &str = "vol-ffffffff";
 
 /// The owner alias of what lies in an AWS Backup vault (`OwnerAlias`, EC2 API Reference, Snapshot).
 pub(super) const IN_VAULT: &str = "aws-backup-vault";

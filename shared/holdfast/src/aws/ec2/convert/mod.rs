@@ -30,13 +30,16 @@ pub(super) fn tags(tags: &[types::Tag]) -> Tags {
 }
 
 pub(super) fn sdk_tags(resource: types::ResourceType, tags: &Tags) -> types::TagSpecification {
-    let tags = tags
-        .iter()
-        .map(|(key, value)| types::Tag::builder().key(key).value(value).build());
     types::TagSpecification::builder()
         .resource_type(resource)
-        .set_tags(Some(tags.collect()))
+        .set_tags(Some(sdk_tag_list(tags)))
         .build()
+}
+
+pub(super) fn sdk_tag_list(tags: &Tags) -> Vec<types::Tag> {
+    tags.iter()
+        .map(|(key, value)| types::Tag::builder().key(key).value(value).build())
+        .collect()
 }
 
 pub(super) fn instance(from: types::Instance) -> Option<Instance> {
