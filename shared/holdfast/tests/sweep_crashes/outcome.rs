@@ -1,0 +1,143 @@
+//! What is left in the end, and what must hold of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use holdfast_core::lineage::{Edge, NodeState};
+use holdfast_core::ports::records::DeletionState;
+use jiff::Timestamp;
+
+use super::stage::Stage;
+use super::world::{World, standing};
+
+/// The account and the records in the end, without what differs from run to run: identifiers of
+/// runs, times by the wall clock, fencing tokens.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    standing: BTreeSet<String>,
+    nodes: BTreeMap<String, NodeState>,
+    edges: BTreeSet<Edge>,
+    roster: BTreeMap<String, NodeState>,
+    pins: BTreeSet<String>,
+    condemned: BTreeMap<String, Timestamp>,
+    deletions: BTreeMap<String, (Option<String>, bool, DeletionState)>,
+    listed: BTreeMap<String, u64>,
+}
+
+impl Outcome {
+    pub fn of(stage: &Stage<'_>) -> Self {
+        let records = stage.records.contents();
+        let nodes = records.nodes.into_iter();
+        let pins = records.pins.into_iter().filter(|(_, pin)| pin.value);
+        let marks = records.marks.into_iter();
+        let deletions = records.deletions.into_iter().map(|(id, record)| {
+            let (deletion, state) = (record.value.deletion, record.value.state);
+            (id, (deletion.image, deletion.good, state))
+        });
+        Self {
+            standing: standing(&stage.ec2.account()),
+            nodes: nodes.map(|(id, record)| (id, record.node.state)).collect(),
+            edges: records.edges,
+            roster: records.roster,
+            pins: pins.map(|(id, _)| id).collect(),
+            condemned: marks
+                .filter_map(|(id, mark)| Some((id, mark.value?)))
+                .collect(),
+            deletions: deletions.collect(),
+            listed: records
+                .census
+                .map_or_else(BTreeMap::new, |c| c.value.listed),
+        }
+    }
+
+    /// How the other differs, part by part.
+    pub fn against(&self, other: &Self) -> Result<(), String> {
+        let mut words = String::new();
+        let set = |set: &BTreeSet<String>| set.iter().map(|id| (id.clone(), ())).collect();
+        differ(
+            &mut words,
+            "standing",
+            &set(&self.standing),
+            &set(&other.standing),
+        );
+        differ(&mut words, "nodes", &self.nodes, &other.nodes);
+        differ(&mut words, "roster", &self.roster, &other.roster);
+        differ(&mut words, "pins", &set(&self.pins), &set(&other.pins));
+        differ(&mut words, "condemned", &self.condemned, &other.condemned);
+        differ(&mut words, "deletions", &self.deletions, &other.deletions);
+        differ(&mut words, "listed", &self.listed, &other.listed);
+        if self.edges != other.edges {
+            words += &format!("edges: {:?} and {:?}\n", self.edges, other.edges);
+        }
+        if words.is_empty() { Ok(()) } else { Err(words) }
+    }
+}
+
+fn differ<V: Debug + PartialEq>(
+    words: &mut String,
+    part: &str,
+    one: &BTreeMap<String, V>,
+    other: &BTreeMap<String, V>,
+) {
+    let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    for key in keys {
+        let (one, other) = (one.get(key), other.get(key));
+        if one != other {
+            *words += &format!("{part} of {key}: {one:?} and {other:?}\n");
+        }
+    }
+}
+
+/// Nothing went that a reference needed which its run had seen.
+pub fn heeded(stage: &Stage<'_>) -> Result<(), String> {
+    let notes = stage.notes.lock().unwrap();
+    for gone in &notes.gone {
+        let mut needing = stage.references.iter().filter(|reference| {
+            reference.moment < gone.moment && reference.protects.contains(&gone.resource)
+        });
+        let ignored = needing.find(|reference| {
+            notes.looks.iter().any(|look| {
+                look.run == gone.run
+                    && reference.moment < look.moment
+                    && look.moment < gone.moment
+                    && reference.kind.is_seen_by(look, &reference.target)
+            })
+        });
+        if let Some(reference) = ignored {
+            return Err(format!(
+                "{} went at {} although its run had seen {reference:?}",
+                gone.resource, gone.moment
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// No backing snapshot is left without its AMI that had one before, unless something needs it.
+pub fn nothing_orphaned(world: &World, stage: &Stage<'_>) -> Result<(), String> {
+    let orphans = |account: &holdfast_sim::Account| -> BTreeSet<String> {
+        let images = account.images();
+        let mapped: BTreeSet<&str> = images
+            .flat_map(|image| &image.mappings)
+            .filter_map(|device| device.snapshot().map(|id| id.as_str()))
+            .collect();
+        let snapshots = account.snapshots();
+        let backing = snapshots.filter(|snapshot| {
+            snapshot.tags.get("holdfast:artifact").map(String::as_str) == Some("image-snapshot")
+        });
+        backing
+            .map(|snapshot| snapshot.id.as_str())
+            .filter(|id| !mapped.contains(id))
+            .map(str::to_owned)
+            .collect()
+    };
+    let before = orphans(&world.account);
+    let needed = |id: &String| stage.references.iter().any(|r| r.protects.contains(id));
+    let after = orphans(&stage.ec2.account());
+    let left: Vec<&String> = after.difference(&before).filter(|id| !needed(id)).collect();
+    if left.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("orphaned: {left:?}"))
+    }
+}

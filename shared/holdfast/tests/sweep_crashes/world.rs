@@ -1,0 +1,286 @@
+//! Random accounts: backups of every shape, and what refers to them.
+
+use std::collections::BTreeSet;
+
+use holdfast_core::artifact::image_name;
+use holdfast_core::id::{ImageId, InstanceId, SnapshotId, VolumeId};
+use holdfast_core::inventory::{ImageState, SnapshotState, Tags};
+use holdfast_core::policy::PolicyFile;
+use holdfast_sim::request::{EnableImageDeregistrationProtection, Request};
+use holdfast_sim::{
+    Account, BlockDevice, ImageSeed, InstanceSeed, Numbers, Retained, RetentionRule, Settings,
+    SnapshotSeed, VolumeSeed,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use super::reference::{Kind, Reference};
+
+/// Limits that never trip: what a breaker holds depends on how much was tried in a day, and a
+/// crash may count a try twice.
+const POLICIES: &str = r#"
+version: 1
+policies:
+  - name: ami
+    protect: instances
+    select: { instances: { tags: { Backup: ami } } }
+    schedule: rate(1 hour)
+    retain: { last: 1 }
+    limits: { max_shrink: 100%, free: 0 }
+  - name: ami-grace
+    protect: instances
+    select: { instances: { tags: { Backup: ami-grace } } }
+    schedule: rate(1 hour)
+    retain: { last: 2 }
+    grace: 30m
+    limits: { max_shrink: 100%, free: 0 }
+  - name: vol
+    protect: volumes
+    select: { volumes: { tags: { Backup: vol } } }
+    schedule: rate(1 hour)
+    retain: { last: 1 }
+    limits: { max_shrink: 100%, free: 0 }
+  - name: vol-grace
+    protect: volumes
+    select: { volumes: { tags: { Backup: vol-grace } } }
+    schedule: rate(1 hour)
+    retain: { last: 1 }
+    grace: 30m
+    limits: { max_shrink: 100%, free: 0 }
+  - name: set
+    protect: volumes
+    select: { instances: { tags: { Backup: set } } }
+    schedule: rate(1 hour)
+    retain: { last: 1 }
+    limits: { max_shrink: 100%, free: 0 }
+"#;
+
+/// How long lists and refusals lag, where they do: less than passes between two runs.
+pub const LAG: SignedDuration = SignedDuration::from_secs(30);
+
+/// An account, its policies, and what refers to its backups.
+pub struct World {
+    pub account: Account,
+    pub policies: PolicyFile,
+    pub references: Vec<Reference>,
+    pub wall: Timestamp,
+}
+
+/// The snapshots and AMIs that stand, whatever lists say.
+pub fn standing(account: &Account) -> BTreeSet<String> {
+    let snapshots = account.snapshots().map(|s| s.id.to_string());
+    let images = account
+        .images()
+        .filter(|image| image.state != ImageState::Deregistered)
+        .map(|image| image.id.to_string());
+    snapshots.chain(images).collect()
+}
+
+/// A world whose lists may lag or not.
+pub fn world(seed: u64, lags: bool) -> World {
+    let wall = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    let policies = PolicyFile::parse("policies.yaml", POLICIES, wall).unwrap();
+    let mut numbers = Numbers::new(seed);
+    let mut lag = |of: u64| match lags && numbers.below(of) == 0 {
+        true => LAG,
+        false => SignedDuration::ZERO,
+    };
+    let mut settings = Settings {
+        seed,
+        start: wall,
+        in_use_lag: lag(2),
+        deleted_visible: lag(3),
+        deregistered_visible: lag(3),
+        ..Settings::default()
+    };
+    if numbers.below(4) == 0 {
+        settings.recycle_bin = [Retained::Snapshots, Retained::Images]
+            .map(|retained| RetentionRule::for_region(retained, 7))
+            .to_vec();
+    }
+    let mut making = Making {
+        account: Account::new(settings),
+        numbers,
+        references: Vec::new(),
+        wall,
+    };
+    for policy in ["ami", "ami-grace"] {
+        for _ in 0..=making.numbers.below(2) {
+            making.images(policy);
+        }
+    }
+    for policy in ["vol", "vol-grace"] {
+        making.snapshots(policy);
+    }
+    making.sets("set");
+    World {
+        account: making.account,
+        policies,
+        references: making.references,
+        wall,
+    }
+}
+
+struct Making {
+    account: Account,
+    numbers: Numbers,
+    references: Vec<Reference>,
+    wall: Timestamp,
+}
+
+impl Making {
+    fn one_in(&mut self, n: u64) -> bool {
+        self.numbers.below(n) == 0
+    }
+
+    /// The slots of a policy's backups, oldest first, all before the sweeps' time.
+    fn slots(&mut self) -> Vec<Timestamp> {
+        let count = i64::try_from(self.numbers.below(3)).unwrap() + 2;
+        (1..=count)
+            .rev()
+            .map(|n| self.wall - SignedDuration::from_hours(12 + 5 * n))
+            .collect()
+    }
+
+    fn machine(&mut self, tag: &str, volumes: u64) -> (InstanceId, Vec<VolumeId>) {
+        let volumes: Vec<VolumeId> = (0..volumes)
+            .map(|_| self.account.seed_volume(VolumeSeed::default()))
+            .collect();
+        let names = ["/dev/xvda", "/dev/sdb"];
+        let devices = names.iter().zip(&volumes);
+        let id = self.account.seed_instance(InstanceSeed {
+            devices: devices.map(|(n, v)| ((*n).to_owned(), v.clone())).collect(),
+            tags: [("Backup".to_owned(), tag.to_owned())].into(),
+            ..InstanceSeed::default()
+        });
+        (id, volumes)
+    }
+
+    fn snapshot(&mut self, volume: &VolumeId, slot: Timestamp, tags: Tags) -> SnapshotId {
+        let state = match self.numbers.below(14) {
+            0 => SnapshotState::Error,
+            1 => SnapshotState::Pending,
+            _ => SnapshotState::Completed,
+        };
+        self.account.seed_snapshot(SnapshotSeed {
+            volume: Some(volume.clone()),
+            started: Some(slot),
+            state: Some(state),
+            tags,
+            ..SnapshotSeed::default()
+        })
+    }
+
+    /// AMIs of one machine, some over a snapshot of the one before.
+    fn images(&mut self, policy: &str) {
+        let volumes = self.numbers.below(2) + 1;
+        let (machine, volumes) = self.machine(policy, volumes);
+        let mut before: Vec<SnapshotId> = Vec::new();
+        for slot in self.slots() {
+            let stamp = |kind| stamp(policy, kind, machine.as_str(), slot);
+            let mut snapshots = Vec::new();
+            for (n, volume) in volumes.iter().enumerate() {
+                let shared = before.get(n).cloned();
+                let shared = shared.filter(|_| self.one_in(4));
+                let id =
+                    shared.unwrap_or_else(|| self.snapshot(volume, slot, stamp("image-snapshot")));
+                snapshots.push(id);
+            }
+            before.clone_from(&snapshots);
+            // Somebody deregistered it before.
+            if self.one_in(10) {
+                continue;
+            }
+            let state = match self.numbers.below(14) {
+                0 => ImageState::Failed,
+                1 => ImageState::Pending,
+                2 => ImageState::Disabled,
+                _ => ImageState::Available,
+            };
+            let names = ["/dev/xvda", "/dev/sdb"];
+            let mappings = names.iter().zip(&snapshots);
+            let id = self.account.seed_image(ImageSeed {
+                name: Some(image_name(policy, machine.as_str(), slot, 1)),
+                state: Some(state),
+                created: Some(slot),
+                source_instance: Some(machine.clone()),
+                mappings: mappings
+                    .map(|(name, id)| BlockDevice::from_snapshot(*name, id.clone()))
+                    .collect(),
+                tags: stamp("image"),
+                ..ImageSeed::default()
+            });
+            self.protect(&id);
+            if self.one_in(5) {
+                self.refer(&Kind::OF_IMAGES, id.as_str());
+            }
+            if self.one_in(10) {
+                self.refer(&Kind::OF_SNAPSHOTS, snapshots[0].as_str());
+            }
+        }
+    }
+
+    fn protect(&mut self, id: &ImageId) {
+        if self.one_in(12) {
+            let protection = EnableImageDeregistrationProtection {
+                id: id.to_string(),
+                with_cooldown: false,
+            };
+            let request = Request::EnableImageDeregistrationProtection(protection);
+            // One that is not available cannot be protected.
+            self.account.call(&request).ok();
+        }
+    }
+
+    /// Snapshots of one volume.
+    fn snapshots(&mut self, policy: &str) {
+        let volume = self.account.seed_volume(VolumeSeed {
+            tags: [("Backup".to_owned(), policy.to_owned())].into(),
+            ..VolumeSeed::default()
+        });
+        for slot in self.slots() {
+            let tags = stamp(policy, "snapshot", volume.as_str(), slot);
+            let id = self.snapshot(&volume, slot, tags);
+            if self.one_in(6) {
+                self.refer(&Kind::OF_SNAPSHOTS, id.as_str());
+            }
+        }
+    }
+
+    /// Crash-consistent sets of one machine, some without a member.
+    fn sets(&mut self, policy: &str) {
+        let (machine, volumes) = self.machine(policy, 2);
+        for slot in self.slots() {
+            for volume in &volumes {
+                if self.one_in(10) {
+                    continue;
+                }
+                let tags = stamp(policy, "snapshot", machine.as_str(), slot);
+                let id = self.snapshot(volume, slot, tags);
+                if self.one_in(12) {
+                    self.refer(&Kind::OF_SNAPSHOTS, id.as_str());
+                }
+            }
+        }
+    }
+
+    fn refer(&mut self, kinds: &[Kind], target: &str) {
+        let kind = kinds[self.numbers.below(kinds.len() as u64) as usize];
+        self.references
+            .extend(kind.add(&mut self.account, target, 0));
+    }
+}
+
+fn stamp(policy: &str, kind: &str, source: &str, slot: Timestamp) -> Tags {
+    let run = format!("run-{slot}");
+    let slot = slot.to_string();
+    [
+        ("holdfast:managed", "true"),
+        ("holdfast:artifact", kind),
+        ("holdfast:policy", policy),
+        ("holdfast:source", source),
+        ("holdfast:slot", &slot),
+        ("holdfast:run", &run),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
