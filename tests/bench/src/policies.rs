@@ -9,7 +9,7 @@ pub const SNAPSHOTS_LAST: usize = crate::fleet::SLOTS - 1;
 pub fn file(images_last: usize) -> String {
     let policy = |name: &str, protect: &str, last: usize| {
         format!(
-            "  - name: {name}\n    protect: {protect}\n    select:\n      instances: {{ tags: {{ Backup: {name} }} }}\n    \
+            "  - name: {name}\n    protect: {protect}\n    select:\n      instances: {{ tags: {{ Environment: \"*\" }} }}\n    \
              schedule: \"cron(0 3 * * ? *)\"\n    retain: {{ last: {last} }}\n"
         )
     };
