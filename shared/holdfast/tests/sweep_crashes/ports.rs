@@ -258,6 +258,14 @@ impl WriteEc2 for Ports {
     async fn delete_snapshot(&self, id: &SnapshotId) -> Result<(), CallError> {
         self.delete(self.ec2.delete_snapshot(id)).await
     }
+
+    async fn tag(
+        &self,
+        ids: &[String],
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), CallError> {
+        self.call(self.ec2.tag(ids, tags)).await
+    }
 }
 
 /// Operations of the records that pass as they are.
