@@ -12,8 +12,9 @@ mod stage;
 mod world;
 
 use gate::Cut;
+use holdfast_core::report::Report;
 use holdfast_sim::Numbers;
-use outcome::{Outcome, heeded, nothing_orphaned};
+use outcome::{Outcome, heeded, nothing_orphaned, recorded};
 use stage::Stage;
 use world::{World, world};
 
@@ -42,19 +43,19 @@ fn cases(kind: &str, usual: u64, case: impl AsyncFn(u64) -> Result<(), String>) 
 }
 
 /// Sweeps on until a sweep finds nothing to do.
-async fn to_the_end(stage: &mut Stage<'_>, from: i64) -> Result<(), String> {
+async fn to_the_end(stage: &mut Stage<'_>, from: i64) -> Result<Report, String> {
     stage.take_changes();
     for round in from..LAST {
         stage.pause(true);
         let report = stage.sweep(round, None).await.unwrap()?;
         if stage.take_changes().is_empty() && round >= BUSY + 2 {
-            return Ok(());
+            return Ok(report);
         }
         if round + 1 == LAST {
             return Err(format!("it never comes to an end: {:?}", report.items));
         }
     }
-    Ok(())
+    Err("there are no rounds left".into())
 }
 
 /// What the sweeps of a world come to when nothing goes wrong, and how many calls each busy one
@@ -67,10 +68,11 @@ async fn undisturbed(world: &World) -> Result<(Outcome, Vec<u64>), String> {
         calls.push(stage.calls());
         stage.pause(false);
     }
-    to_the_end(&mut stage, BUSY).await?;
+    let last = to_the_end(&mut stage, BUSY).await?;
     heeded(&stage)?;
-    nothing_orphaned(world, &stage)?;
-    Ok((Outcome::of(&stage), calls))
+    recorded(&stage)?;
+    nothing_orphaned(world, &stage, &last)?;
+    Ok((Outcome::of(world, &stage), calls))
 }
 
 /// Somewhere among so many calls.
@@ -92,22 +94,11 @@ fn a_crash_anywhere_and_a_rerun_come_to_what_the_undisturbed_run_does() {
         for round in 0..BUSY {
             if round == crashing {
                 let cut = anywhere(&mut numbers, calls[round as usize]);
-                stage.sweep(round, Some(cut)).await;
-                stage.pause(false);
-                // And once more.
-                if numbers.below(3) == 0 {
-                    let cut = anywhere(&mut numbers, calls[round as usize]);
-                    stage.sweep(round, Some(cut)).await;
-                    stage.pause(false);
-                }
-            }
-            stage.sweep(round, None).await.unwrap()?;
-            stage.pause(false);
-        }
-        to_the_end(&mut stage, BUSY).await?;
+                let last = to_the_end(&mut stage, BUSY).await?;
         heeded(&stage)?;
-        nothing_orphaned(&world, &stage)?;
-        expected.against(&Outcome::of(&stage))
+    recorded(&stage)?;
+        nothing_orphaned(&world, &stage, &last)?;
+        expected.against(&Outcome::of(&world, &stage))
     });
 }
 
@@ -124,10 +115,11 @@ fn overlapping_runs_come_to_what_one_alone_does() {
             stage.pause(false);
         }
         stage.lapse = None;
-        to_the_end(&mut stage, BUSY).await?;
+        let last = to_the_end(&mut stage, BUSY).await?;
         heeded(&stage)?;
-        nothing_orphaned(&world, &stage)?;
-        expected.against(&Outcome::of(&stage))
+    recorded(&stage)?;
+        nothing_orphaned(&world, &stage, &last)?;
+        expected.against(&Outcome::of(&world, &stage))
     });
 }
 
@@ -143,8 +135,9 @@ fn what_a_stranger_did_before_a_look_is_heeded_after_it() {
             stage.pause(false);
         }
         (stage.lapse, stage.stranger) = (None, None);
-        to_the_end(&mut stage, BUSY).await?;
+        let last = to_the_end(&mut stage, BUSY).await?;
         heeded(&stage)?;
-        nothing_orphaned(&world, &stage)
+    recorded(&stage)?;
+        nothing_orphaned(&world, &stage, &last)
     });
 }

@@ -5,13 +5,14 @@ use std::fmt::Debug;
 
 use holdfast_core::lineage::{Edge, NodeState};
 use holdfast_core::ports::records::DeletionState;
+use holdfast_core::report::{self, Report};
 use jiff::Timestamp;
 
 use super::stage::Stage;
 use super::world::{World, standing};
 
 /// The account and the records in the end, without what differs from run to run: identifiers of
-/// runs, times by the wall clock, fencing tokens.
+/// runs, times by the wall clock, fencing tokens, and [`World::of_failed`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outcome {
     standing: BTreeSet<String>,
@@ -20,23 +21,39 @@ pub struct Outcome {
     roster: BTreeMap<String, NodeState>,
     pins: BTreeSet<String>,
     condemned: BTreeMap<String, Timestamp>,
-    deletions: BTreeMap<String, (Option<String>, bool, DeletionState)>,
+    /// Of what is gone, by whether it was a good backup. That EC2's answer was lost shows: nobody can
+    /// tell any more whose doing it was, so such an intent stays open, and its node as it was.
+    deletions: BTreeMap<String, bool>,
     listed: BTreeMap<String, u64>,
 }
 
 impl Outcome {
-    pub fn of(stage: &Stage<'_>) -> Self {
-        let records = stage.records.contents();
-        let nodes = records.nodes.into_iter();
+    pub fn of(world: &World, stage: &Stage<'_>) -> Self {
+        let counts = |id: &String| !world.of_failed.contains(id);
+        let mut records = stage.records.contents();
+        records.nodes.retain(|id, _| counts(id));
+        records.roster.retain(|id, _| counts(id));
+        records.deletions.retain(|id, _| counts(id));
+        let ends = |edge: &Edge| counts(&edge.from) && counts(&edge.to);
+        records.edges.retain(ends);
+        let standing: BTreeSet<String> = standing(&stage.ec2.account())
+            .into_iter()
+            .filter(counts)
+            .collect();
+        let mut nodes = records.nodes;
+        nodes.retain(|id, _| standing.contains(id));
+        let mut deletions = records.deletions;
+        deletions.retain(|id, _| !standing.contains(id));
         let pins = records.pins.into_iter().filter(|(_, pin)| pin.value);
         let marks = records.marks.into_iter();
-        let deletions = records.deletions.into_iter().map(|(id, record)| {
-            let (deletion, state) = (record.value.deletion, record.value.state);
-            (id, (deletion.image, deletion.good, state))
-        });
+        let deletions = deletions.into_iter();
+        let deletions = deletions.map(|(id, record)| (id, record.value.deletion.good));
         Self {
-            standing: standing(&stage.ec2.account()),
-            nodes: nodes.map(|(id, record)| (id, record.node.state)).collect(),
+            standing,
+            nodes: nodes
+                .into_iter()
+                .map(|(id, record)| (id, record.node.state))
+                .collect(),
             edges: records.edges,
             roster: records.roster,
             pins: pins.map(|(id, _)| id).collect(),
@@ -113,8 +130,25 @@ pub fn heeded(stage: &Stage<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// No backing snapshot is left without its AMI that had one before, unless something needs it.
-pub fn nothing_orphaned(world: &World, stage: &Stage<'_>) -> Result<(), String> {
+/// Whatever a sweep's call took away was on record before. Where another took its lease while the
+/// call was under way, that one saw it stand and may have closed the record.
+pub fn recorded(stage: &Stage<'_>) -> Result<(), String> {
+    let records = stage.records.contents().deletions;
+    let notes = stage.notes.lock().unwrap();
+    for gone in &notes.gone {
+        let record = records.get(&gone.resource).map(|record| &record.value);
+        let state = record.map(|record| record.state);
+        let closed = state == Some(DeletionState::Refused);
+        if state.is_none() || closed && !stage.lapsed {
+            return Err(format!("{} went, on record as {state:?}", gone.resource));
+        }
+    }
+    Ok(())
+}
+
+/// No backing snapshot is left without its AMI that had one before, unless something needs it or the
+/// last report says why it is held.
+pub fn nothing_orphaned(world: &World, stage: &Stage<'_>, last: &Report) -> Result<(), String> {
     let orphans = |account: &holdfast_sim::Account| -> BTreeSet<String> {
         let images = account.images();
         let mapped: BTreeSet<&str> = images
@@ -133,8 +167,13 @@ pub fn nothing_orphaned(world: &World, stage: &Stage<'_>) -> Result<(), String> 
     };
     let before = orphans(&world.account);
     let needed = |id: &String| stage.references.iter().any(|r| r.protects.contains(id));
+    let told = |id: &String| {
+        let mut items = last.items.iter();
+        items.any(|item| item.resource == *id && item.outcome == report::Outcome::Held)
+    };
+    let excused = |id: &String| needed(id) || world.of_failed.contains(id) && told(id);
     let after = orphans(&stage.ec2.account());
-    let left: Vec<&String> = after.difference(&before).filter(|id| !needed(id)).collect();
+    let left: Vec<&String> = after.difference(&before).filter(|id| !excused(id)).collect();
     if left.is_empty() {
         Ok(())
     } else {

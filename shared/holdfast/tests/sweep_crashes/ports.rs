@@ -22,7 +22,7 @@ use holdfast_core::ports::{
 };
 use holdfast_sim::InProcess;
 use holdfast_sim::records::InMemoryRecords;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::gate::{Gate, Moment, Passed};
 
@@ -68,6 +68,10 @@ pub struct Notes {
     pub gone: Vec<Gone>,
 }
 
+/// The times at which the records were made so much older, by the account's clock. The account's own
+/// dates must look as old.
+pub type Aged = Vec<(Timestamp, SignedDuration)>;
+
 /// The ports of one run.
 #[derive(Clone)]
 pub struct Ports {
@@ -76,6 +80,7 @@ pub struct Ports {
     pub ec2: InProcess,
     pub records: InMemoryRecords,
     pub notes: Arc<Mutex<Notes>>,
+    pub aged: Arc<Mutex<Aged>>,
 }
 
 fn texts<T: AsRef<str>>(ids: &[T]) -> BTreeSet<String> {
@@ -201,7 +206,16 @@ impl ReadEc2 for Ports {
     }
 
     async fn recycle_bin(&self) -> Listing<Binned> {
-        self.call(self.ec2.recycle_bin()).await
+        let mut listing = self.call(self.ec2.recycle_bin()).await;
+        let aged = self.aged.lock().unwrap();
+        for entry in &mut listing.items {
+            let entered = entry.entered;
+            let since = aged.iter().filter(|(at, _)| entered <= Some(*at));
+            let time: SignedDuration = since.map(|(_, time)| *time).sum();
+            entry.entered = entry.entered.map(|at| at - time);
+            entry.exits = entry.exits.map(|at| at - time);
+        }
+        listing
     }
 
     async fn locks(&self) -> Listing<SnapshotLock> {

@@ -7,7 +7,7 @@ use holdfast_sim::request::{
     CreateLaunchTemplate, CreateTags, EnableFastSnapshotRestores, ModifyImageAttribute,
     ModifySnapshotAttribute, RegisterImage, Request, RunInstances,
 };
-use holdfast_sim::{Account, BlockDevice, Grantee, Recipe, TemplateData};
+use holdfast_sim::{Account, BlockDevice, Grantee, Recipe, Response, TemplateData};
 
 use super::gate::Moment;
 use super::ports::{Look, Sight};
@@ -65,9 +65,13 @@ impl Kind {
     pub fn add(self, account: &mut Account, target: &str, moment: Moment) -> Option<Reference> {
         let request = self.request(target, moment);
         match request {
-            Some(request) => {
-                account.call(&request).ok()?;
-            }
+            Some(request) => match account.call(&request).ok()? {
+                // Done in part: what could not be enabled is said inside the answer.
+                Response::FastRestoresChanged(changes) if changes.successful.is_empty() => {
+                    return None;
+                }
+                _ => {}
+            },
             None if self == Self::Configuration => {
                 account.seed_launch_configuration(format!("lc-{target}-{moment}"), target, vec![]);
             }

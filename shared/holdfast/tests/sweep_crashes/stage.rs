@@ -11,7 +11,7 @@ use holdfast_sim::{InProcess, Numbers};
 use jiff::{SignedDuration, Timestamp};
 
 use super::gate::{Cut, Gate, Run, side_by_side};
-use super::ports::{Notes, Ports};
+use super::ports::{Aged, Notes, Ports};
 use super::reference::{Kind, Reference};
 use super::world::{LAG, World, standing};
 
@@ -24,12 +24,15 @@ pub struct Stage<'w> {
     pub records: InMemoryRecords,
     pub gate: Gate,
     pub notes: Arc<Mutex<Notes>>,
+    aged: Arc<Mutex<Aged>>,
     pub references: Vec<Reference>,
     pub numbers: Numbers,
     /// A stranger does something between two calls, once in so many.
     pub stranger: Option<u64>,
     /// The leases run out between two calls, once in so many.
     pub lapse: Option<u64>,
+    /// Whether one ever ran out while its holder thought it had it.
+    pub lapsed: bool,
     runs: usize,
 }
 
@@ -41,10 +44,12 @@ impl<'w> Stage<'w> {
             records: InMemoryRecords::new(),
             gate: Gate::default(),
             notes: Arc::default(),
+            aged: Arc::default(),
             references: world.references.clone(),
             numbers: Numbers::new(seed),
             stranger: None,
             lapse: None,
+            lapsed: false,
             runs: 0,
         }
     }
@@ -98,6 +103,7 @@ impl<'w> Stage<'w> {
             ec2: self.ec2.clone(),
             records: self.records.clone(),
             notes: self.notes.clone(),
+            aged: self.aged.clone(),
         }
     }
 
@@ -105,6 +111,7 @@ impl<'w> Stage<'w> {
     fn between(&mut self, waiting: usize) -> usize {
         if self.lapse.is_some_and(|n| self.numbers.below(n) == 0) {
             self.records.expire_leases();
+            self.lapsed = true;
         }
         if self.stranger.is_some_and(|n| self.numbers.below(n) == 0) {
             self.interfere();
@@ -138,7 +145,10 @@ impl<'w> Stage<'w> {
             .advance_by(LAG + SignedDuration::from_secs(5));
         self.records.expire_leases();
         if a_day {
-            self.records.let_pass(SignedDuration::from_hours(25));
+            let day = SignedDuration::from_hours(25);
+            self.records.let_pass(day);
+            let now = self.ec2.account().now();
+            self.aged.lock().unwrap().push((now, day));
         }
     }
 

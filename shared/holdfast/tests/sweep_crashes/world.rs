@@ -62,6 +62,10 @@ pub struct World {
     pub account: Account,
     pub policies: PolicyFile,
     pub references: Vec<Reference>,
+    /// What only failed AMIs map. Where such a snapshot survives the deregistration (EC2 still calls
+    /// it in use, or the sweep dies), nothing alive tells it from what is left of a good AMI, and the
+    /// records alone choose no deletion: it is held while the policy would keep an AMI of its age.
+    pub of_failed: BTreeSet<String>,
     pub wall: Timestamp,
 }
 
@@ -113,11 +117,23 @@ pub fn world(seed: u64, lags: bool) -> World {
     }
     making.sets("set");
     World {
+        of_failed: of_failed(&making.account),
         account: making.account,
         policies,
         references: making.references,
         wall,
     }
+}
+
+fn of_failed(account: &Account) -> BTreeSet<String> {
+    let mapped = |failed: bool| -> BTreeSet<String> {
+        let images = account.images();
+        let images = images.filter(|image| (image.state == ImageState::Failed) == failed);
+        let mappings = images.flat_map(|image| &image.mappings);
+        let snapshots = mappings.filter_map(|device| device.snapshot());
+        snapshots.map(ToString::to_string).collect()
+    };
+    &mapped(true) - &mapped(false)
 }
 
 struct Making {
