@@ -4,16 +4,17 @@
 //! alone, `HOLDFAST_CASES=N` so many of each kind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod gate;
+#[path = "../interrupted/mod.rs"]
+mod interrupted;
 mod outcome;
-mod ports;
 mod reference;
 mod stage;
 mod world;
 
-use gate::Cut;
 use holdfast_core::report::Report;
 use holdfast_sim::Numbers;
+use interrupted::cases::cases;
+use interrupted::gate::Cut;
 use outcome::{Outcome, heeded, nothing_orphaned, recorded};
 use stage::Stage;
 use world::{World, world};
@@ -24,38 +25,26 @@ const BUSY: i64 = 3;
 /// Rounds after which everything has come to its end.
 const LAST: i64 = 12;
 
-/// Runs the cases of one kind; the case that is asked for, or as many as are.
-fn cases(kind: &str, usual: u64, case: impl AsyncFn(u64) -> Result<(), String>) {
-    let asked = |name: &str| std::env::var(name).ok().map(|n| n.parse::<u64>().unwrap());
-    let seeds = match asked("HOLDFAST_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..asked("HOLDFAST_CASES").unwrap_or(usual),
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    for seed in seeds {
-        if let Err(words) = runtime.block_on(case(seed)) {
-            panic!("HOLDFAST_SEED={seed} {kind}:\n{words}");
-        }
-    }
-}
-
 /// Sweeps on until a sweep finds nothing to do.
-async fn to_the_end(stage: &mut Stage<'_>, from: i64) -> Result<Report, String> {
+async fn to_the_end(stage: &mut Stage<'_>) -> Result<Report, String> {
     stage.take_changes();
-    for round in from..LAST {
+    let mut last = None;
+    for round in BUSY..LAST {
         stage.pause(true);
         let report = stage.sweep(round, None).await.unwrap()?;
         if stage.take_changes().is_empty() && round >= BUSY + 2 {
             return Ok(report);
         }
-        if round + 1 == LAST {
-            return Err(format!("it never comes to an end: {:?}", report.items));
-        }
+        last = Some(report);
     }
-    Err("there are no rounds left".into())
+    Err(format!("it never comes to an end: {last:?}"))
+}
+
+/// What must hold in the end, whatever happened on the way.
+fn sound(world: &World, stage: &Stage<'_>, last: &Report) -> Result<(), String> {
+    heeded(stage)?;
+    recorded(stage)?;
+    nothing_orphaned(world, stage, last)
 }
 
 /// What the sweeps of a world come to when nothing goes wrong, and how many calls each busy one
@@ -68,19 +57,60 @@ async fn undisturbed(world: &World) -> Result<(Outcome, Vec<u64>), String> {
         calls.push(stage.calls());
         stage.pause(false);
     }
-    let last = to_the_end(&mut stage, BUSY).await?;
-    heeded(&stage)?;
-    recorded(&stage)?;
-    nothing_orphaned(world, &stage, &last)?;
+    let last = to_the_end(&mut stage).await?;
+    sound(world, &stage, &last)?;
     Ok((Outcome::of(world, &stage), calls))
 }
 
-/// Somewhere among so many calls.
-fn anywhere(numbers: &mut Numbers, calls: u64) -> Cut {
-    Cut {
-        after: numbers.below(calls),
-        carried_out: numbers.below(2) == 0,
-    }
+/// The sweeps of a world of which those of one round are cut, one after the other, against what is
+/// expected of them.
+async fn cut(
+    world: &World,
+    seed: u64,
+    crashing: usize,
+    cuts: &[Cut],
+    expected: &Outcome,
+) -> Result<(), String> {
+    let mut stage = Stage::new(world, seed);
+    let mut sweeps = async || {
+        for round in 0..BUSY {
+            if usize::try_from(round) == Ok(crashing) {
+                for cut in cuts {
+                    stage.sweep(round, Some(*cut)).await;
+                    stage.pause(false);
+                }
+            }
+            stage.sweep(round, None).await.unwrap()?;
+            stage.pause(false);
+        }
+        to_the_end(&mut stage).await
+    };
+    let last = sweeps().await;
+    let ends = |last: Report| {
+        sound(world, &stage, &last)?;
+        expected.against(&Outcome::of(world, &stage))
+    };
+    last.and_then(ends).map_err(|words| {
+        let killed = stage.gate.killed_at();
+        format!("round {crashing}, {cuts:?} at {killed:?}:\n{words}")
+    })
+}
+
+#[test]
+fn a_crash_at_each_call_in_turn_and_a_rerun_come_to_what_the_undisturbed_run_does() {
+    cases("every-call", 1, async |seed| {
+        let world = world(seed, true);
+        let (expected, calls) = undisturbed(&world).await?;
+        for (round, calls) in calls.into_iter().enumerate() {
+            for after in 0..calls {
+                for carried_out in [false, true] {
+                    let at = [Cut { after, carried_out }];
+                    cut(&world, seed, round, &at, &expected).await?;
+                }
+            }
+        }
+        Ok(())
+    });
 }
 
 #[test]
@@ -89,16 +119,16 @@ fn a_crash_anywhere_and_a_rerun_come_to_what_the_undisturbed_run_does() {
         let world = world(seed, true);
         let (expected, calls) = undisturbed(&world).await?;
         let mut numbers = Numbers::new(!seed);
-        let crashing = i64::try_from(numbers.below(BUSY as u64)).unwrap();
-        let mut stage = Stage::new(&world, seed);
-        for round in 0..BUSY {
-            if round == crashing {
-                let cut = anywhere(&mut numbers, calls[round as usize]);
-                let last = to_the_end(&mut stage, BUSY).await?;
-        heeded(&stage)?;
-    recorded(&stage)?;
-        nothing_orphaned(&world, &stage, &last)?;
-        expected.against(&Outcome::of(&world, &stage))
+        let crashing = usize::try_from(numbers.below(calls.len() as u64)).unwrap();
+        let times = 1 + usize::from(numbers.below(3) == 0);
+        let mut cuts = Vec::new();
+        for _ in 0..times {
+            cuts.push(Cut {
+                after: numbers.below(calls[crashing]),
+                carried_out: numbers.below(2) == 0,
+            });
+        }
+        cut(&world, seed, crashing, &cuts, &expected).await
     });
 }
 
@@ -115,10 +145,8 @@ fn overlapping_runs_come_to_what_one_alone_does() {
             stage.pause(false);
         }
         stage.lapse = None;
-        let last = to_the_end(&mut stage, BUSY).await?;
-        heeded(&stage)?;
-    recorded(&stage)?;
-        nothing_orphaned(&world, &stage, &last)?;
+        let last = to_the_end(&mut stage).await?;
+        sound(&world, &stage, &last)?;
         expected.against(&Outcome::of(&world, &stage))
     });
 }
@@ -135,9 +163,7 @@ fn what_a_stranger_did_before_a_look_is_heeded_after_it() {
             stage.pause(false);
         }
         (stage.lapse, stage.stranger) = (None, None);
-        let last = to_the_end(&mut stage, BUSY).await?;
-        heeded(&stage)?;
-    recorded(&stage)?;
-        nothing_orphaned(&world, &stage, &last)
+        let last = to_the_end(&mut stage).await?;
+        sound(&world, &stage, &last)
     });
 }

@@ -8,8 +8,9 @@ use holdfast_core::ports::records::DeletionState;
 use holdfast_core::report::{self, Report};
 use jiff::Timestamp;
 
+use super::interrupted::ports::standing;
 use super::stage::Stage;
-use super::world::{World, standing};
+use super::world::World;
 
 /// The account and the records in the end, without what differs from run to run: identifiers of
 /// runs, times by the wall clock, fencing tokens, and [`World::of_failed`].
@@ -42,10 +43,16 @@ impl Outcome {
             .collect();
         let mut nodes = records.nodes;
         nodes.retain(|id, _| standing.contains(id));
+        let mut roster = records.roster;
+        roster.retain(|id, _| standing.contains(id));
         let mut deletions = records.deletions;
         deletions.retain(|id, _| !standing.contains(id));
         let pins = records.pins.into_iter().filter(|(_, pin)| pin.value);
-        let marks = records.marks.into_iter();
+        let mut marks = records.marks;
+        // What only the last look finds needed is condemned and freed in turns.
+        let needed = |id: &String| stage.references.iter().any(|r| r.protects.contains(id));
+        marks.retain(|id, _| standing.contains(id) && !needed(id));
+        let marks = marks.into_iter();
         let deletions = deletions.into_iter();
         let deletions = deletions.map(|(id, record)| (id, record.value.deletion.good));
         Self {
@@ -55,7 +62,7 @@ impl Outcome {
                 .map(|(id, record)| (id, record.node.state))
                 .collect(),
             edges: records.edges,
-            roster: records.roster,
+            roster,
             pins: pins.map(|(id, _)| id).collect(),
             condemned: marks
                 .filter_map(|(id, mark)| Some((id, mark.value?)))
@@ -173,7 +180,10 @@ pub fn nothing_orphaned(world: &World, stage: &Stage<'_>, last: &Report) -> Resu
     };
     let excused = |id: &String| needed(id) || world.of_failed.contains(id) && told(id);
     let after = orphans(&stage.ec2.account());
-    let left: Vec<&String> = after.difference(&before).filter(|id| !excused(id)).collect();
+    let left: Vec<&String> = after
+        .difference(&before)
+        .filter(|id| !excused(id))
+        .collect();
     if left.is_empty() {
         Ok(())
     } else {

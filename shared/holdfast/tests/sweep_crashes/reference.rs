@@ -9,8 +9,8 @@ use holdfast_sim::request::{
 };
 use holdfast_sim::{Account, BlockDevice, Grantee, Recipe, Response, TemplateData};
 
-use super::gate::Moment;
-use super::ports::{Look, Sight};
+use super::interrupted::gate::Moment;
+use super::interrupted::ports::{Look, Sight};
 
 /// A kind of reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use holdfast_sim::records::InMemoryRecords;
 use holdfast_sim::{InProcess, Numbers};
 use jiff::{SignedDuration, Timestamp};
 
-use super::gate::{Cut, Gate, Run, side_by_side};
-use super::ports::{Aged, Notes, Ports};
+use super::interrupted::gate::{Cut, Gate, Run, side_by_side};
+use super::interrupted::ports::{Aged, Notes, Ports, standing};
 use super::reference::{Kind, Reference};
-use super::world::{LAG, World, standing};
+use super::world::{LAG, World};
 
 /// A sweep's report, or its error in words; `None` where it was cut.
 pub type End = Option<Result<Report, String>>;

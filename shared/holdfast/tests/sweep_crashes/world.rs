@@ -69,16 +69,6 @@ pub struct World {
     pub wall: Timestamp,
 }
 
-/// The snapshots and AMIs that stand, whatever lists say.
-pub fn standing(account: &Account) -> BTreeSet<String> {
-    let snapshots = account.snapshots().map(|s| s.id.to_string());
-    let images = account
-        .images()
-        .filter(|image| image.state != ImageState::Deregistered)
-        .map(|image| image.id.to_string());
-    snapshots.chain(images).collect()
-}
-
 /// A world whose lists may lag or not.
 pub fn world(seed: u64, lags: bool) -> World {
     let wall = Timestamp::from_second(Timestamp::now().as_second()).unwrap();

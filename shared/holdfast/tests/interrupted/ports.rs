@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{
-    Binned, FastRestore, Image, ImageReference, Instance, InstanceType, LaunchTemplateVersion,
-    Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock, Volume,
+    Binned, FastRestore, Image, ImageReference, ImageState, Instance, InstanceType,
+    LaunchTemplateVersion, Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock,
+    Volume,
 };
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
 use holdfast_core::plan::settle::Retired;
@@ -20,8 +21,8 @@ use holdfast_core::ports::{
     Backing, BackingDeletion, CallError, ImageRequest, ImageScope, InstanceScope, ReadEc2,
     SetRequest, SnapshotRequest, SnapshotScope, WriteEc2,
 };
-use holdfast_sim::InProcess;
 use holdfast_sim::records::InMemoryRecords;
+use holdfast_sim::{Account, InProcess};
 use jiff::{SignedDuration, Timestamp};
 
 use super::gate::{Gate, Moment, Passed};
@@ -83,13 +84,23 @@ pub struct Ports {
     pub aged: Arc<Mutex<Aged>>,
 }
 
+/// The snapshots and AMIs that stand, whatever lists say.
+pub fn standing(account: &Account) -> BTreeSet<String> {
+    let snapshots = account.snapshots().map(|s| s.id.to_string());
+    let images = account
+        .images()
+        .filter(|image| image.state != ImageState::Deregistered)
+        .map(|image| image.id.to_string());
+    snapshots.chain(images).collect()
+}
+
 fn texts<T: AsRef<str>>(ids: &[T]) -> BTreeSet<String> {
     ids.iter().map(|id| id.as_ref().to_owned()).collect()
 }
 
 impl Ports {
-    async fn call<T>(&self, work: impl Future<Output = T> + Send) -> T {
-        let passed = self.gate.turn(self.run).await;
+    async fn call<T>(&self, name: &'static str, work: impl Future<Output = T> + Send) -> T {
+        let passed = self.gate.turn(self.run, name).await;
         let answer = work.await;
         match passed {
             Passed::Through => answer,
@@ -99,6 +110,7 @@ impl Ports {
 
     async fn look<T>(
         &self,
+        name: &'static str,
         at: Sight,
         about: Option<BTreeSet<String>>,
         work: impl Future<Output = T> + Send,
@@ -114,15 +126,15 @@ impl Ports {
             self.notes.lock().unwrap().looks.push(look);
             work.await
         };
-        self.call(noted).await
+        self.call(name, noted).await
     }
 
     /// Everything in the account that can be deleted.
     fn standing(&self) -> BTreeSet<String> {
-        super::world::standing(&self.ec2.account())
+        standing(&self.ec2.account())
     }
 
-    async fn delete<T>(&self, work: impl Future<Output = T> + Send) -> T {
+    async fn delete<T>(&self, name: &'static str, work: impl Future<Output = T> + Send) -> T {
         let noted = async {
             let before = self.standing();
             let moment = self.gate.moment();
@@ -136,7 +148,7 @@ impl Ports {
             self.notes.lock().unwrap().gone.extend(gone);
             answer
         };
-        self.call(noted).await
+        self.call(name, noted).await
     }
 }
 
@@ -148,11 +160,11 @@ impl ReadEc2 for Ports {
             InstanceScope::LaunchedFrom(ids) => Some(texts(ids)),
         };
         let work = self.ec2.instances(scope);
-        self.look(Sight::Instances, about, work).await
+        self.look("instances", Sight::Instances, about, work).await
     }
 
     async fn volumes(&self) -> Listing<Volume> {
-        self.call(self.ec2.volumes()).await
+        self.call("volumes", self.ec2.volumes()).await
     }
 
     async fn snapshots(&self, scope: &SnapshotScope) -> Listing<Snapshot> {
@@ -163,7 +175,7 @@ impl ReadEc2 for Ports {
             SnapshotScope::Pending | SnapshotScope::Tagged(_) => Some(BTreeSet::new()),
         };
         let work = self.ec2.snapshots(scope);
-        self.look(Sight::Snapshots, about, work).await
+        self.look("snapshots", Sight::Snapshots, about, work).await
     }
 
     async fn images(&self, scope: &ImageScope) -> Listing<Image> {
@@ -173,40 +185,50 @@ impl ReadEc2 for Ports {
             ImageScope::Ids(ids) => (Sight::Images, Some(texts(ids))),
             ImageScope::Named(_) => (Sight::Images, Some(BTreeSet::new())),
         };
-        self.look(at, about, self.ec2.images(scope)).await
+        self.look("images", at, about, self.ec2.images(scope)).await
     }
 
     async fn launch_template_versions(&self) -> Listing<LaunchTemplateVersion> {
         let work = self.ec2.launch_template_versions();
-        self.look(Sight::Templates, None, work).await
+        self.look("launch_template_versions", Sight::Templates, None, work)
+            .await
     }
 
     async fn instance_types(&self, names: &[String]) -> Listing<InstanceType> {
-        self.call(self.ec2.instance_types(names)).await
+        self.call("instance_types", self.ec2.instance_types(names))
+            .await
     }
 
     async fn launch_configurations(&self) -> Listing<Referrer> {
         let work = self.ec2.launch_configurations();
-        self.look(Sight::LaunchConfigurations, None, work).await
+        self.look(
+            "launch_configurations",
+            Sight::LaunchConfigurations,
+            None,
+            work,
+        )
+        .await
     }
 
     async fn auto_scaling_groups(&self) -> Listing<Referrer> {
         let work = self.ec2.auto_scaling_groups();
-        self.look(Sight::AutoScaling, None, work).await
+        self.look("auto_scaling_groups", Sight::AutoScaling, None, work)
+            .await
     }
 
     async fn fleets(&self) -> Listing<Referrer> {
         let work = self.ec2.fleets();
-        self.look(Sight::Fleets, None, work).await
+        self.look("fleets", Sight::Fleets, None, work).await
     }
 
     async fn fast_restores(&self) -> Listing<FastRestore> {
         let work = self.ec2.fast_restores();
-        self.look(Sight::FastRestores, None, work).await
+        self.look("fast_restores", Sight::FastRestores, None, work)
+            .await
     }
 
     async fn recycle_bin(&self) -> Listing<Binned> {
-        let mut listing = self.call(self.ec2.recycle_bin()).await;
+        let mut listing = self.call("recycle_bin", self.ec2.recycle_bin()).await;
         let aged = self.aged.lock().unwrap();
         for entry in &mut listing.items {
             let entered = entry.entered;
@@ -219,7 +241,7 @@ impl ReadEc2 for Ports {
     }
 
     async fn locks(&self) -> Listing<SnapshotLock> {
-        self.call(self.ec2.locks()).await
+        self.call("locks", self.ec2.locks()).await
     }
 
     async fn image_references(
@@ -232,33 +254,47 @@ impl ReadEc2 for Ports {
             ReferenceScope::Recipes => Sight::Recipes,
         };
         let work = self.ec2.image_references(images, scope);
-        self.look(at, Some(texts(images)), work).await
+        self.look("image_references", at, Some(texts(images)), work)
+            .await
     }
 
     async fn image_shares(&self, id: &ImageId) -> Result<Vec<Share>, CallError> {
         let about = Some(texts(std::slice::from_ref(id)));
-        self.look(Sight::Shares, about, self.ec2.image_shares(id))
-            .await
+        self.look(
+            "image_shares",
+            Sight::Shares,
+            about,
+            self.ec2.image_shares(id),
+        )
+        .await
     }
 
     async fn snapshot_shares(&self, id: &SnapshotId) -> Result<Vec<Share>, CallError> {
         let about = Some(texts(std::slice::from_ref(id)));
-        self.look(Sight::Shares, about, self.ec2.snapshot_shares(id))
-            .await
+        self.look(
+            "snapshot_shares",
+            Sight::Shares,
+            about,
+            self.ec2.snapshot_shares(id),
+        )
+        .await
     }
 }
 
 impl WriteEc2 for Ports {
     async fn create_snapshots(&self, request: &SetRequest) -> Result<Vec<Snapshot>, CallError> {
-        self.call(self.ec2.create_snapshots(request)).await
+        self.call("create_snapshots", self.ec2.create_snapshots(request))
+            .await
     }
 
     async fn create_snapshot(&self, request: &SnapshotRequest) -> Result<Snapshot, CallError> {
-        self.call(self.ec2.create_snapshot(request)).await
+        self.call("create_snapshot", self.ec2.create_snapshot(request))
+            .await
     }
 
     async fn create_image(&self, request: &ImageRequest) -> Result<ImageId, CallError> {
-        self.call(self.ec2.create_image(request)).await
+        self.call("create_image", self.ec2.create_image(request))
+            .await
     }
 
     async fn deregister_image(
@@ -266,19 +302,17 @@ impl WriteEc2 for Ports {
         id: &ImageId,
         backing: Backing,
     ) -> Result<Vec<(SnapshotId, BackingDeletion)>, CallError> {
-        self.delete(self.ec2.deregister_image(id, backing)).await
+        self.delete("deregister_image", self.ec2.deregister_image(id, backing))
+            .await
     }
 
     async fn delete_snapshot(&self, id: &SnapshotId) -> Result<(), CallError> {
-        self.delete(self.ec2.delete_snapshot(id)).await
+        self.delete("delete_snapshot", self.ec2.delete_snapshot(id))
+            .await
     }
 
-    async fn tag(
-        &self,
-        ids: &[String],
-        tags: &BTreeMap<String, String>,
-    ) -> Result<(), CallError> {
-        self.call(self.ec2.tag(ids, tags)).await
+    async fn tag(&self, ids: &[String], tags: &BTreeMap<String, String>) -> Result<(), CallError> {
+        self.call("tag", self.ec2.tag(ids, tags)).await
     }
 }
 
@@ -286,7 +320,7 @@ impl WriteEc2 for Ports {
 macro_rules! pass {
     ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {$(
         async fn $name(&self, $($argument: $type),*) -> Result<$answer, TableError> {
-            self.call(self.records.$name($($argument),*)).await
+            self.call(stringify!($name), self.records.$name($($argument),*)).await
         }
     )*};
 }

@@ -3,7 +3,7 @@
 //! A run that is cut never hears of its next call, as a process that is killed: either the call was
 //! not carried out, or it was and the answer is lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -30,7 +30,8 @@ struct State {
     /// Calls made, by run.
     calls: BTreeMap<usize, u64>,
     cuts: BTreeMap<usize, Cut>,
-    dead: BTreeSet<usize>,
+    /// The call at which a run was killed.
+    dead: BTreeMap<usize, &'static str>,
 }
 
 /// Shared by the ports of all runs of one case.
@@ -67,12 +68,17 @@ impl Gate {
         state.moment
     }
 
+    /// The calls at which runs were killed, in the order of the runs.
+    pub fn killed_at(&self) -> Vec<&'static str> {
+        self.state().dead.values().copied().collect()
+    }
+
     fn is_dead(&self, run: usize) -> bool {
-        self.state().dead.contains(&run)
+        self.state().dead.contains_key(&run)
     }
 
     /// Waits for a call's turn. A killed run's never comes.
-    pub async fn turn(&self, run: usize) -> Passed {
+    pub async fn turn(&self, run: usize, name: &'static str) -> Passed {
         let ticket = {
             let mut state = self.state();
             state.arrived += 1;
@@ -98,7 +104,7 @@ impl Gate {
             let made = *calls;
             match state.cuts.get(&run).copied() {
                 Some(cut) if made > cut.after => {
-                    state.dead.insert(run);
+                    state.dead.insert(run, name);
                     cut.carried_out.then_some(Passed::AnswerLost)
                 }
                 _ => Some(Passed::Through),
