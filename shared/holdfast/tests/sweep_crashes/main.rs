@@ -8,6 +8,7 @@
 mod interrupted;
 mod outcome;
 mod reference;
+mod sound;
 mod stage;
 mod world;
 
@@ -15,9 +16,28 @@ use holdfast_core::report::Report;
 use holdfast_sim::Numbers;
 use interrupted::cases::cases;
 use interrupted::gate::Cut;
-use outcome::{Outcome, heeded, nothing_orphaned, recorded};
+use outcome::Outcome;
+use sound::{limited, safe, sound};
 use stage::Stage;
-use world::{World, world};
+use world::{NO_LIMITS, STRICT, Sort, World, world};
+
+/// Worlds as they are.
+const LAGGING: Sort = Sort {
+    lags: true,
+    pending: true,
+    limits: NO_LIMITS,
+};
+/// Worlds in which a look shows what is.
+const PROMPT: Sort = Sort {
+    lags: false,
+    ..LAGGING
+};
+/// Worlds with limits, in which no backup comes to count on the way.
+const LIMITED: Sort = Sort {
+    pending: false,
+    limits: STRICT,
+    ..LAGGING
+};
 
 /// Rounds in which there is something to do, without faults: marks, then deletions, then what waits
 /// for both.
@@ -38,13 +58,6 @@ async fn to_the_end(stage: &mut Stage<'_>) -> Result<Report, String> {
         last = Some(report);
     }
     Err(format!("it never comes to an end: {last:?}"))
-}
-
-/// What must hold in the end, whatever happened on the way.
-fn sound(world: &World, stage: &Stage<'_>, last: &Report) -> Result<(), String> {
-    heeded(stage)?;
-    recorded(stage)?;
-    nothing_orphaned(world, stage, last)
 }
 
 /// What the sweeps of a world come to when nothing goes wrong, and how many calls each busy one
@@ -99,7 +112,7 @@ async fn cut(
 #[test]
 fn a_crash_at_each_call_in_turn_and_a_rerun_come_to_what_the_undisturbed_run_does() {
     cases("every-call", 1, async |seed| {
-        let world = world(seed, true);
+        let world = world(seed, LAGGING);
         let (expected, calls) = undisturbed(&world).await?;
         for (round, calls) in calls.into_iter().enumerate() {
             for after in 0..calls {
@@ -116,7 +129,7 @@ fn a_crash_at_each_call_in_turn_and_a_rerun_come_to_what_the_undisturbed_run_doe
 #[test]
 fn a_crash_anywhere_and_a_rerun_come_to_what_the_undisturbed_run_does() {
     cases("crash", 150, async |seed| {
-        let world = world(seed, true);
+        let world = world(seed, LAGGING);
         let (expected, calls) = undisturbed(&world).await?;
         let mut numbers = Numbers::new(!seed);
         let crashing = usize::try_from(numbers.below(calls.len() as u64)).unwrap();
@@ -135,7 +148,7 @@ fn a_crash_anywhere_and_a_rerun_come_to_what_the_undisturbed_run_does() {
 #[test]
 fn overlapping_runs_come_to_what_one_alone_does() {
     cases("overlap", 100, async |seed| {
-        let world = world(seed, true);
+        let world = world(seed, LAGGING);
         let (expected, _) = undisturbed(&world).await?;
         let mut stage = Stage::new(&world, seed);
         stage.lapse = Some(20);
@@ -154,7 +167,7 @@ fn overlapping_runs_come_to_what_one_alone_does() {
 #[test]
 fn what_a_stranger_did_before_a_look_is_heeded_after_it() {
     cases("stranger", 150, async |seed| {
-        let world = world(seed, false);
+        let world = world(seed, PROMPT);
         let mut stage = Stage::new(&world, seed);
         stage.lapse = Some(30);
         stage.stranger = Some(8);
@@ -165,5 +178,25 @@ fn what_a_stranger_did_before_a_look_is_heeded_after_it() {
         (stage.lapse, stage.stranger) = (None, None);
         let last = to_the_end(&mut stage).await?;
         sound(&world, &stage, &last)
+    });
+}
+
+#[test]
+fn a_crash_anywhere_lets_no_more_go_within_a_day_than_the_limits_allow() {
+    cases("limits", 80, async |seed| {
+        let world = world(seed, LIMITED);
+        let mut stage = Stage::new(&world, seed);
+        let mut numbers = Numbers::new(!seed);
+        for round in 0..LAST {
+            let cut = Cut {
+                after: numbers.below(80),
+                carried_out: numbers.below(2) == 0,
+            };
+            stage.sweep(round, Some(cut)).await;
+            stage.pause(false);
+        }
+        stage.sweep(LAST, None).await.unwrap()?;
+        safe(&world, &stage)?;
+        limited(&world, &stage, 1)
     });
 }

@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use holdfast_core::lineage::{Edge, NodeState};
-use holdfast_core::ports::records::DeletionState;
-use holdfast_core::report::{self, Report};
 use jiff::Timestamp;
 
 use super::interrupted::ports::standing;
@@ -109,84 +107,5 @@ fn differ<V: Debug + PartialEq>(
         if one != other {
             *words += &format!("{part} of {key}: {one:?} and {other:?}\n");
         }
-    }
-}
-
-/// Nothing went that a reference needed which its run had seen.
-pub fn heeded(stage: &Stage<'_>) -> Result<(), String> {
-    let notes = stage.notes.lock().unwrap();
-    for gone in &notes.gone {
-        let mut needing = stage.references.iter().filter(|reference| {
-            reference.moment < gone.moment && reference.protects.contains(&gone.resource)
-        });
-        let ignored = needing.find(|reference| {
-            notes.looks.iter().any(|look| {
-                look.run == gone.run
-                    && reference.moment < look.moment
-                    && look.moment < gone.moment
-                    && reference.kind.is_seen_by(look, &reference.target)
-            })
-        });
-        if let Some(reference) = ignored {
-            return Err(format!(
-                "{} went at {} although its run had seen {reference:?}",
-                gone.resource, gone.moment
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Whatever a sweep's call took away was on record before. Where another took its lease while the
-/// call was under way, that one saw it stand and may have closed the record.
-pub fn recorded(stage: &Stage<'_>) -> Result<(), String> {
-    let records = stage.records.contents().deletions;
-    let notes = stage.notes.lock().unwrap();
-    for gone in &notes.gone {
-        let record = records.get(&gone.resource).map(|record| &record.value);
-        let state = record.map(|record| record.state);
-        let closed = state == Some(DeletionState::Refused);
-        if state.is_none() || closed && !stage.lapsed {
-            return Err(format!("{} went, on record as {state:?}", gone.resource));
-        }
-    }
-    Ok(())
-}
-
-/// No backing snapshot is left without its AMI that had one before, unless something needs it or the
-/// last report says why it is held.
-pub fn nothing_orphaned(world: &World, stage: &Stage<'_>, last: &Report) -> Result<(), String> {
-    let orphans = |account: &holdfast_sim::Account| -> BTreeSet<String> {
-        let images = account.images();
-        let mapped: BTreeSet<&str> = images
-            .flat_map(|image| &image.mappings)
-            .filter_map(|device| device.snapshot().map(|id| id.as_str()))
-            .collect();
-        let snapshots = account.snapshots();
-        let backing = snapshots.filter(|snapshot| {
-            snapshot.tags.get("holdfast:artifact").map(String::as_str) == Some("image-snapshot")
-        });
-        backing
-            .map(|snapshot| snapshot.id.as_str())
-            .filter(|id| !mapped.contains(id))
-            .map(str::to_owned)
-            .collect()
-    };
-    let before = orphans(&world.account);
-    let needed = |id: &String| stage.references.iter().any(|r| r.protects.contains(id));
-    let told = |id: &String| {
-        let mut items = last.items.iter();
-        items.any(|item| item.resource == *id && item.outcome == report::Outcome::Held)
-    };
-    let excused = |id: &String| needed(id) || world.of_failed.contains(id) && told(id);
-    let after = orphans(&stage.ec2.account());
-    let left: Vec<&String> = after
-        .difference(&before)
-        .filter(|id| !excused(id))
-        .collect();
-    if left.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("orphaned: {left:?}"))
     }
 }

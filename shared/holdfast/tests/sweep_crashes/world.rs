@@ -1,12 +1,12 @@
 //! Random accounts: backups of every shape, and what refers to them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::artifact::image_name;
 use holdfast_core::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{ImageState, SnapshotState, Tags};
 use holdfast_core::policy::PolicyFile;
-use holdfast_sim::request::{EnableImageDeregistrationProtection, Request};
+use holdfast_sim::request::{EnableImageDeregistrationProtection, LockSnapshot, Request};
 use holdfast_sim::{
     Account, BlockDevice, ImageSeed, InstanceSeed, Numbers, Retained, RetentionRule, Settings,
     SnapshotSeed, VolumeSeed,
@@ -17,6 +17,10 @@ use super::reference::{Kind, Reference};
 
 /// Limits that never trip: what a breaker holds depends on how much was tried in a day, and a
 /// crash may count a try twice.
+pub const NO_LIMITS: &str = "{ max_shrink: 100%, free: 0 }";
+/// Limits that trip soon.
+pub const STRICT: &str = "{ max_shrink: 25%, free: 1 }";
+
 const POLICIES: &str = r#"
 version: 1
 policies:
@@ -25,34 +29,43 @@ policies:
     select: { instances: { tags: { Backup: ami } } }
     schedule: rate(1 hour)
     retain: { last: 1 }
-    limits: { max_shrink: 100%, free: 0 }
+    limits: LIMITS
   - name: ami-grace
     protect: instances
     select: { instances: { tags: { Backup: ami-grace } } }
     schedule: rate(1 hour)
     retain: { last: 2 }
     grace: 30m
-    limits: { max_shrink: 100%, free: 0 }
+    limits: LIMITS
   - name: vol
     protect: volumes
     select: { volumes: { tags: { Backup: vol } } }
     schedule: rate(1 hour)
     retain: { last: 1 }
-    limits: { max_shrink: 100%, free: 0 }
+    limits: LIMITS
   - name: vol-grace
     protect: volumes
     select: { volumes: { tags: { Backup: vol-grace } } }
     schedule: rate(1 hour)
     retain: { last: 1 }
     grace: 30m
-    limits: { max_shrink: 100%, free: 0 }
+    limits: LIMITS
   - name: set
     protect: volumes
     select: { instances: { tags: { Backup: set } } }
     schedule: rate(1 hour)
     retain: { last: 1 }
-    limits: { max_shrink: 100%, free: 0 }
+    limits: LIMITS
 "#;
+
+/// How many of the newest backups of a source each of these policies keeps.
+const LAST: [(&str, usize); 5] = [
+    ("ami", 1),
+    ("ami-grace", 2),
+    ("vol", 1),
+    ("vol-grace", 1),
+    ("set", 1),
+];
 
 /// How long lists and refusals lag, where they do: less than passes between two runs.
 pub const LAG: SignedDuration = SignedDuration::from_secs(30);
@@ -66,13 +79,62 @@ pub struct World {
     /// it in use, or the sweep dies), nothing alive tells it from what is left of a good AMI, and the
     /// records alone choose no deletion: it is held while the policy would keep an AMI of its age.
     pub of_failed: BTreeSet<String>,
+    /// What no sweep may delete, whatever happens: locked snapshots, and what is not Holdfast's.
+    pub never: BTreeSet<String>,
+    pub backups: Vec<Backup>,
     pub wall: Timestamp,
 }
 
-/// A world whose lists may lag or not.
-pub fn world(seed: u64, lags: bool) -> World {
+/// A backup that a policy made.
+#[derive(Debug)]
+pub struct Backup {
+    pub policy: &'static str,
+    /// The instance of an AMI, the volume of a snapshot.
+    pub source: String,
+    pub slot: Timestamp,
+    /// The AMI and what it maps, or the snapshot.
+    pub parts: BTreeSet<String>,
+    /// Whether it can be restored from, now or when it is complete.
+    pub good: bool,
+}
+
+impl World {
+    /// The newest good backups that each policy promises to keep, part by part.
+    pub fn promised(&self) -> BTreeSet<String> {
+        let mut promised = BTreeSet::new();
+        for (policy, last) in LAST {
+            let good = self.backups.iter().filter(|b| b.policy == policy && b.good);
+            let mut by_source: BTreeMap<&str, Vec<&Backup>> = BTreeMap::new();
+            for backup in good {
+                by_source.entry(&backup.source).or_default().push(backup);
+            }
+            for mut backups in by_source.into_values() {
+                backups.sort_by_key(|backup| std::cmp::Reverse(backup.slot));
+                let kept = backups.into_iter().take(last);
+                promised.extend(kept.flat_map(|backup| backup.parts.iter().cloned()));
+            }
+        }
+        promised
+    }
+}
+
+/// What sort of world.
+#[derive(Clone, Copy, Debug)]
+pub struct Sort {
+    /// Whether lists and refusals may lag.
+    pub lags: bool,
+    /// Whether some backups are still being made.
+    pub pending: bool,
+    /// The policies' limits.
+    pub limits: &'static str,
+}
+
+/// A world drawn from a number.
+pub fn world(seed: u64, sort: Sort) -> World {
+    let Sort { lags, limits, .. } = sort;
     let wall = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
-    let policies = PolicyFile::parse("policies.yaml", POLICIES, wall).unwrap();
+    let policies = POLICIES.replace("LIMITS", limits);
+    let policies = PolicyFile::parse("policies.yaml", &policies, wall).unwrap();
     let mut numbers = Numbers::new(seed);
     let mut lag = |of: u64| match lags && numbers.below(of) == 0 {
         true => LAG,
@@ -93,8 +155,11 @@ pub fn world(seed: u64, lags: bool) -> World {
     }
     let mut making = Making {
         account: Account::new(settings),
+        pending: sort.pending,
         numbers,
         references: Vec::new(),
+        backups: Vec::new(),
+        never: BTreeSet::new(),
         wall,
     };
     for policy in ["ami", "ami-grace"] {
@@ -106,11 +171,15 @@ pub fn world(seed: u64, lags: bool) -> World {
         making.snapshots(policy);
     }
     making.sets("set");
+    making.of_others("ami", "image");
+    making.of_others("vol", "snapshot");
     World {
         of_failed: of_failed(&making.account),
         account: making.account,
         policies,
         references: making.references,
+        backups: making.backups,
+        never: making.never,
         wall,
     }
 }
@@ -128,8 +197,11 @@ fn of_failed(account: &Account) -> BTreeSet<String> {
 
 struct Making {
     account: Account,
+    pending: bool,
     numbers: Numbers,
     references: Vec<Reference>,
+    backups: Vec<Backup>,
+    never: BTreeSet<String>,
     wall: Timestamp,
 }
 
@@ -164,7 +236,7 @@ impl Making {
     fn snapshot(&mut self, volume: &VolumeId, slot: Timestamp, tags: Tags) -> SnapshotId {
         let state = match self.numbers.below(14) {
             0 => SnapshotState::Error,
-            1 => SnapshotState::Pending,
+            1 if self.pending => SnapshotState::Pending,
             _ => SnapshotState::Completed,
         };
         self.account.seed_snapshot(SnapshotSeed {
@@ -177,7 +249,7 @@ impl Making {
     }
 
     /// AMIs of one machine, some over a snapshot of the one before.
-    fn images(&mut self, policy: &str) {
+    fn images(&mut self, policy: &'static str) {
         let volumes = self.numbers.below(2) + 1;
         let (machine, volumes) = self.machine(policy, volumes);
         let mut before: Vec<SnapshotId> = Vec::new();
@@ -198,7 +270,7 @@ impl Making {
             }
             let state = match self.numbers.below(14) {
                 0 => ImageState::Failed,
-                1 => ImageState::Pending,
+                1 if self.pending => ImageState::Pending,
                 2 => ImageState::Disabled,
                 _ => ImageState::Available,
             };
@@ -214,6 +286,17 @@ impl Making {
                     .collect(),
                 tags: stamp("image"),
                 ..ImageSeed::default()
+            });
+            let state = &self.account.image(&id).unwrap().state;
+            let good = matches!(state, ImageState::Available | ImageState::Pending)
+                && snapshots.iter().all(|id| self.is_good(id));
+            let parts = snapshots.iter().map(ToString::to_string);
+            self.backups.push(Backup {
+                policy,
+                source: machine.to_string(),
+                slot,
+                parts: parts.chain([id.to_string()]).collect(),
+                good,
             });
             self.protect(&id);
             if self.one_in(5) {
@@ -238,7 +321,7 @@ impl Making {
     }
 
     /// Snapshots of one volume.
-    fn snapshots(&mut self, policy: &str) {
+    fn snapshots(&mut self, policy: &'static str) {
         let volume = self.account.seed_volume(VolumeSeed {
             tags: [("Backup".to_owned(), policy.to_owned())].into(),
             ..VolumeSeed::default()
@@ -246,14 +329,98 @@ impl Making {
         for slot in self.slots() {
             let tags = stamp(policy, "snapshot", volume.as_str(), slot);
             let id = self.snapshot(&volume, slot, tags);
+            self.backup(policy, &volume, slot, &id);
             if self.one_in(6) {
                 self.refer(&Kind::OF_SNAPSHOTS, id.as_str());
             }
         }
     }
 
+    fn is_good(&self, id: &SnapshotId) -> bool {
+        let state = &self.account.snapshot(id).unwrap().state;
+        matches!(state, SnapshotState::Completed | SnapshotState::Pending)
+    }
+
+    /// Notes a snapshot of one volume; some are locked.
+    fn backup(
+        &mut self,
+        policy: &'static str,
+        volume: &VolumeId,
+        slot: Timestamp,
+        id: &SnapshotId,
+    ) {
+        self.backups.push(Backup {
+            policy,
+            source: volume.to_string(),
+            slot,
+            parts: [id.to_string()].into(),
+            good: self.is_good(id),
+        });
+        if self.one_in(12) {
+            let lock = Request::LockSnapshot(LockSnapshot {
+                id: id.to_string(),
+                mode: "governance".into(),
+                duration_days: Some(30),
+                ..LockSnapshot::default()
+            });
+            // Not every state can be locked.
+            if self.account.call(&lock).is_ok() {
+                self.never.insert(id.to_string());
+            }
+        }
+    }
+
+    /// What looks like a backup of the policy and is none of Holdfast's.
+    fn of_others(&mut self, policy: &str, kind: &str) {
+        let slot = self.wall - SignedDuration::from_hours(60);
+        let foreign: [fn(&mut Tags); 4] = [
+            |tags| drop(tags.remove("holdfast:managed")),
+            |tags| drop(tags.insert("holdfast:managed".into(), "false".into())),
+            |tags| drop(tags.insert("aws:dlm:managed".into(), "true".into())),
+            |tags| {
+                let key = "aws:backup:source-resource";
+                tags.insert(key.into(), "arn:aws:ec2:eu-central-1::volume/vol-1".into());
+            },
+        ];
+        for change in foreign {
+            let (machine, volumes) = self.machine("none", 1);
+            let tags = |kind: &str, source: &str| {
+                let mut tags = stamp(policy, kind, source, slot);
+                change(&mut tags);
+                tags
+            };
+            let source = match kind {
+                "image" => machine.as_str(),
+                _ => volumes[0].as_str(),
+            };
+            let backing = match kind {
+                "image" => "image-snapshot",
+                _ => "snapshot",
+            };
+            let snapshot = self.account.seed_snapshot(SnapshotSeed {
+                volume: Some(volumes[0].clone()),
+                started: Some(slot),
+                state: Some(SnapshotState::Completed),
+                tags: tags(backing, source),
+                ..SnapshotSeed::default()
+            });
+            self.never.insert(snapshot.to_string());
+            if kind == "image" {
+                let image = self.account.seed_image(ImageSeed {
+                    name: Some(image_name(policy, source, slot, 1)),
+                    created: Some(slot),
+                    source_instance: Some(machine.clone()),
+                    mappings: vec![BlockDevice::from_snapshot("/dev/xvda", snapshot)],
+                    tags: tags(kind, source),
+                    ..ImageSeed::default()
+                });
+                self.never.insert(image.to_string());
+            }
+        }
+    }
+
     /// Crash-consistent sets of one machine, some without a member.
-    fn sets(&mut self, policy: &str) {
+    fn sets(&mut self, policy: &'static str) {
         let (machine, volumes) = self.machine(policy, 2);
         for slot in self.slots() {
             for volume in &volumes {
@@ -262,6 +429,7 @@ impl Making {
                 }
                 let tags = stamp(policy, "snapshot", machine.as_str(), slot);
                 let id = self.snapshot(volume, slot, tags);
+                self.backup(policy, volume, slot, &id);
                 if self.one_in(12) {
                     self.refer(&Kind::OF_SNAPSHOTS, id.as_str());
                 }
