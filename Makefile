@@ -50,6 +50,14 @@ test: ## Run all tests
 	@$(CARGO) build --locked --workspace --bins
 	@$(CARGO) test --locked --workspace
 
+SOAK ?= 20
+
+.PHONY: soak
+soak: ## Run the property tests of the decisions over and over, in new random worlds (SOAK=20 times)
+	@$(CARGO) test --locked -p holdfast-core -p holdfast-sim --no-run
+	@for round in $$(seq $(SOAK)); do echo "Round $$round of $(SOAK)" >&2; \
+		$(CARGO) test --quiet --locked -p holdfast-core -p holdfast-sim || exit 1; done
+
 .PHONY: witness
 witness: ## Ask the simulated account and moto the same; needs Python 3
 	@tests/witness/run.sh

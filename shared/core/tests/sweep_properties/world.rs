@@ -89,6 +89,18 @@ impl World {
         }
     }
 
+    /// The world in which no source is recorded as gone before the newest that was made of it.
+    pub fn with_truthful_absences(mut self) -> Self {
+        for verdict in self.judge() {
+            let source = verdict.subject.source().map(str::to_owned);
+            let recorded = source.and_then(|source| self.gone_since.get_mut(&source));
+            if let (Some(recorded), Some(time)) = (recorded, verdict.subject.time()) {
+                *recorded = time.max(*recorded);
+            }
+        }
+        self
+    }
+
     pub fn judge(&self) -> Vec<Verdict> {
         let inventory = self.inventory();
         let on_record = OnRecord {
