@@ -13,11 +13,11 @@ mod stage;
 mod world;
 
 use holdfast_core::report::Report;
-use holdfast_sim::Numbers;
+use holdfast_sim::{Chaos, Numbers};
 use interrupted::cases::cases;
 use interrupted::gate::Cut;
 use outcome::Outcome;
-use sound::{limited, safe, sound};
+use sound::{limited, safe, sound, taken_over};
 use stage::Stage;
 use world::{NO_LIMITS, STRICT, Sort, World, world};
 
@@ -45,19 +45,21 @@ const BUSY: i64 = 3;
 /// Rounds after which everything has come to its end.
 const LAST: i64 = 12;
 
-/// Sweeps on until a sweep finds nothing to do.
+/// Sweeps on until two sweeps, with time for a grace between them, find nothing to do.
 async fn to_the_end(stage: &mut Stage<'_>) -> Result<Report, String> {
     stage.take_changes();
-    let mut last = None;
+    let (mut changes, mut quiet) = (Vec::new(), 0);
     for round in BUSY..LAST {
         stage.pause(true);
         let report = stage.sweep(round, None).await.unwrap()?;
-        if stage.take_changes().is_empty() && round >= BUSY + 2 {
+        let changed = stage.take_changes();
+        quiet = if changed.is_empty() { quiet + 1 } else { 0 };
+        if quiet >= 2 && round >= BUSY + 2 {
             return Ok(report);
         }
-        last = Some(report);
+        changes.push(changed);
     }
-    Err(format!("it never comes to an end: {last:?}"))
+    Err(format!("it never comes to an end: {changes:?}"))
 }
 
 /// What the sweeps of a world come to when nothing goes wrong, and how many calls each busy one
@@ -128,7 +130,7 @@ fn a_crash_at_each_call_in_turn_and_a_rerun_come_to_what_the_undisturbed_run_doe
 
 #[test]
 fn a_crash_anywhere_and_a_rerun_come_to_what_the_undisturbed_run_does() {
-    cases("crash", 150, async |seed| {
+    cases("crash", 100, async |seed| {
         let world = world(seed, LAGGING);
         let (expected, calls) = undisturbed(&world).await?;
         let mut numbers = Numbers::new(!seed);
@@ -147,26 +149,35 @@ fn a_crash_anywhere_and_a_rerun_come_to_what_the_undisturbed_run_does() {
 
 #[test]
 fn overlapping_runs_come_to_what_one_alone_does() {
-    cases("overlap", 100, async |seed| {
+    cases("overlap", 60, async |seed| {
         let world = world(seed, LAGGING);
         let (expected, _) = undisturbed(&world).await?;
         let mut stage = Stage::new(&world, seed);
         stage.lapse = Some(20);
         for round in 0..BUSY {
+            // Of some the first is killed.
+            let cut = Cut {
+                after: stage.numbers.below(80),
+                carried_out: stage.numbers.below(2) == 0,
+            };
+            let cut = Some(cut).filter(|_| stage.numbers.below(3) == 0);
             // One that loses its lease may say so.
-            stage.sweeps(round, 2, None).await;
+            stage.sweeps(round, 2, cut).await;
             stage.pause(false);
         }
         stage.lapse = None;
         let last = to_the_end(&mut stage).await?;
         sound(&world, &stage, &last)?;
-        expected.against(&Outcome::of(&world, &stage))
+        // Where one is killed and the other found the lease taken, a sentence begins later.
+        let left = taken_over(&world, &stage);
+        let outcome = Outcome::of(&world, &stage).without_times().without(&left);
+        expected.without_times().without(&left).against(&outcome)
     });
 }
 
 #[test]
 fn what_a_stranger_did_before_a_look_is_heeded_after_it() {
-    cases("stranger", 150, async |seed| {
+    cases("stranger", 100, async |seed| {
         let world = world(seed, PROMPT);
         let mut stage = Stage::new(&world, seed);
         stage.lapse = Some(30);
@@ -183,7 +194,7 @@ fn what_a_stranger_did_before_a_look_is_heeded_after_it() {
 
 #[test]
 fn a_crash_anywhere_lets_no_more_go_within_a_day_than_the_limits_allow() {
-    cases("limits", 80, async |seed| {
+    cases("limits", 40, async |seed| {
         let world = world(seed, LIMITED);
         let mut stage = Stage::new(&world, seed);
         let mut numbers = Numbers::new(!seed);
@@ -198,5 +209,33 @@ fn a_crash_anywhere_lets_no_more_go_within_a_day_than_the_limits_allow() {
         stage.sweep(LAST, None).await.unwrap()?;
         safe(&world, &stage)?;
         limited(&world, &stage, 1)
+    });
+}
+
+#[test]
+fn sweeps_that_meet_lost_answers_and_failing_lists_come_to_what_the_undisturbed_run_does() {
+    cases("faults", 50, async |seed| {
+        let world = world(seed, LAGGING);
+        let (expected, _) = undisturbed(&world).await?;
+        let mut stage = Stage::new(&world, seed);
+        stage.ec2.account().unleash(Chaos {
+            server_error: 30,
+            response_lost: 80,
+            page_failure: 15,
+            empty_page: 15,
+            denied: 15,
+            ..Chaos::quiet(seed)
+        });
+        for round in 0..BUSY {
+            // One that reads nothing says so.
+            stage.sweep(round, None).await;
+            stage.pause(false);
+        }
+        stage.ec2.account().calm();
+        let last = to_the_end(&mut stage).await?;
+        sound(&world, &stage, &last)?;
+        // A list that fails lets a sentence begin later.
+        let outcome = Outcome::of(&world, &stage).without_times();
+        expected.without_times().against(&outcome)
     });
 }

@@ -1,4 +1,4 @@
-//! What is left in the end, and what must hold of it.
+//! What is left in the end, compared part by part.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::interrupted::ports::standing;
 use super::stage::Stage;
-use super::world::World;
+use super::world::{Backup, World};
 
 /// The account and the records in the end, without what differs from run to run: identifiers of
 /// runs, times by the wall clock, fencing tokens, and [`World::of_failed`].
@@ -20,9 +20,9 @@ pub struct Outcome {
     roster: BTreeMap<String, NodeState>,
     pins: BTreeSet<String>,
     condemned: BTreeMap<String, Timestamp>,
-    /// Of what is gone, by whether it was a good backup. That EC2's answer was lost shows: nobody can
-    /// tell any more whose doing it was, so such an intent stays open, and its node as it was.
-    deletions: BTreeMap<String, bool>,
+    /// Of what is gone. That EC2's answer was lost shows: nobody can tell any more whose doing it was,
+    /// so such an intent stays open, and its node as it was.
+    deletions: BTreeSet<String>,
     listed: BTreeMap<String, u64>,
 }
 
@@ -48,11 +48,14 @@ impl Outcome {
         let pins = records.pins.into_iter().filter(|(_, pin)| pin.value);
         let mut marks = records.marks;
         // What only the last look finds needed is condemned and freed in turns.
-        let needed = |id: &String| stage.references.iter().any(|r| r.protects.contains(id));
+        let needed = |id: &String| {
+            let with = |backup: &&Backup| backup.parts.contains(id);
+            let parts = world.backups.iter().filter(with).flat_map(|b| &b.parts);
+            let mut all = parts.chain([id]);
+            all.any(|id| stage.references.iter().any(|r| r.protects.contains(id)))
+        };
         marks.retain(|id, _| standing.contains(id) && !needed(id));
         let marks = marks.into_iter();
-        let deletions = deletions.into_iter();
-        let deletions = deletions.map(|(id, record)| (id, record.value.deletion.good));
         Self {
             standing,
             nodes: nodes
@@ -65,11 +68,27 @@ impl Outcome {
             condemned: marks
                 .filter_map(|(id, mark)| Some((id, mark.value?)))
                 .collect(),
-            deletions: deletions.collect(),
+            deletions: deletions.into_keys().collect(),
             listed: records
                 .census
                 .map_or_else(BTreeMap::new, |c| c.value.listed),
         }
+    }
+
+    /// The same, but for since when things are condemned.
+    pub fn without_times(mut self) -> Self {
+        self.condemned
+            .values_mut()
+            .for_each(|at| *at = Timestamp::UNIX_EPOCH);
+        self
+    }
+
+    /// The same, but for these artifacts.
+    pub fn without(mut self, ids: &BTreeSet<String>) -> Self {
+        self.standing.retain(|id| !ids.contains(id));
+        self.deletions.retain(|id| !ids.contains(id));
+        self.condemned.retain(|id, _| !ids.contains(id));
+        self
     }
 
     /// How the other differs, part by part.
@@ -86,7 +105,8 @@ impl Outcome {
         differ(&mut words, "roster", &self.roster, &other.roster);
         differ(&mut words, "pins", &set(&self.pins), &set(&other.pins));
         differ(&mut words, "condemned", &self.condemned, &other.condemned);
-        differ(&mut words, "deletions", &self.deletions, &other.deletions);
+        let (one, two) = (set(&self.deletions), set(&other.deletions));
+        differ(&mut words, "deletions", &one, &two);
         differ(&mut words, "listed", &self.listed, &other.listed);
         if self.edges != other.edges {
             words += &format!("edges: {:?} and {:?}\n", self.edges, other.edges);

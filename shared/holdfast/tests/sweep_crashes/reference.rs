@@ -173,7 +173,7 @@ impl Kind {
 }
 
 /// What a reference to `target` protects: itself, and what an AMI maps.
-fn protected(account: &Account, target: &str) -> BTreeSet<String> {
+pub fn protected(account: &Account, target: &str) -> BTreeSet<String> {
     let image = account.image(&ImageId::new(target));
     let mapped = image.into_iter().flat_map(|image| &image.mappings);
     let mapped = mapped.filter_map(|device| device.snapshot().map(ToString::to_string));

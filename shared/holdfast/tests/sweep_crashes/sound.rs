@@ -7,6 +7,7 @@ use holdfast_core::report::{Outcome, Report};
 
 use jiff::SignedDuration;
 
+use super::interrupted::ports::standing;
 use super::stage::Stage;
 use super::world::World;
 
@@ -24,16 +25,18 @@ pub fn sound(world: &World, stage: &Stage<'_>, last: &Report) -> Result<(), Stri
 }
 
 /// No sweep's call took away what policies promise, what is locked, and what is not Holdfast's.
+///
+/// Of a snapshot that several AMIs share the tags name one. Where a stranger deregisters another of
+/// them, nothing alive tells that it was that one's too.
 fn spared(world: &World, stage: &Stage<'_>) -> Result<(), String> {
     let (promised, notes) = (world.promised(), stage.notes.lock().unwrap());
     for gone in &notes.gone {
         let id = &gone.resource;
-        if promised.contains(id) || world.never.contains(id) {
-            let backup = world
-                .backups
-                .iter()
-                .find(|backup| backup.parts.contains(id));
-            return Err(format!("{id} went at {}, of {backup:?}", gone.moment));
+        let backups = world.backups.iter();
+        let backups: Vec<_> = backups.filter(|backup| backup.parts.contains(id)).collect();
+        let untold = backups.len() > 1 && stage.bereaved.contains(id);
+        if promised.contains(id) && !untold || world.never.contains(id) {
+            return Err(format!("{id} went at {}, of {backups:?}", gone.moment));
         }
     }
     Ok(())
@@ -108,6 +111,20 @@ fn recorded(stage: &Stage<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// Parts of AMIs that a run was deregistering when another took its lease and saw the AMI stand: that
+/// one closed the intent, so that what is left is taken for somebody else's doing and stays a week.
+pub fn taken_over(world: &World, stage: &Stage<'_>) -> BTreeSet<String> {
+    let (records, standing) = (stage.records.contents(), standing(&stage.ec2.account()));
+    let closed = |id: &String| {
+        let record = records.deletions.get(id);
+        let refused = record.is_some_and(|r| r.value.state == DeletionState::Refused);
+        refused && stage.lapsed && !standing.contains(id)
+    };
+    let backups = world.backups.iter();
+    let backups = backups.filter(|backup| backup.parts.iter().any(closed));
+    backups.flat_map(|backup| backup.parts.clone()).collect()
+}
+
 /// No backing snapshot is left without its AMI that had one before, unless something needs it or the
 /// last report says why it is held.
 fn nothing_orphaned(world: &World, stage: &Stage<'_>, last: &Report) -> Result<(), String> {
@@ -129,11 +146,18 @@ fn nothing_orphaned(world: &World, stage: &Stage<'_>, last: &Report) -> Result<(
     };
     let before = orphans(&world.account);
     let needed = |id: &String| stage.references.iter().any(|r| r.protects.contains(id));
+    let taken_over = taken_over(world, stage);
     let told = |id: &String| {
         let mut items = last.items.iter();
-        items.any(|item| item.resource == *id && item.outcome == Outcome::Held)
+        items.any(|item| {
+            item.resource == *id && matches!(item.outcome, Outcome::Held | Outcome::Kept)
+        })
     };
-    let excused = |id: &String| needed(id) || world.of_failed.contains(id) && told(id);
+    let excused = |id: &String| {
+        let may_stay =
+            world.of_failed.contains(id) || stage.bereaved.contains(id) || taken_over.contains(id);
+        needed(id) || may_stay && told(id)
+    };
     let after = orphans(&stage.ec2.account());
     let left: Vec<&String> = after
         .difference(&before)
@@ -142,6 +166,12 @@ fn nothing_orphaned(world: &World, stage: &Stage<'_>, last: &Report) -> Result<(
     if left.is_empty() {
         Ok(())
     } else {
-        Err(format!("orphaned: {left:?}"))
+        let items = last.items.iter();
+        let items: Vec<_> = items
+            .filter(|item| left.contains(&&item.resource))
+            .collect();
+        Err(format!(
+            "orphaned: {left:?}, and the last sweep says {items:?}"
+        ))
     }
 }

@@ -1,5 +1,6 @@
 //! One account and its records, and the sweeps that are run over them.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use holdfast::function::Invocation;
@@ -7,12 +8,13 @@ use holdfast::sweep::sweep;
 use holdfast_core::event::{SweepEvent, SweepRequest};
 use holdfast_core::report::{Mode, Report};
 use holdfast_sim::records::InMemoryRecords;
+use holdfast_sim::request::{DeregisterImage, Request};
 use holdfast_sim::{InProcess, Numbers};
 use jiff::{SignedDuration, Timestamp};
 
 use super::interrupted::gate::{Cut, Gate, Run, side_by_side};
 use super::interrupted::ports::{Aged, Notes, Ports, standing};
-use super::reference::{Kind, Reference};
+use super::reference::{Kind, Reference, protected};
 use super::world::{LAG, World};
 
 /// A sweep's report, or its error in words; `None` where it was cut.
@@ -27,6 +29,8 @@ pub struct Stage<'w> {
     aged: Arc<Mutex<Aged>>,
     pub references: Vec<Reference>,
     pub numbers: Numbers,
+    /// Parts of AMIs that a stranger deregistered.
+    pub bereaved: BTreeSet<String>,
     /// A stranger does something between two calls, once in so many.
     pub stranger: Option<u64>,
     /// The leases run out between two calls, once in so many.
@@ -47,6 +51,7 @@ impl<'w> Stage<'w> {
             aged: Arc::default(),
             references: world.references.clone(),
             numbers: Numbers::new(seed),
+            bereaved: BTreeSet::new(),
             stranger: None,
             lapse: None,
             lapsed: false,
@@ -119,8 +124,11 @@ impl<'w> Stage<'w> {
         self.numbers.below(waiting as u64) as usize
     }
 
-    /// A stranger refers to something that stands.
+    /// A stranger refers to something that stands, or deregisters an AMI of Holdfast's.
     fn interfere(&mut self) {
+        if self.numbers.below(5) == 0 {
+            return self.deregister_one();
+        }
         let mut account = self.ec2.account();
         let standing: Vec<String> = standing(&account).into_iter().collect();
         if standing.is_empty() {
@@ -135,6 +143,31 @@ impl<'w> Stage<'w> {
         let moment = self.gate.moment();
         let made = kind.add(&mut account, target, moment);
         self.references.extend(made);
+    }
+
+    fn deregister_one(&mut self) {
+        let mut account = self.ec2.account();
+        let ours = |id: &&String| {
+            let mut backups = self.world.backups.iter();
+            id.starts_with("ami-") && backups.any(|backup| backup.parts.contains(*id))
+        };
+        let standing = standing(&account);
+        let images: Vec<&String> = standing.iter().filter(ours).collect();
+        if images.is_empty() {
+            return;
+        }
+        let id = images[self.numbers.below(images.len() as u64) as usize].clone();
+        let mapped = protected(&account, &id);
+        let deregister = Request::DeregisterImage(DeregisterImage {
+            id: id.clone(),
+            delete_associated_snapshots: false,
+        });
+        // What is protected stays.
+        if account.call(&deregister).is_ok() {
+            self.bereaved.extend(mapped);
+            // What needed the AMI has lost it; by that it needs the snapshots no more.
+            self.references.retain(|reference| reference.target != id);
+        }
     }
 
     /// The time between two sweeps: lags end and leases run out. With `a_day`, what is recorded by
