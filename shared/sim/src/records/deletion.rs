@@ -77,8 +77,18 @@ fn day(policy: &str, time: Timestamp) -> (String, String) {
     (policy.to_owned(), time.strftime("%Y-%m-%d").to_string())
 }
 
-fn counted_key(deletion: &Deletion) -> String {
-    format!("{}#{}", deletion.at, deletion.resource)
+/// Where a deletion is counted: the policy's day, and the place in it.
+pub(super) fn counted_keys(policy: &str, retired: &Retired) -> ((String, String), String) {
+    let key = format!("{}#{}", retired.at, retired.resource);
+    (day(policy, retired.at), key)
+}
+
+fn counted(deletion: &Deletion) -> Retired {
+    Retired {
+        resource: deletion.resource.clone(),
+        time: deletion.time,
+        at: deletion.at,
+    }
 }
 
 pub(super) fn retired(
@@ -109,14 +119,10 @@ pub(super) fn intend(
     lease: &Lease,
 ) -> Result<(), TableError> {
     if deletion.good {
-        let day = day(&deletion.policy, deletion.at);
-        let counted = Retired {
-            resource: deletion.resource.clone(),
-            time: deletion.time,
-            at: deletion.at,
-        };
+        let counted = counted(deletion);
+        let (day, key) = counted_keys(&deletion.policy, &counted);
         let of_day = contents.retired.entry(day).or_default();
-        put(of_day, &counted_key(deletion), counted, lease)?;
+        put(of_day, &key, counted, lease)?;
     }
     set_state(contents, deletion.clone(), DeletionState::Intended, lease)
 }
@@ -150,10 +156,10 @@ pub(super) fn end(
         return graph::record(contents, &[node], &[], lease);
     }
     set_state(contents, ended, DeletionState::Refused, lease)?;
-    let day = day(&deletion.policy, deletion.at);
+    let (day, key) = counted_keys(&deletion.policy, &counted(deletion));
     if let Some(of_day) = contents.retired.get_mut(&day).filter(|_| deletion.good) {
         // Nothing went, so it does not count.
-        delete(of_day, &counted_key(deletion), lease)?;
+        delete(of_day, &key, lease)?;
         contents.retired.retain(|_, of_day| !of_day.is_empty());
     }
     Ok(())
