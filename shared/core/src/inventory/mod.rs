@@ -6,6 +6,7 @@
 mod listing;
 mod protection;
 mod referrer;
+pub mod table;
 mod whole;
 
 pub use listing::{Listing, Reading, Source};

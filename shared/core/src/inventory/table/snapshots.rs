@@ -1,0 +1,201 @@
+//! A table of snapshots.
+
+use std::collections::HashMap;
+
+use indexmap::IndexSet;
+use jiff::Timestamp;
+
+use super::packed::PackedId;
+use super::symbols::{Symbol, Symbols};
+use super::tag_lists::{TagLists, TagRow};
+use crate::id::{SnapshotId, VolumeId};
+use crate::inventory::{Snapshot, SnapshotState, Tags};
+
+/// What many snapshots have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Facts {
+    state: Symbol,
+    owner: Option<Symbol>,
+    owner_alias: Option<Symbol>,
+    tier: Option<Symbol>,
+    state_message: Option<Symbol>,
+    size_gib: Option<i32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    id: PackedId,
+    start: Option<Timestamp>,
+    volume: Option<Symbol>,
+    facts: u32,
+    tags: TagRow,
+}
+
+/// Snapshots, in the order in which they came. Descriptions and other people's tags are left out.
+#[derive(Clone, Debug, Default)]
+pub struct SnapshotTable {
+    symbols: Symbols,
+    tags: TagLists,
+    facts: IndexSet<Facts>,
+    rows: Vec<Row>,
+}
+
+impl SnapshotTable {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, snapshot: &Snapshot) {
+        let symbols = &mut self.symbols;
+        let facts = Facts {
+            state: symbols.intern(snapshot.state.as_str()),
+            owner: symbols.optional(snapshot.owner.as_deref()),
+            owner_alias: symbols.optional(snapshot.owner_alias.as_deref()),
+            tier: symbols.optional(snapshot.tier.as_deref()),
+            state_message: symbols.optional(snapshot.state_message.as_deref()),
+            size_gib: snapshot.size_gib,
+        };
+        let facts = match self.facts.get_index_of(&facts) {
+            Some(index) => index,
+            None => self.facts.insert_full(facts).0,
+        };
+        self.rows.push(Row {
+            id: PackedId::pack(snapshot.id.as_str(), symbols),
+            start: snapshot.start,
+            volume: symbols.optional(snapshot.volume.as_ref().map(VolumeId::as_str)),
+            facts: u32::try_from(facts).unwrap_or(u32::MAX),
+            tags: self.tags.put(&snapshot.tags, symbols),
+        });
+    }
+
+    /// The one at a place, as it was pushed but for what a table leaves out.
+    #[must_use]
+    pub fn get(&self, row: usize) -> Option<Snapshot> {
+        let mut snapshot = blank();
+        self.read_into(row, &mut snapshot).then_some(snapshot)
+    }
+
+    /// Writes the one at a place over `to`, which spares most of the memory traffic of
+    /// [`Self::get`]; false when there is none.
+    pub fn read_into(&self, row: usize, to: &mut Snapshot) -> bool {
+        let Some(row) = self.rows.get(row) else {
+            return false;
+        };
+        let Some(facts) = self.facts.get_index(row.facts as usize) else {
+            return false;
+        };
+        let symbols = &self.symbols;
+        to.id.rewrite(|text| row.id.unpack(symbols, text));
+        match (row.volume, &mut to.volume) {
+            (Some(volume), Some(to)) => to.rewrite(|text| {
+                text.clear();
+                text.push_str(symbols.text(volume));
+            }),
+            (volume, to) => *to = volume.map(|volume| VolumeId::new(symbols.text(volume))),
+        }
+        let state = symbols.text(facts.state);
+        if to.state.as_str() != state {
+            to.state = SnapshotState::parse(state);
+        }
+        to.start = row.start;
+        symbols.write(facts.owner, &mut to.owner);
+        symbols.write(facts.owner_alias, &mut to.owner_alias);
+        symbols.write(facts.tier, &mut to.tier);
+        symbols.write(facts.state_message, &mut to.state_message);
+        to.size_gib = facts.size_gib;
+        to.description.clear();
+        self.tags.read_into(row.tags, symbols, &mut to.tags);
+        true
+    }
+
+    /// Every one in its order, each as [`Self::get`] gives it.
+    pub fn iter(&self) -> impl Iterator<Item = Snapshot> {
+        (0..self.len()).filter_map(|row| self.get(row))
+    }
+
+    /// The identifier at a place.
+    #[must_use]
+    pub fn id(&self, row: usize) -> Option<PackedId> {
+        self.rows.get(row).map(|row| row.id)
+    }
+
+    /// The identifier's text at a place.
+    #[must_use]
+    pub fn id_text(&self, row: usize) -> Option<String> {
+        let row = self.rows.get(row)?;
+        let mut text = String::new();
+        row.id.unpack(&self.symbols, &mut text);
+        Some(text)
+    }
+
+    /// The point in time at a place, UTC.
+    #[must_use]
+    pub fn start(&self, row: usize) -> Option<Timestamp> {
+        self.rows.get(row)?.start
+    }
+
+    /// Places by identifier; of several with the same one, the first.
+    #[must_use]
+    pub fn index(&self) -> HashMap<PackedId, u32> {
+        let mut index = HashMap::with_capacity(self.len());
+        for (row, place) in self.rows.iter().zip(0u32..) {
+            index.entry(row.id).or_insert(place);
+        }
+        index
+    }
+
+    /// An identifier as this table packs it; `None` when nothing here has it.
+    #[must_use]
+    pub fn pack(&self, id: &SnapshotId) -> Option<PackedId> {
+        PackedId::find(id.as_str(), &self.symbols)
+    }
+}
+
+/// A snapshot to be written over.
+#[must_use]
+fn blank() -> Snapshot {
+    Snapshot {
+        id: SnapshotId::new(String::new()),
+        volume: None,
+        state: SnapshotState::Pending,
+        start: None,
+        owner: None,
+        owner_alias: None,
+        size_gib: None,
+        tier: None,
+        state_message: None,
+        description: String::new(),
+        tags: Tags::new(),
+    }
+}
+
+impl Extend<Snapshot> for SnapshotTable {
+    fn extend<I: IntoIterator<Item = Snapshot>>(&mut self, snapshots: I) {
+        for snapshot in snapshots {
+            self.push(&snapshot);
+        }
+    }
+}
+
+impl FromIterator<Snapshot> for SnapshotTable {
+    fn from_iter<I: IntoIterator<Item = Snapshot>>(snapshots: I) -> Self {
+        let mut table = Self::default();
+        table.extend(snapshots);
+        table
+    }
+}
+
+impl From<Vec<Snapshot>> for SnapshotTable {
+    fn from(snapshots: Vec<Snapshot>) -> Self {
+        snapshots.into_iter().collect()
+    }
+}
