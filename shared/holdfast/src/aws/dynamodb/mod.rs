@@ -52,6 +52,8 @@ use crate::aws::chain;
 
 /// Version of the records' format; a record of a higher one is refused and never overwritten.
 const SCHEMA: i64 = 1;
+/// That what is overwritten or removed is none of another version's records.
+const THIS_SCHEMA: &str = "(attribute_not_exists(pk) OR #schema = :schema)";
 /// Most items of one `BatchGetItem` (DynamoDB API Reference).
 const BATCH: usize = 100;
 /// Batches read at once.
@@ -300,20 +302,26 @@ impl Table {
             .delete_item()
             .table_name(&self.name)
             .set_key(Some(key(pk, sk)));
-        let request = match lease {
-            Some(lease) => request
-                .condition_expression("attribute_not_exists(pk) OR fence <= :fence")
-                .set_expression_attribute_values(Some(Item::new().fence(":fence", lease.fence).0)),
-            None => request,
+        let schema = Item::new().number_set(":schema", SCHEMA);
+        let (condition, values) = match lease {
+            Some(lease) => (
+                format!("{THIS_SCHEMA} AND (attribute_not_exists(pk) OR fence <= :fence)"),
+                schema.fence(":fence", lease.fence),
+            ),
+            None => (THIS_SCHEMA.to_owned(), schema),
         };
         request
+            .condition_expression(condition)
+            .expression_attribute_names("#schema", "schema")
+            .set_expression_attribute_values(Some(values.0))
             .send()
             .await
             .map(|_| ())
             .map_err(|e| self.error("DeleteItem", pk, &e))
     }
 
-    /// Writes a whole record unless a newer run of `fence`'s lease wrote it.
+    /// Writes a whole record unless a newer run of `fence`'s lease wrote it, or another version of
+    /// Holdfast did.
     async fn put(&self, item: Item, condition: &str, values: Item) -> Result<(), TableError> {
         let record = item.get("pk").unwrap_or("*").to_owned();
         let item = item.number_set("schema", SCHEMA);
@@ -322,8 +330,9 @@ impl Table {
             .put_item()
             .table_name(&self.name)
             .set_item(Some(item.0))
-            .condition_expression(condition)
-            .set_expression_attribute_values((!values.0.is_empty()).then_some(values.0))
+            .condition_expression(format!("{THIS_SCHEMA} AND ({condition})"))
+            .expression_attribute_names("#schema", "schema")
+            .set_expression_attribute_values(Some(values.number_set(":schema", SCHEMA).0))
             .return_values_on_condition_check_failure(
                 aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
             )
