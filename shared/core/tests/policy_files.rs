@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use holdfast_core::policy::period::Period;
 use holdfast_core::policy::{
     EvidenceSource, GroupBy, Limits, PolicyErrors, PolicyFile, PolicyState, Protect, TagPattern,
-    Trigger,
+    TemplateVersions, Trigger,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -115,6 +115,10 @@ policies:
     grace: 0h
     limits: { max_shrink: 25%, free: 20 }
     evidence: { fleets: not-used }
+    launch_template_versions: { newest: 3 }
+    stopped_instances_hold: false
+    terminated_instances_hold: true
+    recently_launched: 90d
     source_gone: { delete_after: never }
     state: active
     formerly: [db-nightly]
@@ -162,6 +166,12 @@ fn every_key_of_the_format_reaches_the_policy() {
         policy.evidence_not_used,
         BTreeSet::from([EvidenceSource::Fleets])
     );
+    assert_eq!(policy.launch_template_versions, TemplateVersions::Newest(3));
+    assert!(!policy.stopped_instances_hold && policy.terminated_instances_hold);
+    assert_eq!(
+        policy.recently_launched,
+        Some(Period::parse("90d").unwrap())
+    );
     assert_eq!(policy.source_gone_delete_after, None);
     assert_eq!(policy.state, PolicyState::Active);
     assert_eq!(policy.formerly, ["db-nightly"]);
@@ -192,6 +202,9 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(policy.state, PolicyState::Active);
     assert!(policy.triggers.is_empty() && policy.formerly.is_empty());
     assert!(policy.evidence_not_used.is_empty());
+    assert_eq!(policy.launch_template_versions, TemplateVersions::All);
+    assert!(policy.stopped_instances_hold && !policy.terminated_instances_hold);
+    assert_eq!(policy.recently_launched, None);
 }
 
 #[test]
@@ -200,6 +213,8 @@ fn values_other_than_the_defaults_are_read() {
         .replace("group: source", "group: { tag: Family }")
         .replace("grace: 0h", "grace: 36h")
         .replace("25%", "0%")
+        .replace("{ newest: 3 }", "default-and-latest")
+        .replace("recently_launched: 90d", "recently_launched: 0d")
         .replace("delete_after: never", "delete_after: 6mo")
         .replace("state: active", "state: paused")
         .replace("boot_volumes: false", "boot_volumes: true")
@@ -209,6 +224,11 @@ fn values_other_than_the_defaults_are_read() {
     assert_eq!(policy.group, GroupBy::Tag("Family".to_owned()));
     assert_eq!(policy.grace, Some(Period::parse("36h").unwrap()));
     assert_eq!(policy.limits.max_shrink_percent, 0);
+    assert_eq!(
+        policy.launch_template_versions,
+        TemplateVersions::DefaultAndLatest
+    );
+    assert_eq!(policy.recently_launched, None);
     assert_eq!(
         policy.source_gone_delete_after,
         Some(Period::parse("6mo").unwrap())

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::artifact::{Artifact, ArtifactKind};
-use holdfast_core::dependency::References;
+use holdfast_core::dependency::{References, Words};
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{Image, ImageState, Inventory, Listing, Snapshot};
 use holdfast_core::lineage::{Consistency, Node, NodeKind};
@@ -54,16 +54,16 @@ pub async fn explain<E: ReadEc2, R: Records>(
     let unjudged = |id: &&String| !verdicts.contains_key(id.as_str());
     let (snapshots, images) = unlisted(ec2, ids.iter().filter(unjudged)).await;
     let known = Recorded::read(records, ids).await;
-    let templates = lists.templates.as_ref().map_or(&[][..], |list| &list.items);
     let all = Everything {
         policies,
-        references: References::new(&lists.images.items, &lists.instances.items, templates),
+        references: References::new(&lists),
         account: lists.own_account(account),
         lists: &lists,
         verdicts,
         snapshots,
         images,
         known,
+        now,
     };
     Ok(ids.iter().map(|id| all.one(id)).collect())
 }
@@ -144,9 +144,15 @@ struct Everything<'a> {
     snapshots: Listing<Snapshot>,
     images: Listing<Image>,
     known: Recorded,
+    now: Timestamp,
 }
 
 impl Everything<'_> {
+    /// What the policy of that name says of references; the defaults where there is none.
+    fn words(&self, policy: &str) -> Words<'_> {
+        Words::of(governing(self.policies, policy), self.now)
+    }
+
     fn one(&self, id: &str) -> Item {
         let mut item = if let Some(verdict) = self.verdicts.get(id) {
             self.judged(verdict)
@@ -170,9 +176,16 @@ impl Everything<'_> {
     }
 
     fn judged(&self, verdict: &Verdict) -> Item {
+        let words = self.words(&verdict.policy);
         let holders = match &verdict.subject {
-            Subject::Snapshot(snapshot) => self.references.holders_of_snapshot(&snapshot.id),
-            Subject::Image { image, .. } => self.references.holders_of_image_with_snapshots(image),
+            Subject::Snapshot(snapshot) => {
+                self.references.holders_of_snapshot(&snapshot.id, &words)
+            }
+            Subject::Image { image, snapshots } => {
+                let along = snapshots.iter().map(|snapshot| &snapshot.id);
+                self.references
+                    .holders_of_image_with_snapshots(image, along, &words)
+            }
         };
         let mut item = Item {
             action: Action::Explain,
@@ -215,9 +228,10 @@ impl Everything<'_> {
             }
             Err(reason) => item.reasons.push(reason),
         }
+        let words = self.words(item.policy.as_deref().unwrap_or_default());
         add(
             &mut item.reasons,
-            self.references.holders_of_snapshot(&snapshot.id),
+            self.references.holders_of_snapshot(&snapshot.id, &words),
         );
         for image in self.references.images_of(&snapshot.id) {
             let Some(verdict) = self.verdicts.get(image.id.as_str()) else {
@@ -269,10 +283,11 @@ impl Everything<'_> {
         let owner = image.owner.as_deref();
         let read = Artifact::read(&image.tags, owner, self.account);
         item.reasons.push(read.err().unwrap_or_else(not_judged));
-        add(
-            &mut item.reasons,
-            self.references.holders_of_image_with_snapshots(image),
-        );
+        let words = Words::of(None, self.now);
+        let holders =
+            self.references
+                .holders_of_image_with_snapshots(image, std::iter::empty(), &words);
+        add(&mut item.reasons, holders);
         item
     }
 

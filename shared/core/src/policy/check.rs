@@ -10,7 +10,8 @@ use super::node::Value;
 use super::schedule::{MIN_SPACING_MINUTES, Schedule};
 use super::spacing::too_close;
 use super::{
-    EvidenceSource, GroupBy, Limits, Policy, PolicyState, Protect, Retain, Trigger, later, selector,
+    EvidenceSource, GroupBy, Limits, Policy, PolicyState, Protect, Retain, Trigger, holding, later,
+    selector,
 };
 
 /// The largest count that a keep rule, `min_copies` or `limits.free` may have.
@@ -19,7 +20,7 @@ const MAX_COUNT: u32 = 100_000;
 /// The most schedules that one policy may have.
 const MAX_SCHEDULES: usize = 32;
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 20] = [
     "name",
     "protect",
     "select",
@@ -33,6 +34,10 @@ const KEYS: [&str; 16] = [
     "grace",
     "limits",
     "evidence",
+    "launch_template_versions",
+    "stopped_instances_hold",
+    "terminated_instances_hold",
+    "recently_launched",
     "source_gone",
     "state",
     "formerly",
@@ -132,6 +137,7 @@ fn body(
     let evidence = fields
         .get("evidence")
         .map_or(Some(BTreeSet::new()), |at| evidence(at, found));
+    let holding = holding::holding(fields, found);
     let source_gone = fields
         .get("source_gone")
         .map_or(Some(None), |at| source_gone(at, found));
@@ -143,6 +149,7 @@ fn body(
         ];
         at.choice(found, &choices)
     });
+    let holding = holding?;
     Some(Policy {
         name: names.name.as_ref()?.text.clone(),
         protect: protect?,
@@ -157,6 +164,10 @@ fn body(
         grace: grace?,
         limits: limits?,
         evidence_not_used: evidence?,
+        launch_template_versions: holding.versions,
+        stopped_instances_hold: holding.stopped,
+        terminated_instances_hold: holding.terminated,
+        recently_launched: holding.recently_launched,
         source_gone_delete_after: source_gone?,
         state: state?,
         formerly: names.formerly.iter().map(|n| n.text.clone()).collect(),

@@ -12,16 +12,12 @@ use super::selector;
 pub(super) const FILE_KEYS: [&str; 2] = ["require", "prices"];
 
 /// Such keys of a policy.
-pub(super) const POLICY_KEYS: [&str; 9] = [
+pub(super) const POLICY_KEYS: [&str; 5] = [
     "consistency",
     "application",
     "start_within",
     "cooldown",
     "rpo",
-    "launch_template_versions",
-    "stopped_instances_hold",
-    "terminated_instances_hold",
-    "recently_launched",
 ];
 
 /// Refuses those of the file.
@@ -45,13 +41,6 @@ pub(super) fn refuse_policy_keys(fields: &Fields<'_>, found: &mut Findings) {
             if fields.get("triggers").is_none() {
                 at.error(found, "belongs to `triggers`, which this policy has not");
             }
-        }
-        "launch_template_versions" => versions(at, found),
-        "stopped_instances_hold" | "terminated_instances_hold" => {
-            at.boolean(found);
-        }
-        "recently_launched" => {
-            at.period_or_zero(found);
         }
         _ => {
             at.period(found);
@@ -110,19 +99,6 @@ fn is_timeout(text: &str) -> bool {
                 && seconds.parse::<u32>().is_ok_and(|seconds| seconds > 0)
         }
         None => Period::parse(text).is_ok(),
-    }
-}
-
-fn versions(at: &At<'_>, found: &mut Findings) {
-    if matches!(at.node.value, Value::Text(_)) {
-        at.choice(found, &[("all", ()), ("default-and-latest", ())]);
-        return;
-    }
-    let expected = "all, default-and-latest or { newest: N }";
-    if let Some(fields) = at.fields(found, &["newest"], expected)
-        && let Some(newest) = fields.require(found, "newest", "{ newest: N }")
-    {
-        newest.integer(found, 1, 10_000);
     }
 }
 

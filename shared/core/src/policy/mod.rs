@@ -7,6 +7,7 @@ mod cron;
 mod cron_field;
 pub mod error;
 mod field;
+mod holding;
 mod later;
 mod node;
 mod parse;
@@ -18,6 +19,7 @@ mod slots;
 pub mod spacing;
 
 pub use error::{PolicyError, PolicyErrors};
+pub use holding::TemplateVersions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -229,6 +231,14 @@ pub struct Policy {
     pub limits: Limits,
     /// Sources of evidence declared not in use.
     pub evidence_not_used: BTreeSet<EvidenceSource>,
+    /// Which versions of a launch template hold what they name.
+    pub launch_template_versions: TemplateVersions,
+    /// Whether a stopped instance holds the AMI that it was launched from.
+    pub stopped_instances_hold: bool,
+    /// Whether a terminated instance does, for the hour or so that EC2 still lists it.
+    pub terminated_instances_hold: bool,
+    /// For how long a launch holds the AMI; `None` is not at all.
+    pub recently_launched: Option<Period>,
     /// After how long the last backups of a source that is gone may go; `None` is never.
     pub source_gone_delete_after: Option<Period>,
     /// Whether it works.

@@ -35,10 +35,10 @@ fn copies_out_of_another_region_take_no_place_from_the_originals() {
 }
 
 #[test]
-fn a_template_whose_image_is_a_parameter_holds_every_ami_and_is_named() {
+fn a_template_whose_image_no_list_tells_holds_every_ami_and_is_named() {
     let mut world = five();
     world.templates.extend([
-        template("lt-1", 2, "resolve:ssm:/golden"),
+        template("lt-1", 2, "resolve:ssm:/golden:7"),
         template("lt-1", 1, "ami-elsewhere"),
     ]);
     assert!(world.condemned().is_empty());
@@ -52,6 +52,23 @@ fn a_template_whose_image_is_a_parameter_holds_every_ami_and_is_named() {
     let unused = "retain: { last: 2 }\n    evidence: { launch_templates: not-used }";
     world.policies = stage::policies("instances", unused);
     assert_eq!(world.condemned(), ["ami-4", "ami-3", "ami-2"]);
+}
+
+#[test]
+fn a_parameter_of_ones_own_holds_every_ami_where_no_image_references_are_read() {
+    let mut world = five();
+    world
+        .templates
+        .push(template("lt-1", 1, "resolve:ssm:/golden"));
+    assert_eq!(
+        world.condemned(),
+        ["ami-4", "ami-3", "ami-2"],
+        "EC2's image references list parameters"
+    );
+    let unread = "retain: { last: 2 }\n    evidence: { image_references: not-used }";
+    world.policies = stage::policies("instances", unread);
+    assert!(world.condemned().is_empty());
+    assert_eq!(world.verdict("ami-4").reasons()[0].path, ["ami-4", "lt-1"]);
 }
 
 #[test]

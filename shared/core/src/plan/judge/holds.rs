@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use crate::artifact::{self, Artifact, ArtifactKind};
-use crate::dependency::unresolved;
-use crate::inventory::{Image, Listing, Snapshot, Tags};
-use crate::policy::{EvidenceSource, Policy, PolicyFile, PolicyState};
+use crate::dependency::{Moment, Words, unread};
+use crate::inventory::{Image, Reading, Snapshot, Tags};
+use crate::policy::{PolicyFile, PolicyState};
 use crate::report::{Reason, ReasonCode};
 
 use super::{Evidence, Standing, Subject, Verdict, governing};
@@ -32,6 +34,24 @@ impl<'a> Pins<'a> {
     }
 }
 
+/// How the lists were read.
+pub(super) struct Read {
+    readings: Vec<Reading>,
+    /// When the last of them was begun: the wall clock, as far as a plan knows it.
+    newest: Timestamp,
+}
+
+impl Read {
+    pub(super) fn new(evidence: &Evidence<'_>, now: Timestamp) -> Self {
+        let readings = evidence.inventory.readings();
+        let newest = readings.iter().map(|reading| reading.read_at).max();
+        Self {
+            readings,
+            newest: newest.unwrap_or(now),
+        }
+    }
+}
+
 fn pinned(tags: &Tags) -> bool {
     tags.contains_key(artifact::PIN)
 }
@@ -42,7 +62,9 @@ pub(super) fn holds(
     evidence: &Evidence<'_>,
     standing: &Standing<'_>,
     pins: &Pins<'_>,
+    read: &Read,
     verdict: &Verdict,
+    now: Timestamp,
 ) -> Vec<Reason> {
     let mut holds = Vec::new();
     let policy = policies.policies.iter().find(|p| p.name == verdict.policy);
@@ -66,7 +88,7 @@ pub(super) fn holds(
             });
         }
     }
-    holds.extend(standing.holders(subject));
+    holds.extend(standing.holders(subject, &Words::of(policy, now)));
     if let Subject::Image { image, snapshots } = subject {
         if image.deregistration_protected {
             holds.push(Reason::with(
@@ -74,25 +96,18 @@ pub(super) fn holds(
                 "it is protected from deregistration; disable the protection to let it go",
             ));
         }
-        if !unused(policy) {
-            let versions = evidence
-                .inventory
-                .templates
-                .as_ref()
-                .map_or(&[][..], |list| &list.items);
-            holds.extend(unresolved(versions, &image.id));
-        }
         for snapshot in snapshots {
             holds.extend(own_backing(policies, evidence, verdict, image, snapshot));
         }
-        if let Some(error) = &evidence.inventory.mapped.error
-            && image.snapshots().any(|id| standing.snapshot(id).is_none())
-        {
-            let detail = format!("not all of its snapshots were read: {error}");
-            holds.push(Reason::with(ReasonCode::EvidenceIncomplete, detail));
-        }
     }
-    holds.extend(unread(evidence, policy));
+    let wall = read.newest;
+    holds.extend(unread(
+        policy,
+        subject,
+        &read.readings,
+        wall,
+        Moment::Planning,
+    ));
     holds
 }
 
@@ -136,53 +151,4 @@ fn own_backing(
         }
     }
     holds
-}
-
-/// Whether the policy declares that this account uses no launch templates.
-fn unused(policy: Option<&Policy>) -> bool {
-    policy.is_some_and(|p| {
-        p.evidence_not_used
-            .contains(&EvidenceSource::LaunchTemplates)
-    })
-}
-
-/// A reason for each list that could protect something and was not read to its end.
-fn unread(evidence: &Evidence<'_>, policy: Option<&Policy>) -> Vec<Reason> {
-    fn error<T>(list: &Listing<T>) -> Option<String> {
-        list.error.as_ref().map(ToString::to_string)
-    }
-    let mut missing: Vec<(&str, String)> = [
-        (
-            evidence.inventory.snapshots.source,
-            error(&evidence.inventory.snapshots),
-        ),
-        (
-            evidence.inventory.images.source,
-            error(&evidence.inventory.images),
-        ),
-        (
-            evidence.inventory.instances.source,
-            error(&evidence.inventory.instances),
-        ),
-        (
-            evidence.inventory.volumes.source,
-            error(&evidence.inventory.volumes),
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(source, error)| Some((source.as_str(), error?)))
-    .collect();
-    if !unused(policy) {
-        let error = match &evidence.inventory.templates {
-            None => Some("was not read".into()),
-            Some(list) => error(list),
-        };
-        missing.extend(error.map(|error| ("launch_templates", error)));
-    }
-    let missing = missing.into_iter();
-    missing
-        .map(|(source, error)| {
-            Reason::with(ReasonCode::EvidenceIncomplete, format!("{source}: {error}"))
-        })
-        .collect()
 }

@@ -25,7 +25,7 @@ use crate::inventory::Inventory;
 use crate::policy::{Policy, PolicyFile};
 use crate::report::{Action, Item, Outcome, Reason};
 
-use holds::{Pins, holds};
+use holds::{Pins, Read, holds};
 use retention::{Candidate, Gone, GroupKey};
 use standing::Standing;
 
@@ -237,9 +237,10 @@ pub fn judge(
     leftover::judge(policies, &mut verdicts, &candidates, leftovers, &gone, now);
 
     let pins = Pins::new(evidence);
+    let read = Read::new(evidence, now);
     for verdict in &mut verdicts {
         if verdict.is_condemned() {
-            for reason in holds(policies, evidence, &standing, &pins, verdict) {
+            for reason in holds(policies, evidence, &standing, &pins, &read, verdict, now) {
                 verdict.hold(reason);
             }
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::artifact::{Artifact, ArtifactKind};
-use crate::dependency::References;
+use crate::dependency::{References, Words};
 use crate::id::SnapshotId;
 use crate::inventory::{ImageState, Snapshot, SnapshotState};
 use crate::report::Reason;
@@ -26,11 +26,6 @@ pub(super) struct Standing<'a> {
 
 impl<'a> Standing<'a> {
     pub(super) fn new(evidence: &Evidence<'a>) -> Self {
-        let templates = evidence
-            .inventory
-            .templates
-            .as_ref()
-            .map_or(&[][..], |list| &list.items);
         let images = &evidence.inventory.images.items;
         let listed = evidence
             .inventory
@@ -47,7 +42,7 @@ impl<'a> Standing<'a> {
             })
         };
         Self {
-            references: References::new(images, &evidence.inventory.instances.items, templates),
+            references: References::new(evidence.inventory).with_binned(&evidence.on_record.binned),
             snapshots: listed.map(|snapshot| (&snapshot.id, snapshot)).collect(),
             being_made: stamps(ImageState::Pending).collect(),
             failed: stamps(ImageState::Failed).collect(),
@@ -93,11 +88,15 @@ impl<'a> Standing<'a> {
         ours.copied().collect()
     }
 
-    /// Everything that needs the subject, each with its path.
-    pub(super) fn holders(&self, subject: &Subject) -> Vec<Reason> {
+    /// Everything that needs the subject by a policy's words, each with its path.
+    pub(super) fn holders(&self, subject: &Subject, words: &Words<'_>) -> Vec<Reason> {
         match subject {
-            Subject::Snapshot(snapshot) => self.references.holders_of_snapshot(&snapshot.id),
-            Subject::Image { image, .. } => self.references.holders_of_image_with_snapshots(image),
+            Subject::Snapshot(snapshot) => self.references.holders_of_snapshot(&snapshot.id, words),
+            Subject::Image { image, snapshots } => {
+                let along = snapshots.iter().map(|snapshot| &snapshot.id);
+                self.references
+                    .holders_of_image_with_snapshots(image, along, words)
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_core::artifact;
-use holdfast_core::dependency::{References, unresolved};
+use holdfast_core::dependency::{FRESH, References, Words};
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{
     Image, Inventory, LaunchTemplateVersion, Listing, Snapshot, Source, Tags,
@@ -13,9 +13,6 @@ use holdfast_core::policy::{EvidenceSource, PolicyFile};
 use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 use holdfast_core::report::{Reason, ReasonCode};
 use jiff::{SignedDuration, Timestamp};
-
-/// Evidence older than this justifies no deletion.
-const FRESH: SignedDuration = SignedDuration::from_mins(15);
 
 /// Reads condemned snapshots and their images once more; what changed is held.
 pub(super) async fn snapshots<E: ReadEc2>(
@@ -31,14 +28,19 @@ pub(super) async fn snapshots<E: ReadEc2>(
     let (again, mapping) = (SnapshotScope::Ids(ids.clone()), ImageScope::MappingAny(ids));
     let (snapshots, images) = tokio::join!(ec2.snapshots(&again), ec2.images(&mapping));
     let present = by_id(&snapshots);
-    let references = References::new(&images.items, &lists.instances.items, &[]);
+    let now = Timestamp::now();
+    let again = Inventory {
+        images,
+        ..Inventory::empty(now)
+    };
+    let (references, words) = (References::new(&again), Words::of(None, now));
     let mut checked = condemned.to_vec();
     for verdict in &mut checked {
         let Subject::Snapshot(snapshot) = verdict.subject.clone() else {
             continue;
         };
-        hold_unread(verdict, lists, [&snapshots.error, &images.error]);
-        for holder in references.holders_of_snapshot(&snapshot.id) {
+        hold_unread(verdict, lists, [&snapshots.error, &again.images.error]);
+        for holder in references.holders_of_snapshot(&snapshot.id, &words) {
             verdict.hold(holder);
         }
         let now = present.get(&snapshot.id).copied();
@@ -59,10 +61,9 @@ pub(super) struct Templates<'a> {
 }
 
 impl Templates<'_> {
-    fn unused_by(&self, policy: &str) -> bool {
+    fn words(&self, policy: &str, now: Timestamp) -> Words<'_> {
         let policy = self.policies.policies.iter().find(|p| p.name == policy);
-        let unused = EvidenceSource::LaunchTemplates;
-        policy.is_some_and(|p| p.evidence_not_used.contains(&unused))
+        Words::of(policy, now)
     }
 }
 
@@ -112,8 +113,13 @@ pub(super) async fn images<E: ReadEc2>(
         .map(|image| (&image.id, image))
         .collect();
     let backing = by_id(&snapshots);
-    let versions = templates.list.map_or(&[][..], |list| &list.items);
-    let references = References::new(&[], &instances.items, versions);
+    let now = Timestamp::now();
+    let read_again = Inventory {
+        instances,
+        templates: templates.list.cloned(),
+        ..Inventory::empty(now)
+    };
+    let references = References::new(&read_again);
     let mut checked = condemned.to_vec();
     for verdict in &mut checked {
         let Subject::Image {
@@ -123,18 +129,17 @@ pub(super) async fn images<E: ReadEc2>(
         else {
             continue;
         };
-        let errors = [&images.error, &instances.error, &snapshots.error];
+        let errors = [&images.error, &read_again.instances.error, &snapshots.error];
         hold_unread(verdict, lists, errors);
-        for holder in references.holders_of_image_with_snapshots(&image) {
+        let words = templates.words(&verdict.policy, now);
+        let along = before.iter().map(|snapshot| &snapshot.id);
+        for holder in references.holders_of_image_with_snapshots(&image, along, &words) {
             verdict.hold(holder);
         }
-        if !templates.unused_by(&verdict.policy) {
-            if let Some(list) = templates.list {
-                hold_unread(verdict, lists, [&list.error]);
-            }
-            for reason in unresolved(versions, &image.id) {
-                verdict.hold(reason);
-            }
+        if words.needs(EvidenceSource::LaunchTemplates)
+            && let Some(list) = templates.list
+        {
+            hold_unread(verdict, lists, [&list.error]);
         }
         match present.get(&image.id) {
             None if images.is_complete() => verdict.hold(not_listed(&image.id)),
