@@ -21,13 +21,71 @@ pub mod read_ec2 {
     pub const SNAPSHOTS: Actions = &["ec2:DescribeSnapshots"];
     /// `images`.
     pub const IMAGES: Actions = &["ec2:DescribeImages"];
-    /// `launch_template_versions`: the templates first, then each one's versions.
+    /// `launch_template_versions`: the templates first, then each one's versions. The parameters
+    /// that some name are resolved by EC2, which is what `ssm:GetParameters` is for.
     pub const LAUNCH_TEMPLATE_VERSIONS: Actions = &[
         "ec2:DescribeLaunchTemplates",
         "ec2:DescribeLaunchTemplateVersions",
+        "ssm:GetParameters",
     ];
     /// `instance_types`.
     pub const INSTANCE_TYPES: Actions = &["ec2:DescribeInstanceTypes"];
+    /// `launch_configurations`.
+    pub const LAUNCH_CONFIGURATIONS: Actions = &["autoscaling:DescribeLaunchConfigurations"];
+    /// `auto_scaling_groups`.
+    pub const AUTO_SCALING_GROUPS: Actions = &["autoscaling:DescribeAutoScalingGroups"];
+    /// `fleets`: three lists in one.
+    pub const FLEETS: Actions = &[
+        "ec2:DescribeFleets",
+        "ec2:DescribeSpotFleetRequests",
+        "ec2:DescribeSpotInstanceRequests",
+    ];
+    /// `fast_restores`.
+    pub const FAST_RESTORES: Actions = &["ec2:DescribeFastSnapshotRestores"];
+    /// `recycle_bin`: two lists in one.
+    pub const RECYCLE_BIN: Actions = &[
+        "ec2:ListImagesInRecycleBin",
+        "ec2:ListSnapshotsInRecycleBin",
+    ];
+    /// `locks`.
+    pub const LOCKS: Actions = &["ec2:DescribeLockedSnapshots"];
+    /// `image_references`, with what EC2 looks at on the caller's behalf: those of other services
+    /// are needed through EC2 alone (`aws:CalledVia`), so that the function can read no parameter
+    /// and no recipe by itself (AWS Managed Policy Reference,
+    /// `AmazonEC2ImageReferencesAccessPolicy`).
+    pub const IMAGE_REFERENCES: Actions = &[
+        "ec2:DescribeImageReferences",
+        "ec2:DescribeInstances",
+        "ec2:DescribeLaunchTemplates",
+        "ec2:DescribeLaunchTemplateVersions",
+        "ssm:DescribeParameters",
+        "ssm:GetParameters",
+        "imagebuilder:ListImageRecipes",
+        "imagebuilder:ListContainerRecipes",
+        "imagebuilder:GetContainerRecipe",
+    ];
+    /// `image_shares`.
+    pub const IMAGE_SHARES: Actions = &["ec2:DescribeImageAttribute"];
+    /// `snapshot_shares`.
+    pub const SNAPSHOT_SHARES: Actions = &["ec2:DescribeSnapshotAttribute"];
+
+    /// All that may show that something needs an artifact.
+    pub const EVIDENCE: &[Actions] = &[
+        INSTANCES,
+        VOLUMES,
+        SNAPSHOTS,
+        IMAGES,
+        LAUNCH_TEMPLATE_VERSIONS,
+        LAUNCH_CONFIGURATIONS,
+        AUTO_SCALING_GROUPS,
+        FLEETS,
+        FAST_RESTORES,
+        RECYCLE_BIN,
+        LOCKS,
+        IMAGE_REFERENCES,
+        IMAGE_SHARES,
+        SNAPSHOT_SHARES,
+    ];
 }
 
 /// `WriteEc2`.
@@ -81,27 +139,16 @@ pub const CREATE_IMAGES: &[Actions] = &[
     RECORDS,
 ];
 
-/// What sweep-retention calls.
+/// What sweep-retention calls besides [`read_ec2::EVIDENCE`].
 pub const SWEEP_RETENTION: &[Actions] = &[
-    read_ec2::INSTANCES,
-    read_ec2::VOLUMES,
-    read_ec2::SNAPSHOTS,
-    read_ec2::IMAGES,
-    read_ec2::LAUNCH_TEMPLATE_VERSIONS,
     write_ec2::DEREGISTER_IMAGE,
     write_ec2::DELETE_SNAPSHOT,
     RECORDS,
 ];
 
-/// What check-dependencies calls: it reads, and writes nothing but records.
-pub const CHECK_DEPENDENCIES: &[Actions] = &[
-    read_ec2::INSTANCES,
-    read_ec2::VOLUMES,
-    read_ec2::SNAPSHOTS,
-    read_ec2::IMAGES,
-    read_ec2::LAUNCH_TEMPLATE_VERSIONS,
-    RECORDS,
-];
+/// What check-dependencies calls besides [`read_ec2::EVIDENCE`]: it reads, and writes nothing but
+/// records.
+pub const CHECK_DEPENDENCIES: &[Actions] = &[RECORDS];
 
 /// The IAM actions that a function needs; `None` for one that is not Holdfast's.
 ///
@@ -109,12 +156,13 @@ pub const CHECK_DEPENDENCIES: &[Actions] = &[
 /// function's: they are not here.
 #[must_use]
 pub fn of(function: &str) -> Option<BTreeSet<&'static str>> {
-    let calls = match function {
-        "create-snapshots" => CREATE_SNAPSHOTS,
-        "create-images" => CREATE_IMAGES,
-        "sweep-retention" => SWEEP_RETENTION,
-        "check-dependencies" => CHECK_DEPENDENCIES,
+    let (evidence, calls) = match function {
+        "create-snapshots" => (&[][..], CREATE_SNAPSHOTS),
+        "create-images" => (&[][..], CREATE_IMAGES),
+        "sweep-retention" => (read_ec2::EVIDENCE, SWEEP_RETENTION),
+        "check-dependencies" => (read_ec2::EVIDENCE, CHECK_DEPENDENCIES),
         _ => return None,
     };
-    Some(calls.iter().flat_map(|call| call.iter().copied()).collect())
+    let all = evidence.iter().chain(calls);
+    Some(all.flat_map(|call| call.iter().copied()).collect())
 }

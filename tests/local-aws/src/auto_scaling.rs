@@ -2,13 +2,15 @@
 //!
 //! Launch configurations and groups are seeded into the simulated account and listed here; element
 //! and parameter names are those of botocore's model, API version 2011-01-01. As at EC2's door,
-//! every parameter must be understood and signatures are not checked.
+//! every parameter must be understood, signatures are not checked, and a caller may do what its
+//! access key's role allows ([`crate::iam`]).
 
 use std::io;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::routing::post;
 use holdfast_sim::request::{self, LaunchTemplateReference, PageRequest, Request};
 use holdfast_sim::{
@@ -17,6 +19,7 @@ use holdfast_sim::{
 };
 use jiff::Timestamp;
 
+use crate::iam::{self, Gate};
 use crate::query::params::Params;
 use crate::query::xml::Xml;
 use crate::query::{Answer, lock};
@@ -27,15 +30,25 @@ const NAMESPACE: &str = "http://autoscaling.amazonaws.com/doc/2011-01-01/";
 /// The door to the Auto Scaling groups beside an account. The account's lock is taken for the
 /// length of one call.
 pub fn router(account: SharedAccount) -> Router {
-    Router::new().route("/", post(handle)).with_state(account)
+    guarded(account, Gate::default())
 }
 
-async fn handle(State(account): State<SharedAccount>, body: Bytes) -> axum::response::Response {
-    let answer = answer(&account, &body);
+/// As [`router`], with a gate that knows the callers' roles.
+pub fn guarded(account: SharedAccount, gate: Gate) -> Router {
+    let state = (account, gate);
+    Router::new().route("/", post(handle)).with_state(state)
+}
+
+async fn handle(
+    State((account, gate)): State<(SharedAccount, Gate)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> axum::response::Response {
+    let answer = answer(&account, &gate, iam::caller(&headers), &body);
     answer.into_http().await
 }
 
-fn answer(account: &SharedAccount, body: &[u8]) -> Answer {
+fn answer(account: &SharedAccount, gate: &Gate, caller: &str, body: &[u8]) -> Answer {
     let mut account = lock(account);
     let request = match decode(body) {
         Ok(request) => request,
@@ -44,6 +57,17 @@ fn answer(account: &SharedAccount, body: &[u8]) -> Answer {
             return refusal(&error, account.request_id());
         }
     };
+    let demands = iam::ec2::demands(&request, &account);
+    if let Err(refused) = gate.admit(caller, &demands) {
+        // The service's code, unlike EC2's (Auto Scaling API Reference, "Common errors").
+        let error = ApiError {
+            http_status: 403,
+            ..ApiError::new("AccessDenied", refused.to_string())
+        };
+        let operation = request.operation();
+        let error = account.refuse_unread(Request::AUTO_SCALING, operation, error);
+        return refusal(&error, account.request_id());
+    }
     let result = account.call(&request);
     let place = Place {
         operation: request.operation(),

@@ -169,7 +169,7 @@ impl LocalAws {
         let sts = open("STS", crate::sts::router(&account_id), options.ports.sts).await?;
         let auto_scaling = open(
             "Auto Scaling",
-            crate::auto_scaling::router(Arc::clone(&account)),
+            crate::auto_scaling::guarded(Arc::clone(&account), gate.clone()),
             options.ports.auto_scaling,
         )
         .await?;

@@ -321,6 +321,23 @@ pub struct LaunchTemplateVersion {
     pub snapshots: Vec<SnapshotId>,
 }
 
+/// How a launch template names a parameter of Systems Manager instead of an AMI (EC2 User Guide,
+/// "Use a Systems Manager parameter instead of an AMI ID").
+const PARAMETER: &str = "resolve:ssm:";
+/// Names that begin with `/aws` are reserved, and those under `/aws/service` are AWS's public
+/// parameters (Systems Manager User Guide, "Working with public parameters").
+const PUBLIC_PARAMETER: &str = "resolve:ssm:/aws/service/";
+
+impl LaunchTemplateVersion {
+    /// Whether its image is a parameter that may stand for an AMI of one's own. AWS's public
+    /// parameters name AWS's AMIs, and nobody else can write them.
+    #[must_use]
+    pub fn names_private_parameter(&self) -> bool {
+        let named = self.image.as_deref();
+        named.is_some_and(|n| n.starts_with(PARAMETER) && !n.starts_with(PUBLIC_PARAMETER))
+    }
+}
+
 /// What an instance type brings along in instance-store disks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceType {

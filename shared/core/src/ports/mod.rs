@@ -9,7 +9,7 @@ use std::future::Future;
 use crate::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use crate::inventory::{
     Binned, FastRestore, Image, ImageReference, Instance, InstanceType, LaunchTemplateVersion,
-    Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock, Source, Tags, Volume,
+    Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock, Tags, Volume,
 };
 
 /// What a failed call means for the one who made it.
@@ -199,69 +199,34 @@ pub trait ReadEc2: Send + Sync {
         names: &[String],
     ) -> impl Future<Output = Listing<InstanceType>> + Send;
     /// Launch configurations of Auto Scaling.
-    fn launch_configurations(&self) -> impl Future<Output = Listing<Referrer>> + Send {
-        async { nobody_reads(Source::LaunchConfigurations) }
-    }
+    fn launch_configurations(&self) -> impl Future<Output = Listing<Referrer>> + Send;
     /// Auto Scaling groups, with the overrides of their mixed-instances policies.
-    fn auto_scaling_groups(&self) -> impl Future<Output = Listing<Referrer>> + Send {
-        async { nobody_reads(Source::AutoScaling) }
-    }
+    fn auto_scaling_groups(&self) -> impl Future<Output = Listing<Referrer>> + Send;
     /// EC2 Fleets, Spot Fleets and Spot requests, in any state.
-    fn fleets(&self) -> impl Future<Output = Listing<Referrer>> + Send {
-        async { nobody_reads(Source::Fleets) }
-    }
+    fn fleets(&self) -> impl Future<Output = Listing<Referrer>> + Send;
     /// Fast snapshot restores, in any state.
-    fn fast_restores(&self) -> impl Future<Output = Listing<FastRestore>> + Send {
-        async { nobody_reads(Source::FastRestore) }
-    }
+    fn fast_restores(&self) -> impl Future<Output = Listing<FastRestore>> + Send;
     /// AMIs and snapshots in the Recycle Bin.
-    fn recycle_bin(&self) -> impl Future<Output = Listing<Binned>> + Send {
-        async { nobody_reads(Source::RecycleBin) }
-    }
+    fn recycle_bin(&self) -> impl Future<Output = Listing<Binned>> + Send;
     /// Locked snapshots.
-    fn locks(&self) -> impl Future<Output = Listing<SnapshotLock>> + Send {
-        async { nobody_reads(Source::Locks) }
-    }
+    fn locks(&self) -> impl Future<Output = Listing<SnapshotLock>> + Send;
     /// What EC2 knows to refer to these images, asked for ten at a time; of launch templates every
     /// version.
     fn image_references(
         &self,
         images: &[ImageId],
         scope: ReferenceScope,
-    ) -> impl Future<Output = Listing<ImageReference>> + Send {
-        let _ = (images, scope);
-        async { nobody_reads(Source::ImageReferences) }
-    }
+    ) -> impl Future<Output = Listing<ImageReference>> + Send;
     /// Who besides the owner may launch an image.
     fn image_shares(
         &self,
         id: &ImageId,
-    ) -> impl Future<Output = Result<Vec<Share>, CallError>> + Send {
-        let error = unread_error(id.as_str());
-        async { Err(error) }
-    }
+    ) -> impl Future<Output = Result<Vec<Share>, CallError>> + Send;
     /// Who besides the owner may make volumes of a snapshot.
     fn snapshot_shares(
         &self,
         id: &SnapshotId,
-    ) -> impl Future<Output = Result<Vec<Share>, CallError>> + Send {
-        let error = unread_error(id.as_str());
-        async { Err(error) }
-    }
-}
-
-fn nobody_reads<T>(source: Source) -> Listing<T> {
-    Listing::unread(source, unread_error("*"), jiff::Timestamp::now())
-}
-
-fn unread_error(resource: &str) -> CallError {
-    CallError {
-        operation: "Describe",
-        resource: resource.to_owned(),
-        code: None,
-        class: ErrorClass::Permanent,
-        message: "this door does not read it".to_owned(),
-    }
+    ) -> impl Future<Output = Result<Vec<Share>, CallError>> + Send;
 }
 
 /// Changes the account. No method retries by itself where EC2 has no client token.

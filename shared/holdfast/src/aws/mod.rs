@@ -1,7 +1,10 @@
 //! Adapters over the AWS SDK: conversion, paging, classification of errors. No business rules.
 
+mod auto_scaling;
 pub mod dynamodb;
 pub mod ec2;
+mod error;
+mod listing;
 pub mod sts;
 
 use std::time::Duration;

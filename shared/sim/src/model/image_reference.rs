@@ -19,7 +19,8 @@ pub enum ReferrerType {
 }
 
 impl ReferrerType {
-    pub(crate) const ALL: [Self; 5] = [
+    /// Every type.
+    pub const ALL: [Self; 5] = [
         Self::Instance,
         Self::LaunchTemplate,
         Self::Parameter,

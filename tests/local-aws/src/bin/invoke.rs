@@ -85,7 +85,9 @@ fn read(path: &Path) -> Result<Value, String> {
 /// Whether this shell has the lines that `make local` prints.
 fn running_local_aws() -> bool {
     let on_loopback = |value: String| value.starts_with("http://127.0.0.1:");
-    ["AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_DYNAMODB"]
+    let services = ["EC2", "AUTO_SCALING", "DYNAMODB"];
+    services
+        .map(|service| format!("AWS_ENDPOINT_URL_{service}"))
         .iter()
         .all(|name| std::env::var(name).is_ok_and(on_loopback))
 }

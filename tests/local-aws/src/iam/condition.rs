@@ -7,13 +7,14 @@ use super::wildcard;
 
 /// Keys that demands carry, or would if the request had the tag; those with `/` go on with the
 /// tag's own key.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
     "aws:ResourceTag/",
     "ec2:ResourceTag/",
     "aws:RequestTag/",
     "aws:TagKeys",
     "ec2:CreateAction",
     "dynamodb:LeadingKeys",
+    "aws:CalledVia",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

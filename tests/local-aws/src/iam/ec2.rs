@@ -1,18 +1,44 @@
-//! What the calls of EC2 demand. Resources and condition keys of each action: Service
-//! Authorization Reference, "Actions, resources, and condition keys for Amazon EC2".
+//! What the calls of EC2 and Auto Scaling demand. Resources and condition keys of each action:
+//! Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2".
 
 use holdfast_core::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use holdfast_core::inventory::Tags;
-use holdfast_sim::Account;
 use holdfast_sim::request::{Request, TagSpecification};
+use holdfast_sim::{Account, ReferrerType};
 
 use super::demand::Demand;
+
+/// The services that ask in the caller's name, oldest first.
+const CALLED_VIA: &str = "aws:CalledVia";
+/// As what EC2 looks for references.
+const IMAGE_REFERENCES: &str = "ec2-images.amazonaws.com";
+
+/// What EC2 asks for in the caller's name, to find the references of one type of resource (AWS
+/// Managed Policy Reference, `AmazonEC2ImageReferencesAccessPolicy`). That it refuses the whole
+/// call without them is assumed.
+fn looked_up(resource_type: &str) -> &'static [&'static str] {
+    match resource_type {
+        "ec2:Instance" => &["ec2:DescribeInstances"],
+        "ec2:LaunchTemplate" => &[
+            "ec2:DescribeLaunchTemplates",
+            "ec2:DescribeLaunchTemplateVersions",
+        ],
+        "ssm:Parameter" => &["ssm:DescribeParameters", "ssm:GetParameters"],
+        "imagebuilder:ImageRecipe" => &["imagebuilder:ListImageRecipes"],
+        "imagebuilder:ContainerRecipe" => &[
+            "imagebuilder:ListContainerRecipes",
+            "imagebuilder:GetContainerRecipe",
+        ],
+        // The account refuses the call itself.
+        _ => &[],
+    }
+}
 
 /// The demands of a call on this account.
 #[must_use]
 pub fn demands(request: &Request, account: &Account) -> Vec<Demand> {
     let call = Call {
-        action: format!("ec2:{}", request.operation()),
+        action: format!("{}:{}", request.service(), request.operation()),
         operation: request.operation(),
         account,
     };
@@ -69,6 +95,28 @@ pub fn demands(request: &Request, account: &Account) -> Vec<Demand> {
             each.map(|id| call.existing(id).naming(keys.clone()))
                 .collect()
         }
+        Request::DescribeImageAttribute(r) => vec![call.existing(&r.id)],
+        Request::DescribeSnapshotAttribute(r) => vec![call.existing(&r.id)],
+        Request::DescribeImageReferences(r) => {
+            let mut all = vec![Demand::new(call.action, "*")];
+            let types = r.scopes.iter().map(|scope| scope.resource_type.as_str());
+            let every = ReferrerType::ALL.into_iter().map(ReferrerType::as_str);
+            let types: Vec<&str> = if r.include_all {
+                every.collect()
+            } else {
+                types.collect()
+            };
+            for action in types.into_iter().flat_map(looked_up) {
+                all.push(Demand::new(*action, "*").with(CALLED_VIA, IMAGE_REFERENCES));
+            }
+            all
+        }
+        // Assumed: EC2 reads the parameter for the caller under its own name, and one that the
+        // caller may not read fails the call.
+        Request::DescribeLaunchTemplateVersions(r) if r.resolve_alias => vec![
+            Demand::new(call.action, "*"),
+            Demand::new("ssm:GetParameters", "*").with(CALLED_VIA, "ec2.amazonaws.com"),
+        ],
         // Lists have no resource-level permissions; the rest is no function's.
         _ => vec![Demand::new(call.action, "*")],
     }
@@ -135,7 +183,11 @@ fn tags_of<'a>(account: &'a Account, id: &str) -> Option<&'a Tags> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use holdfast_sim::request::{CreateImage, CreateSnapshots, DeregisterImage};
+    use holdfast_sim::request::{
+        CreateImage, CreateSnapshots, DeregisterImage, DescribeAutoScalingGroups,
+        DescribeImageReferences, DescribeLaunchTemplateVersions, DescribeSnapshotAttribute,
+        ReferenceScope,
+    };
     use holdfast_sim::{BlockDevice, ImageSeed, InstanceSeed, Settings, SnapshotSeed, VolumeSeed};
 
     fn shown(demands: &[Demand]) -> Vec<String> {
@@ -226,5 +278,78 @@ mod tests {
         let delete = format!("ec2:DeleteSnapshot arn:aws:ec2:eu-central-1::snapshot/{snapshot}");
         assert_eq!(with(false), std::slice::from_ref(&deregister));
         assert_eq!(with(true), [deregister, delete]);
+    }
+    #[test]
+    fn finding_references_demands_what_ec2_looks_up_for_its_caller() {
+        let account = Account::new(Settings::default());
+        let with = |types: &[&str]| {
+            let scopes = types.iter().map(|name| ReferenceScope {
+                resource_type: (*name).to_owned(),
+                options: Vec::new(),
+            });
+            let request = Request::DescribeImageReferences(DescribeImageReferences {
+                scopes: scopes.collect(),
+                ..DescribeImageReferences::default()
+            });
+            demands(&request, &account)
+        };
+        let found = with(&["ec2:Instance", "ssm:Parameter"]);
+        assert_eq!(
+            shown(&found),
+            [
+                "ec2:DescribeImageReferences *",
+                "ec2:DescribeInstances *",
+                "ssm:DescribeParameters *",
+                "ssm:GetParameters *",
+            ]
+        );
+        assert!(found[0].context.is_empty());
+        let via = ["ec2-images.amazonaws.com".to_owned()];
+        assert!(found[1..].iter().all(|d| d.context["aws:CalledVia"] == via));
+        assert_eq!(
+            shown(&with(&["imagebuilder:ContainerRecipe"]))[1..],
+            [
+                "imagebuilder:ListContainerRecipes *",
+                "imagebuilder:GetContainerRecipe *"
+            ]
+        );
+    }
+
+    #[test]
+    fn only_resolving_a_template_demands_the_parameters() {
+        let account = Account::new(Settings::default());
+        let with = |resolve_alias| {
+            let request = Request::DescribeLaunchTemplateVersions(DescribeLaunchTemplateVersions {
+                resolve_alias,
+                ..DescribeLaunchTemplateVersions::default()
+            });
+            demands(&request, &account)
+        };
+        let list = "ec2:DescribeLaunchTemplateVersions *";
+        assert_eq!(shown(&with(false)), [list]);
+        let resolving = with(true);
+        assert_eq!(shown(&resolving), [list, "ssm:GetParameters *"]);
+        let via = ["ec2.amazonaws.com".to_owned()];
+        assert_eq!(resolving[1].context["aws:CalledVia"], via);
+    }
+
+    #[test]
+    fn shares_are_asked_of_the_artifact_and_groups_of_their_own_service() {
+        let mut account = Account::new(Settings::default());
+        let snapshot = account.seed_snapshot(SnapshotSeed::default());
+        let share = Request::DescribeSnapshotAttribute(DescribeSnapshotAttribute {
+            id: snapshot.to_string(),
+            attribute: "createVolumePermission".to_owned(),
+        });
+        let arn = format!("arn:aws:ec2:eu-central-1::snapshot/{snapshot}");
+        assert_eq!(
+            shown(&demands(&share, &account)),
+            [format!("ec2:DescribeSnapshotAttribute {arn}")]
+        );
+        let groups = Request::DescribeAutoScalingGroups(DescribeAutoScalingGroups::default());
+        assert_eq!(
+            shown(&demands(&groups, &account)),
+            ["autoscaling:DescribeAutoScalingGroups *"]
+        );
     }
 }

@@ -45,7 +45,7 @@ pub struct Refusal {
     pub resource: String,
 }
 
-/// Stands at the doors of EC2 and DynamoDB. Clones are the same gate.
+/// Stands at the doors of EC2, Auto Scaling and DynamoDB. Clones are the same gate.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
     state: Arc<Mutex<State>>,

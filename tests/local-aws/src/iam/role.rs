@@ -215,10 +215,12 @@ fn statement(
     })
 }
 
-/// Whether calls of the action pass a gate here.
+/// Services whose calls pass a gate here, or that EC2 calls for a caller.
+const GUARDED: [&str; 5] = ["ec2", "autoscaling", "dynamodb", "ssm", "imagebuilder"];
+
 fn is_guarded(action: &str) -> bool {
     let service = action.split(':').next().unwrap_or_default();
-    ["ec2", "dynamodb"].iter().any(|s| wildcard(service, s))
+    GUARDED.iter().any(|s| wildcard(service, s))
 }
 
 fn conditions(

@@ -7,7 +7,7 @@ use holdfast_local_aws::template::Template;
 const TABLE: &str = "arn:aws:dynamodb:eu-central-1:111122223333:table/holdfast";
 
 /// One partition of each kind and owner.
-const ALL: [&str; 22] = [
+const ALL: [&str; 23] = [
     "head#create-snapshots",
     "head#create-images",
     "head#sweep-retention",
@@ -29,6 +29,7 @@ const ALL: [&str; 22] = [
     "delete#snap-1",
     "retired#nightly#2026-11-23",
     "tripped#0a1b",
+    "census",
     "something-new#1",
 ];
 
@@ -121,6 +122,7 @@ fn the_sweep_has_pins_and_deletions_and_touches_no_ledger_of_creation() {
             "delete#snap-1",
             "retired#nightly#2026-11-23",
             "tripped#0a1b",
+            "census",
         ],
         &[
             "head#sweep-retention",
@@ -131,6 +133,7 @@ fn the_sweep_has_pins_and_deletions_and_touches_no_ledger_of_creation() {
             "delete#snap-1",
             "retired#nightly#2026-11-23",
             "tripped#0a1b",
+            "census",
         ],
     );
 }

@@ -1,17 +1,22 @@
 //! EC2 behind the ports.
 
 mod convert;
-mod error;
+mod protection;
 mod read;
+mod referrers;
+mod templates;
 mod write;
 
 use aws_config::SdkConfig;
 use aws_sdk_ec2::Client;
 
-/// The EC2 API of one account and Region.
+use super::auto_scaling::AutoScaling;
+
+/// The EC2 API of one account and Region, and Auto Scaling's beside it.
 #[derive(Clone, Debug)]
 pub struct Ec2 {
     client: Client,
+    auto_scaling: AutoScaling,
 }
 
 impl Ec2 {
@@ -20,6 +25,7 @@ impl Ec2 {
     pub fn new(config: &SdkConfig) -> Self {
         Self {
             client: Client::new(config),
+            auto_scaling: AutoScaling::new(config),
         }
     }
 }

@@ -1,69 +1,20 @@
 //! Lists, read to their last page or marked as ending early.
 
-use aws_sdk_ec2::types::{self, Filter};
-use futures::{StreamExt, stream};
+use aws_sdk_ec2::types::Filter;
+use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{
-    Image, Instance, InstanceType, LaunchTemplateVersion, Listing, Snapshot, Source, Volume,
+    Binned, FastRestore, Image, ImageReference, Instance, InstanceType, LaunchTemplateVersion,
+    Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock, Source, Volume,
 };
-use holdfast_core::ports::{
-    CallError, ErrorClass, ImageScope, InstanceScope, ReadEc2, SnapshotScope,
-};
-use jiff::Timestamp;
+use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 
-use super::error::call_error;
 use super::{Ec2, convert};
+use crate::aws::listing::{begun, collect};
 
 /// Largest page of the lists (`MaxResults`, EC2 API Reference).
-const PAGE: i32 = 1000;
+pub(super) const PAGE: i32 = 1000;
 /// Most values of one filter (EC2 User Guide, "Filter your resources").
 const FILTER_VALUES: usize = 200;
-/// Launch templates whose versions are read at once.
-const TEMPLATES_AT_ONCE: usize = 8;
-
-/// Reads all pages of a paginator into a listing, converting item by item.
-macro_rules! collect {
-    ($list:expr, $operation:literal, $request:expr, $page:ident => $items:expr, $convert:expr) => {{
-        let mut pages = $request.into_paginator().send();
-        while let Some(page) = pages.next().await {
-            match page {
-                Ok($page) => {
-                    $list.pages += 1;
-                    for item in $items {
-                        match $convert(item) {
-                            Some(item) => $list.items.push(item),
-                            None => $list.error = Some(unreadable($operation)),
-                        }
-                    }
-                }
-                Err(error) => {
-                    $list.error = Some(call_error($operation, "*", &error));
-                    break;
-                }
-            }
-        }
-    }};
-}
-
-fn begun<T>(source: Source) -> Listing<T> {
-    Listing {
-        items: Vec::new(),
-        source,
-        pages: 0,
-        read_at: Timestamp::now(),
-        error: None,
-    }
-}
-
-/// An answer without the identifier of what it describes: nobody knows what it protects.
-fn unreadable(operation: &'static str) -> CallError {
-    CallError {
-        operation,
-        resource: "*".into(),
-        code: None,
-        class: ErrorClass::Permanent,
-        message: "an answer lacks the identifier of what it describes".into(),
-    }
-}
 
 fn filter<I: IntoIterator<Item = V>, V: Into<String>>(name: &str, values: I) -> Filter {
     let values = values.into_iter().map(Into::into).collect();
@@ -185,27 +136,7 @@ impl ReadEc2 for Ec2 {
     }
 
     async fn launch_template_versions(&self) -> Listing<LaunchTemplateVersion> {
-        let mut templates = begun(Source::LaunchTemplates);
-        // `$Latest` and `$Default` are all that can be asked of every template at once; old
-        // versions only template by template.
-        let request = self.client.describe_launch_templates().max_results(200);
-        collect!(templates, "DescribeLaunchTemplates", request,
-            page => page.launch_templates.unwrap_or_default(),
-            |template: types::LaunchTemplate| template.launch_template_id);
-        let mut list = begun(Source::LaunchTemplates);
-        list.pages = templates.pages;
-        list.error = templates.error;
-        let mut parts = stream::iter(templates.items)
-            .map(|id| self.versions_of(id))
-            .buffer_unordered(TEMPLATES_AT_ONCE);
-        while let Some(part) = parts.next().await {
-            list.pages += part.pages;
-            list.items.extend(part.items);
-            if part.error.is_some() {
-                list.error = part.error;
-            }
-        }
-        list
+        self.every_template_version().await
     }
 
     async fn instance_types(&self, names: &[String]) -> Listing<InstanceType> {
@@ -222,24 +153,43 @@ impl ReadEc2 for Ec2 {
         }
         list
     }
-}
+    async fn launch_configurations(&self) -> Listing<Referrer> {
+        self.auto_scaling.launch_configurations().await
+    }
 
-impl Ec2 {
-    async fn versions_of(&self, template: String) -> Listing<LaunchTemplateVersion> {
-        let mut list = begun(Source::LaunchTemplates);
-        let request = self
-            .client
-            .describe_launch_template_versions()
-            .launch_template_id(&template)
-            .max_results(200);
-        collect!(list, "DescribeLaunchTemplateVersions", request,
-            page => page.launch_template_versions.unwrap_or_default(), convert::template_version);
-        // Deleted since the templates were listed: it refers to nothing any more.
-        if list.error.as_ref().and_then(|e| e.code.as_deref())
-            == Some("InvalidLaunchTemplateId.NotFound")
-        {
-            list.error = None;
-        }
-        list
+    async fn auto_scaling_groups(&self) -> Listing<Referrer> {
+        self.auto_scaling.groups().await
+    }
+
+    async fn fleets(&self) -> Listing<Referrer> {
+        self.every_fleet().await
+    }
+
+    async fn fast_restores(&self) -> Listing<FastRestore> {
+        self.every_fast_restore().await
+    }
+
+    async fn recycle_bin(&self) -> Listing<Binned> {
+        self.whole_bin().await
+    }
+
+    async fn locks(&self) -> Listing<SnapshotLock> {
+        self.every_lock().await
+    }
+
+    async fn image_references(
+        &self,
+        images: &[ImageId],
+        scope: ReferenceScope,
+    ) -> Listing<ImageReference> {
+        self.references_to(images, scope).await
+    }
+
+    async fn image_shares(&self, id: &ImageId) -> Result<Vec<Share>, CallError> {
+        self.launch_permissions(id).await
+    }
+
+    async fn snapshot_shares(&self, id: &SnapshotId) -> Result<Vec<Share>, CallError> {
+        self.volume_permissions(id).await
     }
 }

@@ -12,9 +12,9 @@ use holdfast_core::ports::{
     WriteEc2,
 };
 
-use super::error::call_error;
 use super::{Ec2, convert};
 use crate::aws::call_timeout;
+use crate::aws::error::call_error;
 
 /// One attempt only: none of these calls has a client token, and the SDK repeats a call whose
 /// response was lost. That makes a second artifact; and of a deletion that was carried out it would

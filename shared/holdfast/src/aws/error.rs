@@ -1,4 +1,4 @@
-//! What a failed EC2 call means, by its code and never by its message.
+//! What a failed call to EC2 or Auto Scaling means, by its code and never by its message.
 
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};

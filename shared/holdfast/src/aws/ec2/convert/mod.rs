@@ -1,6 +1,7 @@
 //! SDK types, all of whose fields are optional, into Holdfast's strict ones.
 //!
-//! What lacks its identifier is dropped by the lists' callers as unreadable, never guessed at.
+//! What lacks its identifier, or has a shape nobody knows, makes its list incomplete; it is never
+//! guessed at.
 
 use aws_sdk_ec2::operation::create_snapshot::CreateSnapshotOutput;
 use aws_sdk_ec2::types;
@@ -11,7 +12,16 @@ use holdfast_core::inventory::{
     VolumeState,
 };
 
+use crate::aws::listing::Unreadable;
 use crate::aws::timestamp;
+
+mod protection;
+mod referrer;
+
+pub(super) use protection::{
+    binned_image, binned_snapshot, fast_restore, launch_permission, lock, volume_permission,
+};
+pub(super) use referrer::{fleet, image_reference, spot_fleet, spot_request};
 
 pub(super) fn tags(tags: &[types::Tag]) -> Tags {
     tags.iter()
@@ -159,22 +169,31 @@ pub(super) fn image(from: types::Image) -> Option<Image> {
 
 pub(super) fn template_version(
     from: types::LaunchTemplateVersion,
-) -> Option<LaunchTemplateVersion> {
-    let data = from.launch_template_data;
-    let mappings = data.as_ref().and_then(|d| d.block_device_mappings.clone());
-    Some(LaunchTemplateVersion {
-        template: LaunchTemplateId::new(from.launch_template_id?),
+) -> Result<LaunchTemplateVersion, Unreadable> {
+    let template = from.launch_template_id.ok_or(Unreadable::NAMELESS)?;
+    let Some(version) = from.version_number else {
+        return Err(Unreadable::of(
+            template,
+            "one of its versions has no number",
+        ));
+    };
+    // Without it nobody knows what the version names.
+    let Some(data) = from.launch_template_data else {
+        return Err(Unreadable::of(
+            template,
+            "one of its versions has no content",
+        ));
+    };
+    let mappings = data.block_device_mappings.unwrap_or_default().into_iter();
+    let snapshots = mappings.filter_map(|mapping| mapping.ebs?.snapshot_id);
+    Ok(LaunchTemplateVersion {
+        template: LaunchTemplateId::new(template),
         name: from.launch_template_name,
-        version: from.version_number?,
+        version,
         default: from.default_version.unwrap_or(false),
-        image: data.and_then(|d| d.image_id),
+        image: data.image_id,
         resolved: None,
-        snapshots: mappings
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|mapping| mapping.ebs?.snapshot_id)
-            .map(SnapshotId::new)
-            .collect(),
+        snapshots: snapshots.map(SnapshotId::new).collect(),
     })
 }
 

@@ -1,0 +1,91 @@
+//! Launch templates: every version of every one, and the AMIs that parameters stand for in them.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types;
+use futures::{StreamExt, stream};
+use holdfast_core::id::ImageId;
+use holdfast_core::inventory::{LaunchTemplateVersion, Listing, Source};
+
+use super::{Ec2, convert};
+use crate::aws::listing::{begun, collect};
+
+/// Largest page of both lists (`MaxResults`, EC2 API Reference).
+const PAGE: i32 = 200;
+/// Launch templates whose versions are read at once.
+const AT_ONCE: usize = 8;
+
+impl Ec2 {
+    pub(super) async fn every_template_version(&self) -> Listing<LaunchTemplateVersion> {
+        let mut templates = begun(Source::LaunchTemplates);
+        // `$Latest` and `$Default` are all that can be asked of every template at once; old
+        // versions only template by template.
+        let request = self
+            .client
+            .describe_launch_templates()
+            .include_managed_resources(true)
+            .max_results(PAGE);
+        collect!(templates, "DescribeLaunchTemplates", request,
+            page => page.launch_templates.unwrap_or_default(),
+            |template: types::LaunchTemplate| template.launch_template_id);
+        let mut list = begun(Source::LaunchTemplates);
+        list.read_at = templates.read_at;
+        list.pages = templates.pages;
+        list.error = templates.error;
+        let mut parts = stream::iter(templates.items)
+            .map(|id| self.versions_of(id))
+            .buffer_unordered(AT_ONCE);
+        while let Some(part) = parts.next().await {
+            list.pages += part.pages;
+            list.items.extend(part.items);
+            if part.error.is_some() {
+                list.error = part.error;
+            }
+        }
+        list
+    }
+
+    async fn versions_of(&self, template: String) -> Listing<LaunchTemplateVersion> {
+        let mut list = self.versions(&template, false).await;
+        // Deleted since the templates were listed: it refers to nothing any more.
+        if list.error.as_ref().and_then(|e| e.code.as_deref())
+            == Some("InvalidLaunchTemplateId.NotFound")
+        {
+            list.error = None;
+        }
+        let hidden = LaunchTemplateVersion::names_private_parameter;
+        if !list.items.iter().any(hidden) {
+            return list;
+        }
+        // Asked apart: whether one parameter that cannot be read fails the whole call is
+        // documented nowhere. What stays unresolved is held by the graph, so that a failure of
+        // this call is no gap in the list.
+        let resolved = self.versions(&template, true).await;
+        list.pages += resolved.pages;
+        let images: BTreeMap<i64, String> = resolved
+            .items
+            .into_iter()
+            .filter_map(|version| Some((version.version, version.image?)))
+            .filter(|(_, image)| image.starts_with(ImageId::PREFIX))
+            .collect();
+        for version in list.items.iter_mut().filter(|version| hidden(version)) {
+            let image = images.get(&version.version);
+            version.resolved = image.map(|id| ImageId::new(id.clone()));
+        }
+        list
+    }
+
+    async fn versions(&self, template: &str, resolve: bool) -> Listing<LaunchTemplateVersion> {
+        let mut list = begun(Source::LaunchTemplates);
+        let request = self
+            .client
+            .describe_launch_template_versions()
+            .launch_template_id(template)
+            .include_managed_resources(true)
+            .set_resolve_alias(resolve.then_some(true))
+            .max_results(PAGE);
+        collect!(list, "DescribeLaunchTemplateVersions", request,
+            page => page.launch_template_versions.unwrap_or_default(), convert::template_version);
+        list
+    }
+}

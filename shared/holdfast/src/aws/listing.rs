@@ -1,0 +1,103 @@
+//! Reading a paged list to its end, and what becomes of an item that nobody can read.
+
+use holdfast_core::inventory::{Listing, Source};
+use holdfast_core::ports::{CallError, ErrorClass};
+use jiff::Timestamp;
+
+/// An item of an answer that cannot be turned into a strict type: nobody knows what it protects,
+/// so the list that holds it is not complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    /// What it is about, as far as the answer tells.
+    pub(super) resource: Option<String>,
+    /// What is wrong with it.
+    pub(super) why: &'static str,
+}
+
+impl Unreadable {
+    /// It lacks its identifier.
+    pub(super) const NAMELESS: Self = Self {
+        resource: None,
+        why: "an answer lacks the identifier of what it describes",
+    };
+
+    /// `resource` has a shape that Holdfast does not know.
+    pub(super) fn of(resource: impl Into<String>, why: &'static str) -> Self {
+        Self {
+            resource: Some(resource.into()),
+            why,
+        }
+    }
+
+    pub(super) fn error(self, operation: &'static str) -> CallError {
+        CallError {
+            operation,
+            resource: self.resource.unwrap_or_else(|| "*".to_owned()),
+            code: None,
+            class: ErrorClass::Permanent,
+            message: self.why.to_owned(),
+        }
+    }
+}
+
+/// What became of an item: read, or not.
+pub(super) trait Converted<T> {
+    /// It, or why it could not be read.
+    fn converted(self) -> Result<T, Unreadable>;
+}
+
+impl<T> Converted<T> for Option<T> {
+    /// Nothing lacks anything but its identifier.
+    fn converted(self) -> Result<T, Unreadable> {
+        self.ok_or(Unreadable::NAMELESS)
+    }
+}
+
+impl<T> Converted<T> for Result<T, Unreadable> {
+    fn converted(self) -> Self {
+        self
+    }
+}
+
+/// A list that is about to be read.
+pub(super) fn begun<T>(source: Source) -> Listing<T> {
+    Listing {
+        items: Vec::new(),
+        source,
+        pages: 0,
+        read_at: Timestamp::now(),
+        error: None,
+    }
+}
+
+/// Adds an item to a list, or the reason why the list is not complete.
+pub(super) fn take<T>(list: &mut Listing<T>, operation: &'static str, item: impl Converted<T>) {
+    match item.converted() {
+        Ok(item) => list.items.push(item),
+        Err(unreadable) => list.error = Some(unreadable.error(operation)),
+    }
+}
+
+/// Reads all pages of a paginator into a listing, converting item by item.
+macro_rules! collect {
+    ($list:expr, $operation:literal, $request:expr, $page:ident => $items:expr, $convert:expr) => {{
+        let mut pages = $request.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            match page {
+                Ok($page) => {
+                    $list.pages += 1;
+                    for item in $items {
+                        $crate::aws::listing::take(&mut $list, $operation, $convert(item));
+                    }
+                }
+                Err(error) => {
+                    let error = $crate::aws::error::call_error($operation, "*", &error);
+                    $list.error = Some(error);
+                    break;
+                }
+            }
+        }
+    }};
+}
+
+pub(super) use collect;
