@@ -18,6 +18,7 @@ pub use words::Words;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::id::{ImageId, SnapshotId};
+use crate::inventory::table::PackedId;
 use crate::inventory::{
     FastRestore, Image, Instance, Inventory, LaunchTemplateVersion, Listing, Referrer,
     ReferrerKind, SnapshotLock,
@@ -33,7 +34,8 @@ use templates::{Templates, by_template};
 #[derive(Debug)]
 pub struct References<'a> {
     inventory: &'a Inventory,
-    images: HashMap<&'a SnapshotId, Vec<&'a Image>>,
+    /// Places of images by what they map.
+    images: HashMap<PackedId, Vec<u32>>,
     instances: HashMap<&'a ImageId, Vec<&'a Instance>>,
     /// By the AMI or the snapshot that they name.
     versions: HashMap<&'a str, Vec<&'a LaunchTemplateVersion>>,
@@ -42,7 +44,7 @@ pub struct References<'a> {
     groups_by_configuration: HashMap<&'a str, Vec<&'a Referrer>>,
     templates: Templates<'a>,
     hidden: Vec<Hidden<'a>>,
-    copies: Copies<'a>,
+    copies: Copies,
     fast_restores: HashMap<&'a SnapshotId, Vec<&'a FastRestore>>,
     locks: HashMap<&'a SnapshotId, &'a SnapshotLock>,
     binned: Option<&'a BTreeMap<String, BTreeSet<ImageId>>>,
@@ -94,9 +96,10 @@ impl<'a> References<'a> {
             binned: None,
         };
         let account = inventory.own_account(None);
-        for image in &inventory.images.items {
-            for snapshot in image.snapshots() {
-                push(&mut graph.images, snapshot, image);
+        let images = &inventory.images.items;
+        for (row, place) in (0..images.len()).zip(0u32..) {
+            for snapshot in images.mapped(row) {
+                push(&mut graph.images, snapshot, place);
             }
         }
         for instance in &inventory.instances.items {
@@ -174,8 +177,23 @@ impl<'a> References<'a> {
     }
 
     /// The images that map a snapshot, in whatever state they are.
-    pub fn images_of(&self, snapshot: &SnapshotId) -> &[&'a Image] {
-        self.images.get(snapshot).map_or(&[], Vec::as_slice)
+    #[must_use]
+    pub fn images_of(&self, snapshot: &SnapshotId) -> Vec<Image> {
+        let images = &self.inventory.images.items;
+        let rows = self.rows_over(snapshot).iter();
+        rows.filter_map(|&row| images.get(row as usize)).collect()
+    }
+
+    /// Whether any image maps a snapshot.
+    #[must_use]
+    pub fn is_mapped(&self, snapshot: &SnapshotId) -> bool {
+        !self.rows_over(snapshot).is_empty()
+    }
+
+    fn rows_over(&self, snapshot: &SnapshotId) -> &[u32] {
+        let packed = self.inventory.images.items.pack(snapshot);
+        let rows = packed.and_then(|packed| self.images.get(&packed));
+        rows.map_or(&[], Vec::as_slice)
     }
 
     /// Everything that needs a snapshot, each with its path; empty when nothing does. An image that
@@ -189,7 +207,7 @@ impl<'a> References<'a> {
                 detail: Some(format!("{} ({}) maps it", image.id, image.state)),
                 path: vec![snapshot.to_string(), image.id.to_string()],
             });
-            let of_image = self.holders_of_image(image, words).into_iter();
+            let of_image = self.holders_of_image(&image, words).into_iter();
             holders.extend(of_image.map(|holder| through(snapshot.as_str(), holder)));
         }
         tidied(holders)

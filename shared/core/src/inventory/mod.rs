@@ -9,7 +9,7 @@ mod referrer;
 pub mod table;
 mod whole;
 
-pub use listing::{Listing, Reading, Source};
+pub use listing::{Items, List, Listing, Reading, Source};
 pub use protection::{
     Binned, FastRestore, ImageReference, ReferenceScope, ReferenceType, Share, SnapshotLock,
 };

@@ -1,6 +1,6 @@
 //! Reading a paged list to its end, and what becomes of an item that nobody can read.
 
-use holdfast_core::inventory::{Listing, Source};
+use holdfast_core::inventory::{List, Source};
 use holdfast_core::ports::{CallError, ErrorClass};
 use jiff::Timestamp;
 
@@ -60,9 +60,9 @@ impl<T> Converted<T> for Result<T, Unreadable> {
 }
 
 /// A list that is about to be read.
-pub(super) fn begun<T>(source: Source) -> Listing<T> {
-    Listing {
-        items: Vec::new(),
+pub(super) fn begun<I: Default>(source: Source) -> List<I> {
+    List {
+        items: I::default(),
         source,
         pages: 0,
         read_at: Timestamp::now(),
@@ -71,9 +71,13 @@ pub(super) fn begun<T>(source: Source) -> Listing<T> {
 }
 
 /// Adds an item to a list, or the reason why the list is not complete.
-pub(super) fn take<T>(list: &mut Listing<T>, operation: &'static str, item: impl Converted<T>) {
+pub(super) fn take<T, I: Extend<T>>(
+    list: &mut List<I>,
+    operation: &'static str,
+    item: impl Converted<T>,
+) {
     match item.converted() {
-        Ok(item) => list.items.push(item),
+        Ok(item) => list.items.extend([item]),
         Err(unreadable) => list.error = Some(unreadable.error(operation)),
     }
 }

@@ -153,6 +153,12 @@ impl ImageTable {
         })
     }
 
+    /// The accounts that own any of them.
+    pub fn owners(&self) -> impl Iterator<Item = &str> {
+        let owners = self.facts.iter().filter_map(|facts| facts.owner);
+        owners.map(|owner| self.symbols.text(owner))
+    }
+
     /// Every one in its order, each as [`Self::get`] gives it.
     pub fn iter(&self) -> impl Iterator<Item = Image> {
         (0..self.len()).filter_map(|row| self.get(row))
@@ -167,6 +173,45 @@ impl ImageTable {
         mappings.iter().filter_map(|(_, target)| match target {
             Target::Ebs(id) => id.map(|id| self.snapshot(id)),
             Target::InstanceStore(_) | Target::Other => None,
+        })
+    }
+
+    /// The snapshots that the one at a place maps, as this table packs them.
+    pub fn mapped(&self, row: usize) -> impl Iterator<Item = PackedId> {
+        let mappings = self
+            .rows
+            .get(row)
+            .map_or(&[][..], |row| self.mappings_of(row));
+        mappings.iter().filter_map(|(_, target)| match target {
+            Target::Ebs(id) => *id,
+            Target::InstanceStore(_) | Target::Other => None,
+        })
+    }
+
+    /// A snapshot's identifier as this table packs it; `None` when no image here maps it.
+    #[must_use]
+    pub fn pack(&self, id: &SnapshotId) -> Option<PackedId> {
+        PackedId::find(id.as_str(), &self.symbols)
+    }
+
+    /// The places of those in a state.
+    pub fn in_state(&self, state: &ImageState) -> impl Iterator<Item = usize> {
+        let wanted = self.symbols.find(state.as_str());
+        self.rows
+            .iter()
+            .enumerate()
+            .filter_map(move |(place, row)| {
+                let facts = self.facts.get_index(row.facts as usize)?;
+                (Some(facts.state) == wanted).then_some(place)
+            })
+    }
+
+    /// The places of those that name an image they come from and no instance: copies.
+    pub fn copies(&self) -> impl Iterator<Item = usize> {
+        self.rows.iter().enumerate().filter_map(|(place, row)| {
+            let facts = self.facts.get_index(row.facts as usize)?;
+            let copy = facts.source_image.is_some() && row.source_instance.is_none();
+            copy.then_some(place)
         })
     }
 

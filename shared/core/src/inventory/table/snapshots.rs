@@ -117,6 +117,12 @@ impl SnapshotTable {
         true
     }
 
+    /// The accounts that own any of them.
+    pub fn owners(&self) -> impl Iterator<Item = &str> {
+        let owners = self.facts.iter().filter_map(|facts| facts.owner);
+        owners.map(|owner| self.symbols.text(owner))
+    }
+
     /// Every one in its order, each as [`Self::get`] gives it.
     pub fn iter(&self) -> impl Iterator<Item = Snapshot> {
         (0..self.len()).filter_map(|row| self.get(row))
