@@ -1,6 +1,7 @@
 # What there is to do with Holdfast. `make` lists it.
 
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 CARGO ?= cargo
 
 # Tools from PyPI lie outside the clone, each list in an environment named after its contents. The
@@ -11,6 +12,7 @@ environment = $(CACHE)/$(1)-$(shell cksum <$(2) | cut -d ' ' -f 1)
 BUILD_TOOLS := $(call environment,build-tools,infra/build-tools.txt)
 DEPLOY_TOOLS := $(call environment,deploy-tools,infra/deploy-tools.txt)
 MINISTACK := $(call environment,ministack,tests/deploy/tools.txt)
+BOTO3 := $(call environment,boto3,tests/bench/requirements.txt)
 
 FUNCTIONS := $(notdir $(patsubst %/,%,$(wildcard functions/*/)))
 # What the functions are built for and deployed as, in Lambda's words.
@@ -51,6 +53,15 @@ test: ## Run all tests
 .PHONY: witness
 witness: ## Ask the simulated account and moto the same; needs Python 3
 	@tests/witness/run.sh
+
+# The functions as they are deployed: built together, so that Cargo gives their dependencies the same
+# features.
+.PHONY: bench
+bench: $(BOTO3)/ready ## Time and memory of a sweep of 100,000 snapshots; release build, five minutes after it
+	@echo "Building in release. The first build takes a quarter of an hour or more." >&2
+	@$(CARGO) build --quiet --release --locked $(addprefix --package ,$(FUNCTIONS))
+	@$(CARGO) build --quiet --release --locked --package holdfast-bench
+	@$(RELEASE)/holdfast-bench --sweep $(RELEASE)/sweep-retention --python $(BOTO3)/bin/python $(BENCH)
 
 fmt: ## Format the code
 	@$(CARGO) fmt --all
@@ -112,6 +123,9 @@ $(DEPLOY_TOOLS)/ready:
 
 $(MINISTACK)/ready:
 	$(call install,tests/deploy/tools.txt)
+
+$(BOTO3)/ready:
+	$(call install,tests/bench/requirements.txt)
 
 ci: ## Everything that continuous integration checks
 	@.ci/run

@@ -14,6 +14,8 @@ Examples:
   holdfast retention --policies policies.yaml --policy nightly --times times.txt
   holdfast plan --policies policies.yaml
   holdfast explain ami-0123456789abcdef0
+  holdfast evidence snap-0123456789abcdef0
+  holdfast adopt --policy nightly snap-0123456789abcdef0
   holdfast lineage snap-0123456789abcdef0
 
 Exit status:
@@ -22,8 +24,8 @@ Exit status:
   2  wrong usage, or a wrong policy file
   3  done, and something needs attention
 
-HOLDFAST_TABLE names the table (plan, explain, lineage). AWS settings are the SDK's own: AWS_REGION,
-AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
+HOLDFAST_TABLE names the table (plan, explain, evidence, adopt, lineage). AWS settings are the SDK's
+own: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -53,8 +55,29 @@ Examples:
   HOLDFAST_TABLE=holdfast holdfast explain ami-0123456789abcdef0 --policies policies.yaml
   holdfast explain snap-0123456789abcdef0 snap-0fedcba9876543210 --json | jq '.items[].reasons'
 
-A path reads from the backup to what needs it: snap-1 <- ami-1 <- i-1.
+A path reads from the backup to what needs it: snap-1 <- ami-1 <- i-1. Below the table stand, for
+each, what would break if it went, and what would have to change for it to become deletable.
 Changes nothing. Exit status 3: not all of them may be deleted.";
+
+const EVIDENCE_EXAMPLES: &str = "\
+Examples:
+  HOLDFAST_TABLE=holdfast holdfast evidence ami-0123456789abcdef0
+  holdfast evidence snap-0123456789abcdef0 --json | jq '.items[].evidence.lists'
+
+What Holdfast recorded of a deletion stays when the resource is gone: what it was, why it went, which
+sources were read when, its mapping and tags, who ran it and how it ended. EC2 is not asked.
+Exit status 3: one is not on record, or nobody heard how its deletion ended.";
+
+const ADOPT_EXAMPLES: &str = "\
+Examples:
+  HOLDFAST_TABLE=holdfast holdfast adopt --policy nightly snap-0123456789abcdef0
+  holdfast adopt --policy bake ami-0123456789abcdef0 ami-0fedcba9876543210 --yes
+
+Shows the tags that it would write, and the verdicts that a sweep would come to then; asks on a
+terminal, and elsewhere changes nothing without --yes. An AMI's snapshots are adopted with it. Never
+taken over: what DLM, AWS Backup or Image Builder still manages, what another account owns, copies,
+what is pending or failed. Needs ec2:CreateTags. A repeated command finishes one that was cut off.
+Exit status 3: one of them cannot be adopted.";
 
 const LINEAGE_EXAMPLES: &str = "\
 Examples:
@@ -104,6 +127,12 @@ pub enum Command {
     /// Tell why backups may be deleted or not, with every path to what needs them
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArguments),
+    /// Show the stored proof of deletions: what went, why, and on which evidence
+    #[command(after_help = EVIDENCE_EXAMPLES)]
+    Evidence(EvidenceArguments),
+    /// Put snapshots and AMIs that another tool made under a policy, after showing what that means
+    #[command(after_help = ADOPT_EXAMPLES)]
+    Adopt(AdoptArguments),
     /// Print what a snapshot, AMI, volume or instance came from, and what came from it, as JSON
     #[command(after_help = LINEAGE_EXAMPLES)]
     Lineage(LineageArguments),
@@ -162,6 +191,34 @@ pub struct ExplainArguments {
     /// snap-… or ami-…
     #[arg(value_name = "ID", required = true, value_parser = artifact)]
     pub ids: Vec<String>,
+    /// The policy file.
+    #[command(flatten)]
+    pub policies: Policies,
+    /// The time to reckon from.
+    #[command(flatten)]
+    pub now: Now,
+}
+
+/// Arguments of `evidence`.
+#[derive(Args, Debug)]
+pub struct EvidenceArguments {
+    /// snap-… or ami-…
+    #[arg(value_name = "ID", required = true, value_parser = artifact)]
+    pub ids: Vec<String>,
+}
+
+/// Arguments of `adopt`.
+#[derive(Args, Debug)]
+pub struct AdoptArguments {
+    /// snap-… or ami-…, each by its identifier
+    #[arg(value_name = "ID", required = true, value_parser = artifact)]
+    pub ids: Vec<String>,
+    /// The policy that is to govern them
+    #[arg(long, value_name = "NAME")]
+    pub policy: String,
+    /// Write the tags without asking
+    #[arg(long)]
+    pub yes: bool,
     /// The policy file.
     #[command(flatten)]
     pub policies: Policies,

@@ -78,6 +78,7 @@ mod tests {
             policy_sha256: None,
             plan_hash: None,
             complete: true,
+            evidence: Vec::new(),
         };
         Exit::of_report(&Report::new(run, items))
     }

@@ -118,7 +118,7 @@ def environment(folder, **more):
 
 
 def start_local_aws(programs, binaries):
-    """EC2 with the demo's fleet; its URL."""
+    """EC2 with the demo's fleet, and Auto Scaling beside it; their variables with their URLs."""
     process, log = programs.start(
         "local-aws",
         [binaries / "local-aws", "--account", ACCOUNT, "--region", REGION,
@@ -126,28 +126,31 @@ def start_local_aws(programs, binaries):
         environment(programs.folder),
     )
 
-    def endpoint():
+    names = ("AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_AUTO_SCALING")
+
+    def endpoints():
         expect(process.poll() is None, "local-aws ended")
-        for line in log.read_text(errors="replace").splitlines():
-            if line.startswith("export AWS_ENDPOINT_URL_EC2="):
-                return line.split("'")[1]
-        return None
+        lines = log.read_text(errors="replace").splitlines()
+        exported = (line.removeprefix("export ").split("=", 1) for line in lines if "=" in line)
+        found = {name: value.strip("'") for name, value in exported
+                 if name in names and value.endswith("'")}
+        return found if len(found) == len(names) else None
 
-    return wait_for("EC2", endpoint)
+    return wait_for("EC2 and Auto Scaling", endpoints)
 
 
-def start_ministack(programs, ec2_endpoint):
-    """Everything but EC2; its URL."""
+def start_ministack(programs, endpoints):
+    """Everything but EC2 and Auto Scaling; its URL."""
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
     process, _ = programs.start(
         "ministack",
         [sys.executable, HERE / "ministack_ec2.py"],
-        # The functions inherit it, and so find EC2 elsewhere.
+        # The functions inherit it, and so find those two elsewhere.
         environment(
             programs.folder, BIND_HOST="127.0.0.1", AUTH="true", GATEWAY_PORT=str(port),
             MINISTACK_ACCOUNT_ID=ACCOUNT, MINISTACK_REGION=REGION,
-            AWS_ENDPOINT_URL=endpoint, AWS_ENDPOINT_URL_EC2=ec2_endpoint,
+            AWS_ENDPOINT_URL=endpoint, **endpoints,
         ),
     )
 
@@ -274,15 +277,15 @@ def check_snapshots(snapshots, instance):
 
 
 def scenario(programs, arguments):
-    ec2_endpoint = start_local_aws(programs, arguments.binaries.resolve())
-    endpoint = start_ministack(programs, ec2_endpoint)
+    endpoints = start_local_aws(programs, arguments.binaries.resolve())
+    endpoint = start_ministack(programs, endpoints)
     began = time.monotonic()
     opt = deploy(programs, arguments.sam, endpoint, arguments.architecture)
     stack = Stack(endpoint)
     stack.unpack_layer(opt)
     print(f"deployed: {len(stack.resources)} resources in {time.monotonic() - began:.1f} s")
 
-    ec2 = stack.session.client("ec2", endpoint_url=ec2_endpoint)
+    ec2 = stack.session.client("ec2", endpoint_url=endpoints["AWS_ENDPOINT_URL_EC2"])
     instance = stop_database(ec2)
     expect(not made_by_the_policy(ec2), "there are snapshots before the event")
     event = state_change(instance)

@@ -2,7 +2,7 @@
 
 use holdfast::aws::sts;
 use holdfast::explain::explain;
-use holdfast::report::{Item, Outcome, ReasonCode, Report, Run};
+use holdfast::report::{Item, Outcome, Report, Run};
 use holdfast::settings::load_policies;
 use jiff::Timestamp;
 
@@ -30,26 +30,21 @@ pub async fn run(global: &Global, arguments: &ExplainArguments) -> Result<Exit, 
     let number = sts::account(&account.config).await;
     let (ec2, table) = (&account.ec2, &account.table);
     let told = number.as_deref();
-    let items = explain(ec2, table, &policies, &arguments.ids, told, now).await?;
-    let complete = !items.iter().any(unread);
+    let explained = explain(ec2, table, &policies, &arguments.ids, told, now).await?;
+    let complete = explained.is_complete();
     let run = Run {
         account: number,
         region: account.region.clone(),
         policy_sha256: Some(policies.sha256.clone()),
         complete,
+        evidence: explained.evidence,
         ..head("explain", now)
     };
-    let report = Report::new(run, items);
+    let report = Report::new(run, explained.items);
     print_report(global.json, &report, || {
         people(&report.items, now, Look::of_stdout())
     })?;
     Ok(exit(&report))
-}
-
-/// Whether a list or the table was not read to its end.
-fn unread(item: &Item) -> bool {
-    let code = ReasonCode::EvidenceIncomplete;
-    item.reasons.iter().any(|reason| reason.code == code)
 }
 
 fn exit(report: &Report) -> Exit {
@@ -88,12 +83,37 @@ fn people(items: &[Item], now: Timestamp, look: Look) -> String {
         }
     }
     let header = ["VERDICT", "RESOURCE", "POLICY", "TIME", "REASON", "WHY"];
-    look.table(&header, rows)
+    let mut text = look.table(&header, rows);
+    for item in items {
+        text.push_str(&advice(item));
+    }
+    text
+}
+
+/// What would break, and what would have to change, a line each.
+fn advice(item: &Item) -> String {
+    let Some(advice) = &item.advice else {
+        return String::new();
+    };
+    let mut text = String::new();
+    for (title, lines) in [
+        ("if it went", &advice.breaks),
+        ("for it to become deletable", &advice.remedies),
+    ] {
+        if !lines.is_empty() {
+            text.push_str(&format!("\n{}, {title}:\n", item.resource));
+        }
+        for line in lines {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            text.push_str(&format!("  - {}\n", words.join(" ")));
+        }
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
-    use holdfast::report::{Action, Reason};
+    use holdfast::report::{Action, Advice, Reason, ReasonCode};
 
     use super::*;
 
@@ -136,6 +156,28 @@ mod tests {
                  snap-1 <- ami-1 <- lt-1 versions 1, 3",
                 "expired no rule of nightly keeps it",
             ]
+        );
+    }
+
+    #[test]
+    fn what_would_break_and_what_would_have_to_change_stand_below_the_table() {
+        let mut item = Item::new(Action::Explain, "ami-1", Outcome::Held);
+        item.advice = Some(Box::new(Advice {
+            breaks: vec!["launches by lt-1 version 3 fail".into()],
+            remedies: vec!["delete lt-1 version 3".into(), "remove the pin".into()],
+        }));
+        let look = Look {
+            colour: false,
+            fit: false,
+        };
+        let text = people(&[item], Timestamp::UNIX_EPOCH, look);
+        assert!(
+            text.ends_with(
+                "\nami-1, if it went:\n  - launches by lt-1 version 3 fail\n\
+                 \nami-1, for it to become deletable:\n  - delete lt-1 version 3\n  \
+                 - remove the pin\n"
+            ),
+            "{text}"
         );
     }
 

@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+mod adopt;
+mod evidence;
 mod explain;
 mod lineage;
 mod plan;
@@ -26,6 +28,8 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         // Boxed: the futures of the SDK's operations are large.
         Command::Plan(plan) => Box::pin(plan::run(global, plan)).await,
         Command::Explain(explain) => Box::pin(explain::run(global, explain)).await,
+        Command::Evidence(evidence) => Box::pin(evidence::run(global, evidence)).await,
+        Command::Adopt(adopt) => Box::pin(adopt::run(global, adopt)).await,
         Command::Lineage(lineage) => Box::pin(lineage::run(global, lineage)).await,
     }
 }
@@ -42,5 +46,6 @@ fn head(function: &str, now: Timestamp) -> Run {
         policy_sha256: None,
         plan_hash: None,
         complete: true,
+        evidence: Vec::new(),
     }
 }

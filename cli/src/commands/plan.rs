@@ -2,9 +2,11 @@
 
 use holdfast::aws::sts;
 use holdfast::create;
+use holdfast::plan::census::findings;
 use holdfast::plan::due::is_late;
+use holdfast::plan::judge::Verdict;
 use holdfast::ports::records::Records;
-use holdfast::report::{Mode, Outcome, Report, Run};
+use holdfast::report::{Mode, Report, Run, sources};
 use holdfast::settings::load_policies;
 use holdfast::sweep::{self, Sweep, lists};
 use jiff::Timestamp;
@@ -50,7 +52,8 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
         return Err(unlisted(error));
     }
     let planned = sweep::plan(table, &sweep, &inventory).await;
-    items.extend(planned.verdicts.iter().map(|v| v.item(Outcome::Planned)));
+    items.extend(planned.verdicts.iter().map(Verdict::planned));
+    items.extend(findings(&planned.settled.trips));
     let unread = lists::unread(&inventory);
     let complete = unread.is_empty();
     items.extend(unread);
@@ -65,6 +68,7 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
         policy_sha256: Some(policies.sha256.clone()),
         plan_hash: Some(planned.settled.plan_hash.clone()),
         complete,
+        evidence: sources(&inventory.readings(), &policies),
         ..head("plan", now)
     };
     let report = Report::new(run, items);

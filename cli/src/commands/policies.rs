@@ -2,7 +2,8 @@
 
 use holdfast::error::RunError;
 use holdfast::policy::{
-    Policy, PolicyFile, PolicyState, Protect, Retain, Select, TagPattern, TagPatterns, Trigger,
+    Policy, PolicyFile, PolicyState, Protect, Retain, Select, TagPattern, TagPatterns,
+    TemplateVersions, Trigger,
 };
 use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run};
 use holdfast::settings::load_policies;
@@ -160,6 +161,15 @@ fn people(file: &PolicyFile, now: Timestamp, look: Look) -> String {
     }
     text.push('\n');
     text.push_str(&look.table(&["POLICY", "NEXT RUN", "UTC", "WHEN"], runs));
+    let notes = policies.iter().flat_map(|policy| {
+        let notes = notes(policy).into_iter();
+        notes.map(|note| vec![look.plain(&policy.name), look.plain(note)])
+    });
+    let notes: Vec<_> = notes.collect();
+    if !notes.is_empty() {
+        text.push('\n');
+        text.push_str(&look.table(&["POLICY", "WHAT HOLDS ITS BACKUPS"], notes));
+    }
 
     let count = |state| policies.iter().filter(|p| p.state == state).count();
     text.push_str(&format!(
@@ -270,6 +280,44 @@ fn tag(key: &str, pattern: &TagPattern) -> String {
         TagPattern::Any => format!("{key}=*"),
         TagPattern::OneOf(values) => format!("{key}={}", values.join("|")),
     }
+}
+
+/// What the policy says of references that hold, where it differs from what holds unless told.
+fn notes(policy: &Policy) -> Vec<String> {
+    let mut notes = Vec::new();
+    match policy.launch_template_versions {
+        TemplateVersions::All => {}
+        TemplateVersions::DefaultAndLatest => notes.push(
+            "of a launch template only the default and the newest version, and what a group or \
+             fleet launches"
+                .to_owned(),
+        ),
+        TemplateVersions::Newest(count) => notes.push(format!(
+            "of a launch template only the default and the newest {count} versions, and what a \
+             group or fleet launches"
+        )),
+    }
+    if !policy.stopped_instances_hold {
+        notes.push("no instance that is stopped".into());
+    }
+    if policy.terminated_instances_hold {
+        notes.push("instances that are terminated, as long as EC2 lists them".into());
+    }
+    if let Some(period) = policy.recently_launched {
+        notes.push(format!("a launch within {period}"));
+    }
+    if !policy.evidence_not_used.is_empty() {
+        let sources = policy
+            .evidence_not_used
+            .iter()
+            .map(|source| source.as_str());
+        let sources: Vec<&str> = sources.collect();
+        notes.push(format!(
+            "not missed if unread, as declared not in use: {}",
+            sources.join(", ")
+        ));
+    }
+    notes
 }
 
 fn retain(retain: &Retain) -> String {

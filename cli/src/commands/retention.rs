@@ -52,7 +52,12 @@ pub fn run(global: &Global, arguments: &RetentionArguments) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-fn named<'p>(file: &'p PolicyFile, name: &str, path: &Path) -> Result<&'p Policy, Failure> {
+/// The policy of that name, or the one that was probably meant.
+pub(super) fn named<'p>(
+    file: &'p PolicyFile,
+    name: &str,
+    path: &Path,
+) -> Result<&'p Policy, Failure> {
     let policies = &file.policies;
     if let Some(policy) = policies.iter().find(|policy| policy.name == name) {
         return Ok(policy);

@@ -67,6 +67,25 @@ impl Look {
     /// A table without borders, a line break at its end.
     #[must_use]
     pub fn table(self, header: &[&str], rows: Vec<Vec<Cell>>) -> String {
+        let mut table = self.empty();
+        table.set_header(header.iter().map(|text| {
+            let cell = Cell::new(text);
+            if self.colour {
+                cell.add_attribute(Attribute::Bold)
+            } else {
+                cell
+            }
+        }));
+        filled(table, rows)
+    }
+
+    /// Rows without a header, a line break at their end.
+    #[must_use]
+    pub fn lines(self, rows: Vec<Vec<Cell>>) -> String {
+        filled(self.empty(), rows)
+    }
+
+    fn empty(self) -> Table {
         let mut table = Table::new();
         table.load_style(NOTHING);
         table.set_content_arrangement(if self.fit {
@@ -78,22 +97,18 @@ impl Look {
             table.enforce_styling();
             table.style_text_only();
         }
-        table.set_header(header.iter().map(|text| {
-            let cell = Cell::new(text);
-            if self.colour {
-                cell.add_attribute(Attribute::Bold)
-            } else {
-                cell
-            }
-        }));
-        table.add_rows(rows);
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
-        let mut text = table.trim_fmt();
-        text.push('\n');
-        text
+        table
     }
+}
+
+fn filled(mut table: Table, rows: Vec<Vec<Cell>>) -> String {
+    table.add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let mut text = table.trim_fmt();
+    text.push('\n');
+    text
 }
 
 #[cfg(test)]

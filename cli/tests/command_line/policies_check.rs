@@ -110,3 +110,37 @@ fn a_file_that_is_not_there_is_wrong_usage() {
         ran.err
     );
 }
+
+#[test]
+fn what_a_policy_says_of_references_that_hold_is_shown_where_it_differs_from_the_default() {
+    let shell = Shell::new();
+    let words = "triggers: [stopped]\n    launch_template_versions: { newest: 3 }\n    \
+                 stopped_instances_hold: false\n    terminated_instances_hold: true\n    \
+                 recently_launched: 90d\n    evidence: { fleets: not-used }";
+    shell.file("p.yaml", &POLICIES.replace("triggers: [stopped]", words));
+    let ran = shell.run(&["policies", "check", "p.yaml", "--now", NOW]);
+    assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+    let lines = ran.out.lines();
+    let lines: Vec<String> = lines
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let start = lines
+        .iter()
+        .position(|line| line == "POLICY WHAT HOLDS ITS BACKUPS");
+    let rows = &lines[start.expect(&ran.out) + 1..];
+    assert_eq!(
+        rows[..5],
+        [
+            "nightly-db of a launch template only the default and the newest 3 versions, and what \
+             a group or fleet launches",
+            "nightly-db no instance that is stopped",
+            "nightly-db instances that are terminated, as long as EC2 lists them",
+            "nightly-db a launch within 90d",
+            "nightly-db not missed if unread, as declared not in use: fleets",
+        ]
+    );
+
+    shell.file("plain.yaml", POLICIES);
+    let plain = shell.run(&["policies", "check", "plain.yaml", "--now", NOW]);
+    assert!(!plain.out.contains("WHAT HOLDS"), "{}", plain.out);
+}

@@ -75,6 +75,11 @@ fn wrong_usage_is_status_2_and_says_what_is_wrong() {
     for (arguments, named) in [
         (&["lineage"][..], "<ID>"),
         (&["lineage", "lt-1"], "lt-1"),
+        (&["evidence"], "<ID>"),
+        (&["evidence", "vol-1"], "vol-1"),
+        (&["adopt", "snap-1"], "--policy"),
+        (&["adopt", "--policy", "nightly"], "<ID>"),
+        (&["adopt", "--policy", "nightly", "i-1"], "i-1"),
         (&["plan", "--now", "yesterday"], "RFC 3339"),
         (&["policies", "chek", "p.yaml"], "chek"),
         (&["retention", "--times", "-"], "--policy"),
@@ -88,7 +93,14 @@ fn wrong_usage_is_status_2_and_says_what_is_wrong() {
 
 #[test]
 fn help_is_a_result_with_an_example() {
-    for command in ["retention", "plan", "lineage"] {
+    for command in [
+        "retention",
+        "plan",
+        "explain",
+        "evidence",
+        "adopt",
+        "lineage",
+    ] {
         let ran = Shell::new().run(&[command, "--help"]);
         assert_eq!((ran.status, ran.err.as_str()), (0, ""));
         assert!(

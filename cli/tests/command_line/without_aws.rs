@@ -1,14 +1,24 @@
-//! `plan` and `lineage` where something they need is missing: each message tells what to do.
+//! `plan`, `evidence`, `adopt` and `lineage` where something they need is missing: each message tells what to do.
 
 use std::io::Read;
 use std::net::TcpListener;
 
 use crate::{POLICIES, Ran, Shell};
 
-fn both(shell: &Shell) -> [Ran; 2] {
+fn all(shell: &Shell) -> [Ran; 4] {
     shell.file("p.yaml", POLICIES);
+    let adopt = [
+        "adopt",
+        "--policy",
+        "nightly-db",
+        "--policies",
+        "p.yaml",
+        "--yes",
+    ];
     [
         shell.run(&["plan", "--policies", "p.yaml", "--json"]),
+        shell.run(&["evidence", "snap-0123456789abcdef0"]),
+        shell.run(&[&adopt[..], &["snap-0123456789abcdef0"]].concat()),
         shell.run(&["lineage", "snap-0123456789abcdef0"]),
     ]
 }
@@ -24,14 +34,14 @@ fn assert_failed(ran: &Ran, status: i32, words: &str) {
 
 #[test]
 fn a_missing_table_setting_is_named() {
-    for ran in both(&Shell::new()) {
+    for ran in all(&Shell::new()) {
         assert_failed(&ran, 2, "HOLDFAST_TABLE");
     }
 }
 
 #[test]
 fn a_missing_region_is_named_with_the_ways_to_give_one() {
-    for ran in both(&Shell::new().set("HOLDFAST_TABLE", "holdfast")) {
+    for ran in all(&Shell::new().set("HOLDFAST_TABLE", "holdfast")) {
         assert_failed(&ran, 2, "--region");
     }
 }
@@ -41,7 +51,7 @@ fn missing_credentials_are_told_from_a_refusal() {
     let shell = Shell::new()
         .set("HOLDFAST_TABLE", "holdfast")
         .set("AWS_REGION", "eu-central-1");
-    for ran in both(&shell) {
+    for ran in all(&shell) {
         assert_failed(&ran, 1, "no AWS credentials");
     }
 }
@@ -107,17 +117,29 @@ fn an_endpoint_that_does_not_answer_is_a_failure_and_not_an_empty_plan() {
         .set("AWS_SECRET_ACCESS_KEY", "secret")
         .set("AWS_MAX_ATTEMPTS", "1")
         .set("AWS_ENDPOINT_URL", &format!("http://{closed}"));
-    for ran in both(&shell) {
+    let [plan, evidence, adopt, lineage] = all(&shell);
+    for ran in [plan, evidence, lineage] {
         assert_failed(&ran, 1, "table holdfast could not be read");
     }
+    assert_failed(&adopt, 1, "EC2 could not be read");
 }
 
 #[test]
 fn a_wrong_policy_file_is_told_before_anything_is_asked_of_aws() {
     let shell = Shell::new();
     shell.file("p.yaml", &POLICIES.replace("daily: 2", "daily: two"));
-    let ran = shell.run(&["plan", "--policies", "p.yaml"]);
-    assert_failed(&ran, 2, "\np.yaml:9: policies[0].retain.daily: ");
+    let adopt = [
+        "adopt",
+        "--policy",
+        "nightly-db",
+        "snap-1",
+        "--policies",
+        "p.yaml",
+    ];
+    for arguments in [&["plan", "--policies", "p.yaml"][..], &adopt] {
+        let ran = shell.run(arguments);
+        assert_failed(&ran, 2, "\np.yaml:9: policies[0].retain.daily: ");
+    }
     let ran = shell.set("HOLDFAST_POLICIES", "other.yaml").run(&["plan"]);
     assert_failed(&ran, 2, "other.yaml: cannot be read");
 }

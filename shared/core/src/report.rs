@@ -2,6 +2,10 @@
 //!
 //! Verdicts come in with their reasons; nothing is decided here.
 
+mod evidence;
+
+pub use evidence::{SourceEvidence, sources, together};
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -19,6 +23,9 @@ macro_rules! words {
         }
 
         impl $name {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
             /// Its fixed spelling.
             #[must_use]
             pub fn as_str(self) -> &'static str {
@@ -266,6 +273,17 @@ impl Reason {
     }
 }
 
+/// What follows from a verdict for the one who asked to have it explained.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// What would break if the artifact went, one for each path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub breaks: Vec<String>,
+    /// What would have to change for it to become deletable, one for each reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<String>,
+}
+
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Item {
@@ -290,6 +308,10 @@ pub struct Item {
     /// Why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+    /// `breaks` and `remedies`, which only an explanation has: boxed, because a sweep has an item
+    /// for every backup.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Box<Advice>>,
 }
 
 impl Item {
@@ -304,6 +326,7 @@ impl Item {
             time: None,
             slot: None,
             reasons: Vec::new(),
+            advice: None,
         }
     }
 
@@ -362,6 +385,9 @@ pub struct Run {
     pub plan_hash: Option<String>,
     /// Whether no work is left for the next run.
     pub complete: bool,
+    /// What a sweep's decisions rest on: one entry a source.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<SourceEvidence>,
 }
 
 /// Whether a sweep may delete.
@@ -427,7 +453,8 @@ impl Report {
         let size = |value: &Item| serde_json::to_string(value).map_or(0, |text| text.len() + 1);
         let total: usize = self.items.iter().map(size).sum();
         // Room for the head: run, summary and the count of what was cut.
-        let room = limit.saturating_sub(2048);
+        let head = serde_json::to_string(&self.run).map_or(0, |text| text.len());
+        let room = limit.saturating_sub(1024 + head);
         if total <= room {
             return self;
         }
@@ -532,6 +559,7 @@ mod tests {
             policy_sha256: None,
             plan_hash: None,
             complete: true,
+            evidence: Vec::new(),
         }
     }
 

@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// How much longer the next call waits for each refusal.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long refusals let the next call wait at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
 /// One API's token bucket, assumed full at the start.
 ///
 /// Buckets are per account, Region and API: 100 tokens and 5 a second each for `CreateSnapshot`,
@@ -36,6 +41,12 @@ impl Pace {
         Self::new(100.0, 5.0)
     }
 
+    /// The bucket of a reading call that is filtered or paged.
+    #[must_use]
+    pub fn reads() -> Self {
+        Self::new(100.0, 20.0)
+    }
+
     /// A full bucket.
     #[must_use]
     pub fn new(capacity: f64, per_second: f64) -> Self {
@@ -52,6 +63,26 @@ impl Pace {
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// Tells that EC2 refused a call for which there should have been room: somebody else draws
+    /// from the same bucket, or it began emptier. What is thought to be in it is forgotten, and the
+    /// next calls wait.
+    pub fn surprised(&self) {
+        self.empty(Instant::now());
+    }
+
+    fn empty(&self, now: Instant) {
+        let mut state = match self.state.lock() {
+            Ok(state) => state,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        // Those who wait already keep their turns; of several refusals at once each adds a pause,
+        // up to the longest.
+        let (tokens, at) = *state;
+        let pause = self.per_second * PAUSE.as_secs_f64();
+        let longest = self.per_second * LONGEST_PAUSE.as_secs_f64();
+        *state = ((tokens.min(0.0) - pause).max(-longest), now.max(at));
     }
 
     fn reserve(&self, now: Instant) -> Duration {
@@ -84,5 +115,17 @@ mod tests {
         assert_eq!(waits, [0, 0, 0, 200, 400]);
         let later = now + Duration::from_secs(2);
         assert_eq!(pace.reserve(later).as_millis(), 0);
+    }
+
+    #[test]
+    fn a_refusal_empties_the_bucket_and_lets_the_next_calls_wait_but_not_for_ever() {
+        let pace = Pace::new(100.0, 5.0);
+        let now = Instant::now();
+        pace.empty(now);
+        assert_eq!(pace.reserve(now).as_millis(), 1_200);
+        for _ in 0..100 {
+            pace.empty(now);
+        }
+        assert_eq!(pace.reserve(now).as_millis(), 10_200);
     }
 }

@@ -7,7 +7,9 @@ use holdfast_core::id::{ImageId, InstanceId, LaunchTemplateId, SnapshotId, Volum
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::call_log::{CallOutcome, CallRecord};
+use crate::call_log::{self, CallOutcome, CallRecord, CallTally};
+use crate::chaos::Unrest;
+use crate::echo::Past;
 use crate::error::{ApiError, CallFailure};
 use crate::fault::{Fault, FaultRule, Faults};
 use crate::ids::IdSource;
@@ -53,6 +55,8 @@ pub struct Account {
     pub(crate) now: Timestamp,
     pub(crate) ids: IdSource,
     pub(crate) request_id: String,
+    /// The function that calls; none: somebody else.
+    pub(crate) caller: Option<String>,
     pub(crate) schedule: Schedule,
     pub(crate) instances: BTreeMap<InstanceId, Instance>,
     pub(crate) volumes: BTreeMap<VolumeId, Volume>,
@@ -85,6 +89,10 @@ pub struct Account {
     pub(crate) failing_images: Vec<String>,
     pub(crate) faults: Faults,
     pub(crate) empty_page: bool,
+    /// How far back the call that is being answered sees lists.
+    pub(crate) call_lag: SignedDuration,
+    pub(crate) past: Past,
+    pub(crate) unrest: Unrest,
     buckets: Buckets,
     pub(crate) outbox: Vec<Value>,
     log: Vec<CallRecord>,
@@ -99,6 +107,7 @@ impl Account {
             ids: IdSource::new(settings.seed),
             settings,
             request_id: String::new(),
+            caller: None,
             schedule: Schedule::default(),
             instances: BTreeMap::new(),
             volumes: BTreeMap::new(),
@@ -126,6 +135,9 @@ impl Account {
             failing_images: Vec::new(),
             faults: Faults::default(),
             empty_page: false,
+            call_lag: SignedDuration::ZERO,
+            past: Past::default(),
+            unrest: Unrest::default(),
             buckets: Buckets::default(),
             outbox: Vec::new(),
             log: Vec::new(),
@@ -183,11 +195,6 @@ impl Account {
         self.now.checked_add(duration).unwrap_or(Timestamp::MAX)
     }
 
-    /// From when on lists show what is made now.
-    pub(crate) fn listed_from(&self) -> Timestamp {
-        self.after(self.settings.list_lag)
-    }
-
     /// Makes a call.
     ///
     /// # Errors
@@ -212,14 +219,35 @@ impl Account {
             &resources,
             request.page().map(page::number),
         );
+        // What a test asked for goes before what chaos draws.
+        let struck = match fault {
+            None => self.strike(request),
+            Some(_) => None,
+        };
+        let (chaos, fault) = match struck {
+            Some((kind, effect)) => (Some(kind), effect),
+            None => (None, fault),
+        };
         let result = self.answer(request, dry_run, fault);
+        self.call_lag = SignedDuration::ZERO;
+        if let Err(CallFailure::Refused(error)) = &result {
+            self.emit_refused_call(request, error);
+        }
         let outcome = match &result {
             Ok(_) => CallOutcome::Answered,
             Err(CallFailure::Refused(error)) => CallOutcome::Refused(error.code.clone()),
             Err(CallFailure::ResponseLost) => CallOutcome::ResponseLost,
             Err(CallFailure::Hang) => CallOutcome::Hung,
         };
-        self.record(request.service(), request.operation(), resources, outcome);
+        self.log.push(CallRecord {
+            service: request.service(),
+            operation: request.operation().to_owned(),
+            resources,
+            time: self.now,
+            request_id: self.request_id.clone(),
+            outcome,
+            chaos,
+        });
         result
     }
 
@@ -265,21 +293,10 @@ impl Account {
         }
     }
 
-    fn record(
-        &mut self,
-        service: &'static str,
-        operation: &str,
-        resources: Vec<String>,
-        outcome: CallOutcome,
-    ) {
-        self.log.push(CallRecord {
-            service,
-            operation: operation.to_owned(),
-            resources,
-            time: self.now,
-            request_id: self.request_id.clone(),
-            outcome,
-        });
+    /// Says whose calls come next, for what CloudTrail says of them: a function's, whose role and
+    /// session bear its name, or a stranger's (`ops/jo`).
+    pub fn called_by(&mut self, function: Option<String>) {
+        self.caller = function;
     }
 
     /// Records a request that could not even be read (an unknown operation or parameter), and
@@ -291,12 +308,15 @@ impl Account {
         error: ApiError,
     ) -> ApiError {
         self.request_id = self.ids.uuid();
-        self.record(
+        self.log.push(CallRecord {
             service,
-            operation,
-            Vec::new(),
-            CallOutcome::Refused(error.code.clone()),
-        );
+            operation: operation.to_owned(),
+            resources: Vec::new(),
+            time: self.now,
+            request_id: self.request_id.clone(),
+            outcome: CallOutcome::Refused(error.code.clone()),
+            chaos: None,
+        });
         error
     }
 
@@ -310,6 +330,12 @@ impl Account {
     #[must_use]
     pub fn calls(&self) -> &[CallRecord] {
         &self.log
+    }
+
+    /// How the calls ended that were made so far, by operation.
+    #[must_use]
+    pub fn call_tally(&self) -> BTreeMap<String, CallTally> {
+        call_log::tally(&self.log)
     }
 
     /// Forgets the calls made so far.

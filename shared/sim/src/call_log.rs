@@ -1,6 +1,10 @@
 //! The log of calls, for tests that assert which calls were made.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
+
+use crate::chaos::ChaosFault;
 
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,4 +34,40 @@ pub struct CallRecord {
     pub request_id: String,
     /// How it ended.
     pub outcome: CallOutcome,
+    /// What chaos did to it.
+    pub chaos: Option<ChaosFault>,
+}
+
+/// How the calls of one operation ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallTally {
+    /// All of them.
+    pub calls: usize,
+    /// Refused for the rate of requests.
+    pub throttled: usize,
+    /// Refused for anything else.
+    pub refused: usize,
+    /// Carried out without an answer.
+    pub unanswered: usize,
+}
+
+/// Codes of a refusal for the rate of requests: EC2's and Auto Scaling's.
+const THROTTLED: [&str; 2] = ["RequestLimitExceeded", "Throttling"];
+
+/// Counts calls by operation.
+pub(crate) fn tally(calls: &[CallRecord]) -> BTreeMap<String, CallTally> {
+    let mut all: BTreeMap<String, CallTally> = BTreeMap::new();
+    for call in calls {
+        let tally = all.entry(call.operation.clone()).or_default();
+        tally.calls += 1;
+        match &call.outcome {
+            CallOutcome::Answered => {}
+            CallOutcome::Refused(code) if THROTTLED.contains(&code.as_str()) => {
+                tally.throttled += 1;
+            }
+            CallOutcome::Refused(_) => tally.refused += 1,
+            CallOutcome::ResponseLost | CallOutcome::Hung => tally.unanswered += 1,
+        }
+    }
+    all
 }

@@ -1,5 +1,7 @@
 //! Errors as EC2 words them: a code, a message and an HTTP status.
 
+use crate::request::Request;
+
 /// An error answer of the EC2 API.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -23,7 +25,7 @@ impl ApiError {
         let http_status = match code.as_str() {
             "RequestLimitExceeded" | "ServiceUnavailable" | "Unavailable" => 503,
             "InternalError" | "InternalFailure" => 500,
-            "UnauthorizedOperation" | "AuthFailure" => 403,
+            "UnauthorizedOperation" | "AuthFailure" | "AccessDenied" => 403,
             "DryRunOperation" => 412,
             _ => 400,
         };
@@ -58,6 +60,37 @@ impl ApiError {
     /// A parameter has a value that EC2 refuses.
     pub fn invalid_value(message: impl Into<String>) -> Self {
         Self::new("InvalidParameterValue", message)
+    }
+
+    /// The refusal for the rate of requests in the words of a service: Auto Scaling has a code of
+    /// its own (API Reference of Amazon EC2 Auto Scaling, "Common errors").
+    pub(crate) fn throttled_by(service: &str) -> Self {
+        if service == Request::EC2 {
+            Self::throttled()
+        } else {
+            Self::new("Throttling", "Rate exceeded")
+        }
+    }
+
+    /// A failure of a service in its words; as [`Self::throttled_by`].
+    pub(crate) fn internal_of(service: &str) -> Self {
+        if service == Request::EC2 {
+            Self::internal()
+        } else {
+            Self::new("InternalFailure", "An internal failure has occurred")
+        }
+    }
+
+    /// A denial in the words of a service; as [`Self::throttled_by`].
+    pub(crate) fn denied_by(service: &str) -> Self {
+        if service == Request::EC2 {
+            Self::unauthorized()
+        } else {
+            Self::new(
+                "AccessDenied",
+                "The caller is not authorized to perform this operation.",
+            )
+        }
     }
 
     /// Parameters that exclude one another.

@@ -1,36 +1,29 @@
 //! Identifiers that look like EC2's and come from a seed.
 
+use crate::random::Numbers;
+
 /// Source of identifiers; the same seed gives the same sequence.
 #[derive(Clone, Debug)]
 pub(crate) struct IdSource {
-    seed: u64,
-    count: u64,
+    /// No number comes twice: each is a bijection of its place in the sequence.
+    numbers: Numbers,
 }
 
 impl IdSource {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, count: 0 }
-    }
-
-    /// SplitMix64: a bijection of the counter, so that no number comes twice.
-    fn next_number(&mut self) -> u64 {
-        self.count = self.count.wrapping_add(1);
-        let mut z = self
-            .seed
-            .wrapping_add(self.count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self {
+            numbers: Numbers::new(seed),
+        }
     }
 
     /// A resource identifier: the prefix, `0`, and 16 hexadecimal digits, as EC2's long format.
     pub(crate) fn resource(&mut self, prefix: &str) -> String {
-        format!("{prefix}0{:016x}", self.next_number())
+        format!("{prefix}0{:016x}", self.numbers.draw())
     }
 
     /// A request or event identifier in the shape of a UUID.
     pub(crate) fn uuid(&mut self) -> String {
-        let (a, b) = (self.next_number(), self.next_number());
+        let (a, b) = (self.numbers.draw(), self.numbers.draw());
         format!(
             "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
             a >> 32,

@@ -8,6 +8,8 @@
 //! operation or parameter that the account does not know cannot be said to it at all; the HTTP
 //! door refuses it loudly.
 //!
+//! [`records`] holds Holdfast's own records in memory, for runs without a table.
+//!
 //! Two doors lead in: [`InProcess`] behind the product's ports, and the EC2 Query protocol over
 //! HTTP in `holdfast-local-aws`.
 //!
@@ -19,6 +21,8 @@
 
 mod account;
 mod call_log;
+mod chaos;
+mod echo;
 mod error;
 mod event;
 mod fault;
@@ -29,6 +33,8 @@ mod limits;
 mod model;
 mod ops;
 mod page;
+mod random;
+pub mod records;
 pub mod request;
 mod response;
 mod seed;
@@ -37,7 +43,8 @@ mod tag;
 mod transition;
 
 pub use account::{Account, SharedAccount};
-pub use call_log::{CallOutcome, CallRecord};
+pub use call_log::{CallOutcome, CallRecord, CallTally};
+pub use chaos::{Chaos, ChaosFault};
 pub use error::{ApiError, CallFailure};
 pub use fault::{Fault, FaultRule};
 pub use filter::Filter;
@@ -60,6 +67,7 @@ pub use model::snapshot::Snapshot;
 pub use model::tier::{TierHistory, TierStatus, Tiering, TieringKind};
 pub use model::volume::{Volume, VolumeAttachment};
 pub use page::Page;
+pub use random::Numbers;
 pub use response::{
     DeletedSnapshot, ImageAttribute, Response, StateChange, TagDescription, TierRestore,
 };

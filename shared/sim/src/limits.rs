@@ -22,13 +22,17 @@ const fn size(tokens: u64, refill: u64) -> Size {
     }
 }
 
-/// One bucket; its level is in millionths of a token, so that refilling is exact.
+/// One bucket; its level is in thousand-millionths of a token, so that refilling is exact to the
+/// microsecond.
 #[derive(Clone, Debug)]
 struct Bucket {
     size: Size,
-    micro: u64,
+    nano: u64,
     at: Timestamp,
 }
+
+/// One token: thousandths of a token per second are thousand-millionths per microsecond.
+const TOKEN: u64 = 1_000_000_000;
 
 /// The buckets that have been used so far.
 #[derive(Clone, Debug, Default)]
@@ -82,21 +86,22 @@ impl Buckets {
     /// Takes one token for a request, or refuses it.
     pub(crate) fn take(&mut self, request: &Request, now: Timestamp) -> Result<(), ApiError> {
         let (name, size) = bucket_of(request);
-        let full = size.tokens * 1_000_000;
+        let full = size.tokens * TOKEN;
         let bucket = self.by_name.entry(name).or_insert(Bucket {
             size,
-            micro: full,
+            nano: full,
             at: now,
         });
-        let millis = u64::try_from(now.duration_since(bucket.at).as_millis()).unwrap_or(0);
-        if millis > 0 {
-            let gained = millis.saturating_mul(bucket.size.refill_milli);
-            bucket.micro = bucket.micro.saturating_add(gained).min(full);
-            bucket.at = now;
-        }
-        match bucket.micro.checked_sub(1_000_000) {
+        // Whole microseconds, and the clock of the bucket with them: a rest is not lost.
+        let passed = now.as_microsecond() - bucket.at.as_microsecond();
+        let gained = u64::try_from(passed)
+            .unwrap_or(0)
+            .saturating_mul(bucket.size.refill_milli);
+        bucket.nano = bucket.nano.saturating_add(gained).min(full);
+        bucket.at = bucket.at.max(now);
+        match bucket.nano.checked_sub(TOKEN) {
             Some(rest) => {
-                bucket.micro = rest;
+                bucket.nano = rest;
                 Ok(())
             }
             None => Err(ApiError::throttled()),
@@ -127,6 +132,22 @@ mod tests {
         assert_eq!(burst(&mut buckets, now), 5);
         now += SignedDuration::from_hours(1);
         assert_eq!(burst(&mut buckets, now), 100);
+    }
+
+    #[test]
+    fn calls_that_come_often_lose_nothing_of_the_refill() {
+        let mut buckets = Buckets::default();
+        let mut now: Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
+        let request = Request::DeleteSnapshot(request::DeleteSnapshot {
+            id: "snap-1".into(),
+        });
+        let mut taken = usize::from(buckets.take(&request, now).is_ok());
+        // Ten seconds in steps of 1.9 ms, which is no whole number of milliseconds.
+        for _ in 0..5_264 {
+            now += SignedDuration::from_micros(1_900);
+            taken += usize::from(buckets.take(&request, now).is_ok());
+        }
+        assert_eq!(taken, 100 + 50);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::chaos::Chaos;
 use crate::model::recycle_bin::RetentionRule;
 
 /// Settings of an account. Durations are in virtual time.
@@ -46,6 +47,23 @@ pub struct Settings {
     pub in_use_lag: SignedDuration,
     /// How long a list misses what was just made (EC2 Developer Guide, "Eventual consistency").
     pub list_lag: SignedDuration,
+    /// How long lists still show what was just deleted, as it was; an AMI so long as `available`
+    /// before [`Self::deregistered_visible`] shows it as `deregistered`.
+    pub deleted_visible: SignedDuration,
+    /// How long reads still show a resource as it was before its tags, its shares, its lock, its
+    /// tier or another of its attributes was changed; its state within that time included.
+    pub attribute_lag: SignedDuration,
+    /// Of a hundred resources, those that meet the four lags above at all; which ones follows from
+    /// `seed` and the identifier.
+    pub lagging_share: u8,
+    /// How long after a launch `LastLaunchedTime` shows it: up to 24 hours (EC2 User Guide, "Check
+    /// when an AMI was last used").
+    pub last_launched_delay: SignedDuration,
+    /// Whether `DescribeLaunchTemplateVersions` with `ResolveAlias` fails for one name that cannot
+    /// be resolved, or leaves it as it is written; AWS does not say.
+    pub unresolved_alias_fails: bool,
+    /// Random faults; [`crate::Account::unleash`] begins them anew.
+    pub chaos: Option<Chaos>,
     /// Whether request token buckets are in force.
     pub throttling: bool,
     /// Snapshots the account may own, those in `error` included: 100,000 by default, adjustable
@@ -90,6 +108,12 @@ impl Default for Settings {
             deregistered_visible: SignedDuration::ZERO,
             in_use_lag: SignedDuration::ZERO,
             list_lag: SignedDuration::ZERO,
+            deleted_visible: SignedDuration::ZERO,
+            attribute_lag: SignedDuration::ZERO,
+            lagging_share: 100,
+            last_launched_delay: SignedDuration::ZERO,
+            unresolved_alias_fails: true,
+            chaos: None,
             throttling: false,
             snapshot_quota: 100_000,
             copies_in_progress: 20,

@@ -14,6 +14,12 @@ pub(crate) fn is_reserved(key: &str) -> bool {
     key.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("aws:"))
 }
 
+/// Whether tags say that AWS Backup manages what carries them: it tags what it makes with
+/// `aws:backup:source-resource` (aws-nuke issue #364).
+pub(crate) fn is_of_backup(tags: &Tags) -> bool {
+    tags.keys().any(|key| key.starts_with("aws:backup:"))
+}
+
 /// Takes the tags that a request gives, refusing what EC2 refuses.
 pub(crate) fn checked(pairs: &[(String, String)]) -> Result<Tags, ApiError> {
     let mut tags = Tags::new();

@@ -35,6 +35,8 @@ pub(crate) enum Transition {
     RestoreExpires(SnapshotId),
     /// The time after the end of an AMI's protection from deregistration is over.
     ProtectionEnds(ImageId),
+    /// The owner of an AMI is shown that it was launched at this time.
+    LaunchShows(ImageId, Timestamp),
     /// A deregistered AMI lets go of its snapshots.
     SnapshotsReleased(ImageId, Vec<SnapshotId>),
 }

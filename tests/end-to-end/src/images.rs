@@ -119,6 +119,22 @@ pub fn deletion_state(world: &World, id: &str) -> Value {
     item.map_or(Value::Null, |item| item["state"]["S"].clone())
 }
 
+/// How often the recorded deletion of an artifact was tried without success.
+#[must_use]
+pub fn tries(world: &World, id: &str) -> Value {
+    let item = world.item(&format!("delete#{id}"), "deletion").unwrap();
+    item["tries"]["N"].clone()
+}
+
+/// Moves the last attempt of a recorded deletion this many minutes into the past.
+pub fn age_attempt(world: &World, id: &str, minutes: i64) {
+    world.change(&format!("delete#{id}"), "deletion", |item| {
+        let old = at(item["at"]["S"].as_str().unwrap());
+        let older = old - jiff::SignedDuration::from_mins(minutes);
+        item["at"] = serde_json::json!({ "S": older.to_string() });
+    });
+}
+
 /// Somebody deregisters an AMI and leaves its snapshots, as the console does unless told.
 pub fn deregister_by_hand(world: &World, image: &str) {
     let request = Request::DeregisterImage(DeregisterImage {

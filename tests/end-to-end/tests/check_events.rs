@@ -198,7 +198,7 @@ async fn an_amis_event_fills_in_its_snapshots_and_completes_its_slot() {
 }
 
 #[tokio::test]
-async fn one_event_does_not_make_an_artifact_gone() {
+async fn an_ami_that_somebody_deregisters_is_a_finding_at_once_and_not_gone_by_one_event() {
     let (world, instance) = world(0).await;
     world.advance(SLOT);
     let image = create_image(&world, "golden", &instance, SLOT);
@@ -209,10 +209,22 @@ async fn one_event_does_not_make_an_artifact_gone() {
     assert_eq!(events.len(), 2, "EC2's and CloudTrail's");
     for seen in deliver(&check, &events).await {
         let item = item_of(&seen, &image);
-        assert_eq!(item["outcome"], "deferred");
+        assert_eq!(item["outcome"], "finding");
         assert_eq!(codes(item), ["gone"]);
     }
     assert_eq!(recorded(&world, &image).unwrap(), "available");
+    // Nor is it said of one that Holdfast itself was about to deregister.
+    let intended = json!({
+        "pk": { "S": format!("delete#{image}") }, "sk": { "S": "deletion" },
+        "id": { "S": image }, "policy": { "S": "golden" }, "good": { "BOOL": true },
+        "time": { "S": SLOT }, "run": { "S": "r" }, "evidence": { "S": "{}" },
+        "at": { "S": LATER }, "tries": { "N": "0" }, "state": { "S": "intended" },
+        "fence": { "N": "1" }, "schema": { "N": "1" },
+    });
+    world.local.dynamodb.put_item(intended).unwrap();
+    for seen in deliver(&check, &events).await {
+        assert_eq!(item_of(&seen, &image)["outcome"], "deferred");
+    }
 }
 
 #[tokio::test]

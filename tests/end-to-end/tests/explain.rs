@@ -225,7 +225,7 @@ async fn an_orphan_and_an_unread_list_are_said() {
     deregister_by_hand(&world, &baked[2].id);
     let root = baked[2].snapshots[0].as_str();
     let (report, _) = explained(&world, &[root]);
-    assert_eq!(codes(item_of(&report, root)), ["orphaned"]);
+    assert_eq!(codes(item_of(&report, root)), ["orphaned", "grace"]);
     let denied = ApiError::new("UnauthorizedOperation", "You are not authorized");
     world.inject(FaultRule::next("DescribeInstances", Fault::FailPage(1, denied)).times(9));
     let (report, status) = explained(&world, &[&baked[0].id]);

@@ -92,7 +92,10 @@ async fn plan_mode_says_which_amis_would_go_and_touches_none() {
         json!({ "kept": 2, "planned": 2 }),
         "{plan:#}"
     );
-    assert_eq!(codes(item_of(&plan, &baked[3].id)), ["expired"]);
+    assert_eq!(
+        codes(item_of(&plan, &baked[3].id)),
+        ["expired", "not-yet-checked"]
+    );
     assert!(!world.calls().contains(&"DeregisterImage".to_owned()));
     assert_eq!((registered(&world).len(), world.snapshots().len()), (4, 8));
 }

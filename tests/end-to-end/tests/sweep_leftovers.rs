@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use holdfast_end_to_end::images::{
-    POLICIES, deletion_state, deregister_by_hand, registered, stands, sweep, sweep_at, world,
+    POLICIES, age_attempt, deletion_state, deregister_by_hand, registered, stands, sweep, sweep_at,
+    tries, world,
 };
 use holdfast_end_to_end::{codes, item_of};
 use holdfast_sim::{Account, ApiError, Fault, FaultRule};
@@ -12,7 +13,7 @@ const LATER: &str = "2026-03-02T11:00:00Z";
 const LATEST: &str = "2026-03-02T12:00:00Z";
 
 #[tokio::test]
-async fn snapshots_whose_ami_somebody_else_deregistered_are_held_and_reported() {
+async fn snapshots_whose_ami_somebody_else_deregistered_wait_a_week_and_are_reported_at_once() {
     let (world, baked) = world("enforce", POLICIES, 3).await;
     deregister_by_hand(&world, &baked[2].id);
     for time in [LATER, LATEST] {
@@ -23,9 +24,34 @@ async fn snapshots_whose_ami_somebody_else_deregistered_are_held_and_reported() 
             "{swept:#}"
         );
         for snapshot in &baked[2].snapshots {
-            assert_eq!(codes(item_of(&swept, snapshot)), ["orphaned"]);
+            assert_eq!(codes(item_of(&swept, snapshot)), ["orphaned", "grace"]);
             assert!(stands(&world, snapshot));
         }
+    }
+}
+
+#[tokio::test]
+async fn what_others_left_goes_a_week_later_if_the_policy_would_have_retired_the_ami() {
+    let (world, baked) = world("enforce", POLICIES, 3).await;
+    for one in &baked[1..] {
+        deregister_by_hand(&world, &one.id);
+    }
+    sweep_at(&world, LATER).await;
+    let early = sweep_at(&world, "2026-03-09T10:59:59Z").await;
+    let waits = codes(item_of(&early, &baked[2].snapshots[0])).join(" ");
+    assert_eq!(waits, "orphaned grace", "{early:#}");
+    let late = sweep_at(&world, "2026-03-09T11:00:00Z").await;
+    for snapshot in &baked[2].snapshots {
+        let item = item_of(&late, snapshot);
+        assert_eq!(item["outcome"], "deleted", "{late:#}");
+        assert_eq!(codes(item), ["orphaned", "expired"]);
+        assert!(!stands(&world, snapshot));
+    }
+    for snapshot in &baked[1].snapshots {
+        let item = item_of(&late, snapshot);
+        assert_eq!(item["outcome"], "kept", "{late:#}");
+        assert_eq!(codes(item), ["retain.last", "orphaned"]);
+        assert!(stands(&world, snapshot));
     }
 }
 
@@ -45,7 +71,7 @@ async fn an_ami_deregistered_by_hand_after_ec2_refused_the_sweep_is_somebody_els
     deregister_by_hand(&world, &baked[2].id);
     let held = sweep_at(&world, LATER).await;
     for snapshot in &baked[2].snapshots {
-        assert_eq!(codes(item_of(&held, snapshot)), ["orphaned"]);
+        assert_eq!(codes(item_of(&held, snapshot)), ["orphaned", "grace"]);
         assert!(stands(&world, snapshot));
     }
 }
@@ -122,7 +148,7 @@ async fn an_intent_that_ec2_never_heard_of_is_closed_when_the_ami_is_listed_agai
     let held = sweep_at(&world, LATEST).await;
     for snapshot in &baked[2].snapshots {
         assert_eq!(item_of(&held, snapshot)["outcome"], "held", "{held:#}");
-        assert_eq!(codes(item_of(&held, snapshot)), ["orphaned"]);
+        assert_eq!(codes(item_of(&held, snapshot)), ["orphaned", "grace"]);
         assert!(stands(&world, snapshot));
     }
 }
@@ -142,11 +168,24 @@ async fn a_backing_snapshot_that_ec2_refused_is_named_and_finished_later() {
     assert_eq!(item["reasons"][1]["path"], json!([baked[2].id, root]));
     assert_eq!(first["run"]["complete"], false);
     assert_eq!(deletion_state(&world, root), "intended");
+    assert_eq!(tries(&world, root), "1");
+    // The waits between two attempts go by the wall clock: a quarter of an hour, then half an hour.
+    let waiting = sweep_at(&world, LATER).await;
+    let item = item_of(&waiting, root);
+    assert_eq!(codes(item).last(), Some(&"retry-later"), "{waiting:#}");
+    assert_eq!(waiting["run"]["complete"], false);
+    age_attempt(&world, root, 16);
     // EC2 may say for a while that a deregistered AMI still uses it.
     world.inject(FaultRule::next("DeleteSnapshot", Fault::Error(in_use())).on(root));
     let second = sweep_at(&world, LATER).await;
     assert_eq!(item_of(&second, root)["outcome"], "deferred", "{second:#}");
     assert_eq!(second["run"]["complete"], false);
+    assert_eq!(tries(&world, root), "2");
+    age_attempt(&world, root, 16);
+    let waiting = sweep_at(&world, LATEST).await;
+    let item = item_of(&waiting, root);
+    assert_eq!(codes(item).last(), Some(&"retry-later"), "{waiting:#}");
+    age_attempt(&world, root, 15);
     let third = sweep_at(&world, LATEST).await;
     assert_eq!(item_of(&third, root)["outcome"], "deleted", "{third:#}");
     assert!(!stands(&world, root));

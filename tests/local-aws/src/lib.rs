@@ -17,6 +17,7 @@ pub mod iam;
 pub mod invoke;
 pub mod lambda;
 pub mod local;
+pub mod pace;
 pub mod pattern;
 mod query;
 pub mod rate;

@@ -13,6 +13,7 @@ use crate::door::Door;
 use crate::dynamodb::{DynamoDb, DynamoDbError, Front, Storage};
 use crate::iam::{Gate, Place, Role, RoleError, access_key};
 use crate::lambda::{Function, FunctionConfig, HostError, find_binary};
+use crate::pace::{Pace, paced};
 use crate::template::{FunctionDeclaration, Template, TemplateError};
 
 /// Fills the account before its door opens.
@@ -49,13 +50,16 @@ pub struct Options {
     pub mode: String,
     /// Where the services listen.
     pub ports: Ports,
+    /// How EC2 and Auto Scaling answer.
+    pub pace: Pace,
     /// Repeat what the functions write on standard error.
     pub echo: bool,
 }
 
 impl Default for Options {
     /// An empty account with the default settings, the table in memory, the project's own template
-    /// and policy file, mode `plan`, any free ports.
+    /// and policy file, mode `plan`, any free ports, answers
+    /// without delay and a virtual clock.
     fn default() -> Self {
         let template = Template::default_path();
         Self {
@@ -67,6 +71,7 @@ impl Default for Options {
             template,
             mode: "plan".to_owned(),
             ports: Ports::default(),
+            pace: Pace::default(),
             echo: false,
         }
     }
@@ -162,14 +167,22 @@ impl LocalAws {
         .await?;
         let ec2 = open(
             "EC2",
-            crate::ec2::guarded(Arc::clone(&account), gate.clone()),
+            paced(
+                crate::ec2::guarded(Arc::clone(&account), gate.clone()),
+                &account,
+                options.pace,
+            ),
             options.ports.ec2,
         )
         .await?;
         let sts = open("STS", crate::sts::router(&account_id), options.ports.sts).await?;
         let auto_scaling = open(
             "Auto Scaling",
-            crate::auto_scaling::guarded(Arc::clone(&account), gate.clone()),
+            paced(
+                crate::auto_scaling::guarded(Arc::clone(&account), gate.clone()),
+                &account,
+                options.pace,
+            ),
             options.ports.auto_scaling,
         )
         .await?;

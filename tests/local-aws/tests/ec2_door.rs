@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use door::{call, open, raw, texts};
+use holdfast_core::id::ImageId;
 use holdfast_sim::{
     Account, ApiError, BlockDevice, CallOutcome, Fault, FaultRule, ImageSeed, InstanceSeed,
     Settings, SnapshotSeed, VolumeSeed,
@@ -327,4 +328,42 @@ async fn a_hung_call_was_carried_out_and_does_not_hold_up_others() {
     );
     assert_eq!(account.lock().unwrap().snapshots().count(), 1);
     assert_eq!(call(door, "DescribeTags", &[]).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_images_last_launch_is_told_to_its_owner_alone() {
+    let mut account = account();
+    let launched = account.now();
+    let own = account.seed_image(ImageSeed {
+        last_launched: Some(launched),
+        source_image: Some(ImageId::new("ami-0b")),
+        owner_alias: Some("aws-backup-vault".to_owned()),
+        deprecated_from: Some(launched),
+        ..Default::default()
+    });
+    account.seed_image(ImageSeed {
+        owner: Some("444455556666".to_owned()),
+        public: true,
+        last_launched: Some(launched),
+        ..Default::default()
+    });
+    let (door, _) = open(account).await;
+    let (_, all) = call(door, "DescribeImages", &[]).await;
+    assert_eq!(texts(&all, "imageId").len(), 2);
+    let time = ["2026-11-23T00:00:00.000Z"];
+    assert_eq!(texts(&all, "lastLaunchedTime"), time);
+    assert_eq!(texts(&all, "deprecationTime"), time);
+    let (_, found) = call(
+        door,
+        "DescribeImages",
+        &[
+            ("Owner.1", "aws-backup-vault"),
+            ("Filter.1.Name", "source-image-region"),
+            ("Filter.1.Value.1", "eu-central-1"),
+        ],
+    )
+    .await;
+    assert_eq!(texts(&found, "imageId"), [own.as_str()]);
+    assert_eq!(texts(&found, "sourceImageRegion"), ["eu-central-1"]);
+    assert_eq!(texts(&found, "isPublic"), ["false"]);
 }

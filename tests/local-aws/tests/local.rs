@@ -1,12 +1,17 @@
 //! Everything together, with the echo function in a real one's place.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod door;
+
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use holdfast_local_aws::bus::World;
 use holdfast_local_aws::iam::access_key;
 use holdfast_local_aws::lambda::Function;
 use holdfast_local_aws::local::{LocalAws, LocalAwsError, Options};
+use holdfast_local_aws::pace::{Clock, Pace};
 use holdfast_sim::InstanceSeed;
 use holdfast_sim::request::{Request, StopInstances};
 use jiff::{SignedDuration, Timestamp};
@@ -134,4 +139,46 @@ async fn an_instance_that_stops_in_the_simulated_account_reaches_create_snapshot
             .any(|e| e["detail"]["state"] == "stopping"),
         "no rule wants the state on the way"
     );
+}
+
+#[tokio::test]
+async fn a_call_takes_its_latency_and_the_accounts_clock_goes_with_the_machines() {
+    let latency = Duration::from_millis(40);
+    let local = LocalAws::start(Options {
+        pace: Pace {
+            latency,
+            clock: Clock::Machine,
+        },
+        ..Options::default()
+    })
+    .await
+    .unwrap();
+    let begin = local.account.now();
+    let started = Instant::now();
+    for endpoint in [&local.ec2_endpoint, &local.auto_scaling_endpoint] {
+        let address: SocketAddr = endpoint.strip_prefix("http://").unwrap().parse().unwrap();
+        let ec2 = endpoint == &local.ec2_endpoint;
+        let (version, action) = if ec2 {
+            ("2016-11-15", "DescribeTags")
+        } else {
+            ("2011-01-01", "DescribeLaunchConfigurations")
+        };
+        assert_eq!(
+            door::call_version(address, version, action, &[]).await.0,
+            200
+        );
+    }
+    assert!(started.elapsed() >= 2 * latency);
+    let passed = local.account.now().duration_since(begin);
+    assert!(passed >= SignedDuration::try_from(2 * latency).unwrap());
+}
+
+#[tokio::test]
+async fn without_a_pace_a_call_leaves_the_accounts_clock_alone() {
+    let local = start().await;
+    let begin = local.account.now();
+    let address = local.ec2_endpoint.strip_prefix("http://").unwrap();
+    let answer = door::call(address.parse().unwrap(), "DescribeTags", &[]).await;
+    assert_eq!(answer.0, 200);
+    assert_eq!(local.account.now(), begin);
 }

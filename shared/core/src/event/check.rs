@@ -28,6 +28,8 @@ pub enum CheckEvent {
         what: String,
         /// The artifacts, `snap-…` or `ami-…`, each once.
         ids: Vec<String>,
+        /// Whether the event says that they are AMIs that were deregistered.
+        deregistered: bool,
     },
     /// An event that concerns nothing of one's own.
     Nothing {
@@ -69,7 +71,8 @@ pub fn check(function: &'static str, payload: &Value) -> Result<CheckEvent, Even
         ("aws.ec2", "EC2 AMI State Change") => {
             let id = event.id_in(&event.detail, "detail", "ImageId", image)?;
             let state = event.word("State").unwrap_or("changed");
-            event.artifacts(format!("{id} is {state}"), vec![id])
+            let deregistered = state == "deregistered";
+            event.artifacts(format!("{id} is {state}"), vec![id], deregistered)
         }
         ("aws.ec2", "AWS API Call via CloudTrail") => event.call(function),
         _ => Err(event.unknown(function)),
@@ -167,11 +170,17 @@ impl Envelope {
             .ok_or_else(|| self.malformed(format!("{place} holds no identifier but {text:?}")))
     }
 
-    fn artifacts(&self, what: String, ids: Vec<String>) -> Result<CheckEvent, EventError> {
+    fn artifacts(
+        &self,
+        what: String,
+        ids: Vec<String>,
+        deregistered: bool,
+    ) -> Result<CheckEvent, EventError> {
         Ok(CheckEvent::Artifacts {
             origin: self.origin()?,
             what,
             ids: once(ids),
+            deregistered,
         })
     }
 
@@ -185,7 +194,7 @@ impl Envelope {
             });
         }
         let result = self.word("result").unwrap_or("without a result");
-        self.artifacts(format!("{event} of {id}: {result}"), vec![id])
+        self.artifacts(format!("{event} of {id}: {result}"), vec![id], false)
     }
 
     fn set(&self) -> Result<CheckEvent, EventError> {
@@ -210,7 +219,7 @@ impl Envelope {
         }
         let result = self.word("result").unwrap_or("without a result");
         let what = format!("a set of {} snapshots: {result}", ids.len());
-        self.artifacts(what, ids)
+        self.artifacts(what, ids, false)
     }
 
     /// A call that CloudTrail saw. Failed ones are events too, with an `errorCode`.
@@ -240,7 +249,8 @@ impl Envelope {
             return Err(self.malformed("detail.requestParameters is missing"));
         };
         let id = self.id_in(parameters, "detail.requestParameters", key, parse)?;
-        self.artifacts(format!("{name} of {id}"), vec![id])
+        let deregistered = name == "DeregisterImage";
+        self.artifacts(format!("{name} of {id}"), vec![id], deregistered)
     }
 }
 
@@ -332,6 +342,27 @@ mod tests {
             "State": "failed", "ErrorMessage": "text" });
         let event = event("EC2 AMI State Change", detail);
         assert_eq!(ids(&event), ["ami-0123456789abcdef0"]);
+    }
+
+    #[test]
+    fn only_events_of_a_deregistration_say_that_an_ami_was_deregistered() {
+        let says = |event: &Value| match check(FUNCTION, event) {
+            Ok(CheckEvent::Artifacts { deregistered, .. }) => deregistered,
+            other => panic!("{other:?}"),
+        };
+        let state = |state: &str| {
+            let detail = json!({ "ImageId": "ami-0123", "State": state });
+            event("EC2 AMI State Change", detail)
+        };
+        assert!(says(&state("deregistered")));
+        assert!(!says(&state("available")));
+        let call = |name: &str| {
+            let detail = json!({ "eventSource": "ec2.amazonaws.com", "eventName": name,
+                "requestParameters": { "imageId": "ami-0123", "snapshotId": "snap-0123" } });
+            event("AWS API Call via CloudTrail", detail)
+        };
+        assert!(says(&call("DeregisterImage")));
+        assert!(!says(&call("DeleteSnapshot")));
     }
 
     #[test]

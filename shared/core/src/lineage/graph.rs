@@ -191,6 +191,37 @@ impl Node {
         }
     }
 
+    /// What is known after `seen`: a fact once recorded is not forgotten by a record without it.
+    #[must_use]
+    pub fn merged(before: Option<&Self>, seen: &Self) -> Self {
+        let Some(before) = before else {
+            return seen.clone();
+        };
+        let state = before.state.after(seen.state, before.changed, seen.changed);
+        let changed = if state == before.state {
+            before.changed
+        } else {
+            seen.changed
+        };
+        let tags = if seen.tags.is_empty() {
+            &before.tags
+        } else {
+            &seen.tags
+        };
+        Self {
+            id: before.id.clone(),
+            state,
+            changed,
+            policy: seen.policy.clone().or_else(|| before.policy.clone()),
+            slot: seen.slot.or(before.slot),
+            run: seen.run.clone().or_else(|| before.run.clone()),
+            source: seen.source.clone().or_else(|| before.source.clone()),
+            time: seen.time.or(before.time),
+            consistency: seen.consistency.or(before.consistency),
+            tags: tags.clone(),
+        }
+    }
+
     /// Whether it is a backup's node rather than a source's: a snapshot or an AMI.
     #[must_use]
     pub fn is_artifact(&self) -> bool {

@@ -2,9 +2,12 @@
 //!
 //! Pure functions over lists and records; nothing here is carried out.
 
+pub mod adopt;
+pub mod census;
 pub mod create;
 pub mod due;
 pub mod judge;
 pub mod reconcile;
+pub mod remedy;
 pub mod reopening;
 pub mod settle;

@@ -267,4 +267,12 @@ pub trait WriteEc2: Send + Sync {
         &self,
         id: &SnapshotId,
     ) -> impl Future<Output = Result<(), CallError>> + Send;
+    /// `CreateTags`: puts the tags on every one of the resources, over what they had under the same
+    /// keys. Asking again comes to the same. Nothing of the product's functions calls it: they tag
+    /// in the create call itself.
+    fn tag(
+        &self,
+        resources: &[String],
+        tags: &Tags,
+    ) -> impl Future<Output = Result<(), CallError>> + Send;
 }

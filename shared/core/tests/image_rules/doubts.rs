@@ -99,6 +99,39 @@ fn a_recorded_absence_that_the_newest_ami_contradicts_hastens_nothing() {
 }
 
 #[test]
+fn a_newer_ami_that_lost_its_snapshot_still_shows_that_its_source_was_there() {
+    // Found among random worlds: a snapshot that vanished let the last good AMI go.
+    let rules = "retain: { last: 2 }\n    source_gone: { delete_after: 24h }";
+    let mut world = World::of(rules, 2);
+    world
+        .gone_since
+        .insert("i-1".into(), at("2026-01-01T00:00:00Z"));
+    assert!(
+        world.condemned().is_empty(),
+        "the newest is of nine hours ago"
+    );
+    world.snapshots.remove(0);
+    assert_eq!(world.codes("ami-0"), [ReasonCode::SnapshotMissing]);
+    assert_eq!(world.codes("ami-1"), [ReasonCode::RetainLast]);
+}
+
+#[test]
+fn a_failed_image_newer_than_the_recorded_absence_delays_the_wait() {
+    // Found among random worlds, by a second plan: the failed AMI shows that the record is wrong
+    // as long as it is listed; then the recorded time and the good AMIs alone count.
+    let rules = "retain: { last: 2 }\n    source_gone: { delete_after: 24h }";
+    let mut world = World::of(rules, 3);
+    world
+        .gone_since
+        .insert("i-1".into(), at("2026-01-01T00:00:00Z"));
+    world.images[0].state = ImageState::Failed;
+    assert_eq!(world.condemned(), ["ami-0"]);
+    world.images.remove(0);
+    world.snapshots.remove(0);
+    assert_eq!(world.condemned(), ["ami-2", "ami-1"]);
+}
+
+#[test]
 fn a_list_that_could_not_be_read_once_does_not_begin_the_grace_anew() {
     let world = World::of("retain: { last: 1 }\n    grace: 24h", 2);
     let recorded = Recorded {
@@ -150,7 +183,10 @@ fn a_good_snapshot_of_the_same_run_is_not_taken_for_a_failed_amis() {
     world.images[0].state = ImageState::Failed;
     world.images[0].mappings.clear();
     assert_eq!(world.condemned(), ["ami-0"]);
-    assert_eq!(world.codes("snap-0-0"), [ReasonCode::Orphaned]);
+    assert_eq!(
+        world.codes("snap-0-0"),
+        [ReasonCode::RetainLast, ReasonCode::Orphaned]
+    );
     match world.verdict("ami-0").subject {
         Subject::Image { snapshots, .. } => assert!(snapshots.is_empty()),
         Subject::Snapshot(_) => panic!("not an image"),

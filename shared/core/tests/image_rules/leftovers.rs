@@ -1,8 +1,9 @@
-//! Backing snapshots without an AMI: somebody else's doing is held, Holdfast's own is finished.
+//! Backing snapshots that Holdfast's own deregistrations left: they are finished.
 
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{ImageState, InstanceState, SnapshotState};
 use holdfast_core::plan::judge::Leftover;
+use holdfast_core::plan::settle::{Recorded, retry_after};
 use holdfast_core::report::ReasonCode;
 use jiff::SignedDuration;
 
@@ -19,16 +20,10 @@ fn ours(world: &mut World, n: usize) {
     let leftover = Leftover {
         image: ImageId::new(format!("ami-{n}")),
         time: day(n),
+        tries: 0,
+        last: None,
     };
     world.leftovers.insert(format!("snap-{n}-0"), leftover);
-}
-
-#[test]
-fn snapshots_whose_ami_somebody_else_deregistered_are_held_and_reported() {
-    let world = orphaned();
-    assert_eq!(world.codes("snap-3-0"), [ReasonCode::Orphaned]);
-    assert!(world.condemned().is_empty());
-    assert!(!world.verdict("snap-3-0").good);
 }
 
 #[test]
@@ -38,7 +33,11 @@ fn a_snapshot_that_the_list_of_amis_may_be_too_old_for_is_pending_and_no_orphan(
     world.snapshots[2].start = minutes(9);
     assert_eq!(world.codes("snap-3-0"), [ReasonCode::Pending]);
     world.snapshots[2].start = minutes(10);
-    assert_eq!(world.codes("snap-3-0"), [ReasonCode::Orphaned]);
+    assert_eq!(
+        world.codes("snap-3-0"),
+        [ReasonCode::RetainLast, ReasonCode::Orphaned],
+        "as the newest"
+    );
 }
 
 #[test]
@@ -65,9 +64,9 @@ fn the_policy_has_the_last_word_on_a_leftover_and_not_the_table() {
     assert_eq!(world.codes("snap-3-0"), [ReasonCode::Orphaned]);
     assert!(world.condemned().is_empty());
     // A leftover takes no place from the AMIs that stand.
-    let mut world = orphaned();
+    let mut world = World::of("retain: { last: 2 }", 2);
     world.snapshots.push(backing(0, "i-1"));
-    world.snapshots[3].id = SnapshotId::new("snap-9-0");
+    world.snapshots[2].id = SnapshotId::new("snap-9-0");
     ours(&mut world, 9);
     world.leftovers.get_mut("snap-9-0").unwrap().time = day(0);
     assert_eq!(world.codes("ami-1"), [ReasonCode::RetainLast]);
@@ -119,7 +118,7 @@ fn all_snapshots_of_a_former_ami_have_one_verdict() {
 #[test]
 fn whatever_needs_a_leftover_or_is_not_known_holds_it() {
     type Change = fn(&mut World);
-    let cases: [(&str, Change, ReasonCode); 6] = [
+    let cases: [(&str, Change, &[ReasonCode]); 6] = [
         (
             "a launch template",
             |w| {
@@ -127,12 +126,12 @@ fn whatever_needs_a_leftover_or_is_not_known_holds_it() {
                 version.snapshots = vec![SnapshotId::new("snap-3-0")];
                 w.templates.push(version);
             },
-            ReasonCode::UsedByLaunchTemplate,
+            &[ReasonCode::UsedByLaunchTemplate],
         ),
         (
             "its volume's pin",
             |w| w.pin_volume("vol-1"),
-            ReasonCode::Pinned,
+            &[ReasonCode::Pinned],
         ),
         (
             "its instance's pin",
@@ -141,17 +140,17 @@ fn whatever_needs_a_leftover_or_is_not_known_holds_it() {
                 source.tags.insert("holdfast:pin".into(), "x".into());
                 w.instances.push(source);
             },
-            ReasonCode::Pinned,
+            &[ReasonCode::Pinned],
         ),
         (
             "a list",
             |w| w.instances_failed = true,
-            ReasonCode::EvidenceIncomplete,
+            &[ReasonCode::EvidenceIncomplete],
         ),
         (
             "its state",
             |w| w.snapshots[2].state = SnapshotState::Pending,
-            ReasonCode::Orphaned,
+            &[ReasonCode::Orphaned],
         ),
         (
             "its policy is gone",
@@ -159,16 +158,46 @@ fn whatever_needs_a_leftover_or_is_not_known_holds_it() {
                 let tags = &mut w.snapshots[2].tags;
                 tags.insert("holdfast:policy".into(), "elsewhere".into());
             },
-            ReasonCode::Orphaned,
+            &[ReasonCode::Orphaned, ReasonCode::PolicyUnknown],
         ),
     ];
-    for (case, change, code) in cases {
+    for (case, change, codes) in cases {
         let mut world = orphaned();
         ours(&mut world, 3);
         change(&mut world);
         assert!(world.condemned().is_empty(), "{case}");
-        assert_eq!(world.codes("snap-3-0"), [code], "{case}");
+        assert_eq!(world.codes("snap-3-0"), codes, "{case}");
     }
+}
+
+#[test]
+fn a_leftover_that_ec2_refused_is_tried_again_after_a_pause_that_grows() {
+    let minutes = |n| SignedDuration::from_mins(n);
+    // A quarter of an hour, doubled each time, a day at most.
+    for (tries, pause) in [
+        (0, 0),
+        (1, 15),
+        (2, 30),
+        (3, 60),
+        (7, 960),
+        (8, 1_440),
+        (40, 1_440),
+        (u32::MAX, 1_440),
+    ] {
+        assert_eq!(retry_after(tries, now()), now() + minutes(pause), "{tries}");
+    }
+    let mut world = orphaned();
+    ours(&mut world, 3);
+    let leftover = world.leftovers.get_mut("snap-3-0").unwrap();
+    (leftover.tries, leftover.last) = (2, Some(now()));
+    let codes = |world: &World, after: i64| -> Vec<ReasonCode> {
+        let (verdicts, _) = world.settled(&Recorded::default(), now() + minutes(after));
+        let found = verdicts.iter().find(|v| v.subject.id() == "snap-3-0");
+        found.unwrap().reasons().iter().map(|r| r.code).collect()
+    };
+    assert_eq!(codes(&world, 29), [ReasonCode::RetryLater]);
+    let goes = [ReasonCode::Orphaned, ReasonCode::Expired];
+    assert_eq!(codes(&world, 30), goes);
 }
 
 #[test]

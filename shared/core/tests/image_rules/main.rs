@@ -3,6 +3,7 @@
 
 mod doubts;
 mod leftovers;
+mod orphans;
 mod stage;
 
 use holdfast_core::id::{InstanceId, SnapshotId, VolumeId};

@@ -1,14 +1,16 @@
 //! A stage for verdicts on AMIs: one instance, daily AMIs of one snapshot each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::artifact::{ArtifactKind, Stamp, image_name};
 use holdfast_core::id::{ImageId, InstanceId, LaunchTemplateId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{
-    Image, ImageMapping, ImageState, Instance, InstanceState, Inventory, LaunchTemplateVersion,
-    Listing, MappingTarget, Snapshot, SnapshotState, Source, Tags, Volume, VolumeState,
+    Binned, Image, ImageMapping, ImageState, Instance, InstanceState, Inventory,
+    LaunchTemplateVersion, Listing, MappingTarget, Snapshot, SnapshotState, Source, Tags, Volume,
+    VolumeState,
 };
 use holdfast_core::plan::judge::{Evidence, Leftover, OnRecord, Verdict, judge};
+use holdfast_core::plan::settle::{Recorded, Settled, settle};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::{CallError, ErrorClass};
 use holdfast_core::report::ReasonCode;
@@ -134,6 +136,9 @@ pub struct World {
     pub templates: Vec<LaunchTemplateVersion>,
     pub gone_since: BTreeMap<String, Timestamp>,
     pub leftovers: BTreeMap<String, Leftover>,
+    pub bin: Option<Vec<Binned>>,
+    pub bin_failed: bool,
+    pub binned: BTreeMap<String, BTreeSet<ImageId>>,
 }
 
 fn list<T: Clone>(source: Source, items: &[T], failed: bool) -> Listing<T> {
@@ -164,6 +169,9 @@ impl World {
             templates: vec![],
             gone_since: BTreeMap::new(),
             leftovers: BTreeMap::new(),
+            bin: Some(vec![]),
+            bin_failed: false,
+            binned: BTreeMap::new(),
         }
     }
 
@@ -196,6 +204,7 @@ impl World {
         let instances = list(Source::Instances, &self.instances, self.instances_failed);
         let volumes = list(Source::Volumes, &self.volumes, false);
         let templates = list(Source::LaunchTemplates, &self.templates, false);
+        let bin = self.bin.as_ref();
         let inventory = Inventory {
             snapshots,
             mapped,
@@ -203,12 +212,13 @@ impl World {
             instances,
             volumes,
             templates: Some(templates),
+            recycle_bin: bin.map(|bin| list(Source::RecycleBin, bin, self.bin_failed)),
             ..Inventory::empty(now())
         };
         let on_record = OnRecord {
             gone_since: self.gone_since.clone(),
             leftovers: self.leftovers.clone(),
-            ..OnRecord::default()
+            binned: self.binned.clone(),
         };
         let evidence = Evidence {
             inventory: &inventory,
@@ -216,6 +226,13 @@ impl World {
             account: Some(OWNER),
         };
         judge(&self.policies, &evidence, now(), None)
+    }
+
+    /// The verdicts after the guardrails at `now`, as the clock shows it, too.
+    pub fn settled(&self, recorded: &Recorded, now: Timestamp) -> (Vec<Verdict>, Settled) {
+        let mut verdicts = self.verdicts();
+        let settled = settle(&self.policies, &mut verdicts, recorded, now, now);
+        (verdicts, settled)
     }
 
     pub fn verdict(&self, id: &str) -> Verdict {

@@ -82,7 +82,11 @@ proptest! {
             prop_assert_eq!(image.owner.as_deref(), Some("111122223333"));
             prop_assert!(!image.deregistration_protected && !image.tags.contains_key(PIN));
             let launched = |i: &&Instance| i.image.as_ref() == Some(id);
-            let needs = |i: &Instance| i.state != InstanceState::Terminated;
+            let needs = |i: &Instance| match i.state {
+                InstanceState::Terminated => world.words.terminated,
+                InstanceState::Stopped => world.words.stopped,
+                _ => true,
+            };
             prop_assert!(!world.instances.iter().filter(launched).any(needs));
             for template in &world.templates {
                 prop_assert!(template.image.as_deref() != Some(id.as_str()));
@@ -128,7 +132,7 @@ proptest! {
         let mut launched = world.clone();
         launched.instances.push(Instance {
             id: InstanceId::new("i-one-more"),
-            state: InstanceState::Stopped,
+            state: InstanceState::Stopping,
             image: Some(holdfast_core::id::ImageId::new(&id)),
             ..world.instances[0].clone()
         });
@@ -205,7 +209,7 @@ proptest! {
             let Subject::Snapshot(snapshot) = &verdict.subject else { continue };
             let source = tag(&snapshot.tags, "source");
             let expired = verdict.reasons().iter().any(|r| r.code == ReasonCode::Expired);
-            if tag(&snapshot.tags, "artifact") != "image-snapshot" || !expired {
+            if verdict.former_image.is_none() || !expired {
                 continue;
             }
             let policy = policies().policies.iter().find(|p| p.name == verdict.policy).unwrap();

@@ -1,7 +1,6 @@
 //! Random worlds: snapshots, AMIs over them, and what refers to both.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 
 use holdfast_core::artifact::{ArtifactKind, PIN, Stamp, image_name};
 use holdfast_core::id::{ImageId, InstanceId, LaunchTemplateId, SnapshotId, VolumeId};
@@ -16,62 +15,12 @@ use holdfast_core::ports::{CallError, ErrorClass};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-const POLICIES: &str = r#"
-version: 1
-policies:
-  - name: a
-    protect: volumes
-    select: { volumes: { tags: { Backup: a } } }
-    schedule: rate(1 hour)
-    retain: { last: 2, daily: 3 }
-    min_copies: 2
-    limits: { max_shrink: 100%, free: 0 }
-  - name: b
-    protect: volumes
-    select: { volumes: { tags: { Backup: b } } }
-    schedule: rate(1 hour)
-    timezone: Europe/Berlin
-    retain: { within: 30h }
-    group: policy
-    formerly: [b-old]
-    limits: { max_shrink: 30%, free: 3 }
-  - name: m
-    protect: instances
-    select: { instances: { tags: { Bake: m } } }
-    schedule: rate(1 hour)
-    retain: { last: 2, daily: 2 }
-    min_copies: 2
-    limits: { max_shrink: 100%, free: 0 }
-  - name: k
-    protect: instances
-    select: { instances: { tags: { Bake: k } } }
-    schedule: rate(1 hour)
-    retain: { within: 30h }
-    group: policy
-    limits: { max_shrink: 30%, free: 3 }
-  - name: g
-    protect: instances
-    select: { instances: { tags: { Bake: g } } }
-    schedule: rate(1 hour)
-    retain: { monthly: 2 }
-    source_gone: { delete_after: 48h }
-    limits: { max_shrink: 100%, free: 0 }
-  - name: c
-    protect: volumes
-    select: { volumes: { tags: { Backup: c } } }
-    schedule: rate(1 hour)
-    retain: { last: 1 }
-    state: paused
-"#;
+pub use crate::policies::policies;
+use crate::policies::{Words, words};
+use crate::referrers::{Referrers, referrers};
 
 pub fn now() -> Timestamp {
     "2026-06-15T12:00:00Z".parse().unwrap()
-}
-
-pub fn policies() -> &'static PolicyFile {
-    static FILE: LazyLock<PolicyFile> =
-        LazyLock::new(|| PolicyFile::parse("policies.yaml", POLICIES, now()).unwrap());
-    &FILE
 }
 
 #[derive(Clone, Debug)]
@@ -85,13 +34,17 @@ pub struct World {
     pub templates: Vec<LaunchTemplateVersion>,
     pub leftovers: BTreeMap<String, Leftover>,
     pub gone_since: BTreeMap<String, Timestamp>,
-    pub failed: Option<Source>,
+    pub referrers: Referrers,
+    pub words: Words,
+    /// Lists that end early: after half of it.
+    pub failed: BTreeSet<Source>,
     pub mapped_failed: bool,
 }
 
-pub fn list<T: Clone>(items: &[T], source: Source, failed: Option<Source>) -> Listing<T> {
+pub fn list<T: Clone>(items: &[T], source: Source, failed: &BTreeSet<Source>) -> Listing<T> {
     let mut list = Listing::complete(source, items.to_vec(), now());
-    if failed == Some(source) {
+    if failed.contains(&source) {
+        list.items.truncate(items.len() / 2);
         list.error = Some(CallError {
             operation: "Describe",
             resource: "*".into(),
@@ -104,34 +57,63 @@ pub fn list<T: Clone>(items: &[T], source: Source, failed: Option<Source>) -> Li
 }
 
 impl World {
+    /// The policies, with the world's words in each.
+    pub fn policies(&self) -> PolicyFile {
+        self.words.in_each()
+    }
+
+    pub fn inventory(&self) -> Inventory {
+        let failed = &self.failed;
+        let mut mapped = failed.clone();
+        mapped.extend(self.mapped_failed.then_some(Source::Snapshots));
+        let versions = [&self.templates[..], &self.referrers.versions].concat();
+        let more = &self.referrers;
+        Inventory {
+            snapshots: list(&self.snapshots, Source::Snapshots, failed),
+            mapped: list(&self.mapped, Source::Snapshots, &mapped),
+            pending: list(&more.pending, Source::Snapshots, failed),
+            images: list(&self.images, Source::Images, failed),
+            instances: list(&self.instances, Source::Instances, failed),
+            volumes: list(&self.volumes, Source::Volumes, failed),
+            templates: Some(list(&versions, Source::LaunchTemplates, failed)),
+            launch_configurations: Some(list(
+                &more.configurations,
+                Source::LaunchConfigurations,
+                failed,
+            )),
+            auto_scaling: Some(list(&more.groups, Source::AutoScaling, failed)),
+            fleets: Some(list(&more.fleets, Source::Fleets, failed)),
+            fast_restores: Some(list(&more.restores, Source::FastRestore, failed)),
+            recycle_bin: Some(list(&[], Source::RecycleBin, failed)),
+            locks: list(&more.locks, Source::Locks, failed),
+        }
+    }
+
+    /// The world in which no source is recorded as gone before the newest that was made of it.
+    pub fn with_truthful_absences(mut self) -> Self {
+        for verdict in self.judge() {
+            let source = verdict.subject.source().map(str::to_owned);
+            let recorded = source.and_then(|source| self.gone_since.get_mut(&source));
+            if let (Some(recorded), Some(time)) = (recorded, verdict.subject.time()) {
+                *recorded = time.max(*recorded);
+            }
+        }
+        self
+    }
+
     pub fn judge(&self) -> Vec<Verdict> {
-        let snapshots = list(&self.snapshots, Source::Snapshots, self.failed);
-        let failed = self.mapped_failed.then_some(Source::Snapshots);
-        let mapped = list(&self.mapped, Source::Snapshots, failed.or(self.failed));
-        let images = list(&self.images, Source::Images, self.failed);
-        let instances = list(&self.instances, Source::Instances, self.failed);
-        let volumes = list(&self.volumes, Source::Volumes, self.failed);
-        let templates = list(&self.templates, Source::LaunchTemplates, self.failed);
-        let inventory = Inventory {
-            snapshots,
-            mapped,
-            images,
-            instances,
-            volumes,
-            templates: Some(templates),
-            ..Inventory::empty(now())
-        };
+        let inventory = self.inventory();
         let on_record = OnRecord {
             gone_since: self.gone_since.clone(),
             leftovers: self.leftovers.clone(),
-            ..OnRecord::default()
+            binned: self.referrers.binned.clone(),
         };
         let evidence = Evidence {
             inventory: &inventory,
             on_record: &on_record,
             account: Some("111122223333"),
         };
-        judge(policies(), &evidence, now(), None)
+        judge(&self.policies(), &evidence, now(), None)
     }
 
     pub fn settled(&self) -> Vec<Verdict> {
@@ -269,7 +251,13 @@ fn machine(id: String, state: InstanceState, image: Option<ImageId>, tags: Tags)
     }
 }
 
-fn backing(n: usize, device: usize, state: SnapshotState, time: Timestamp, tags: Tags) -> Snapshot {
+pub fn backing(
+    n: usize,
+    device: usize,
+    state: SnapshotState,
+    time: Timestamp,
+    tags: Tags,
+) -> Snapshot {
     Snapshot {
         id: SnapshotId::new(format!("snap-b{n:02}-{device}")),
         volume: Some(VolumeId::new(format!("vol-{device}"))),
@@ -310,6 +298,7 @@ prop_compose! {
             InstanceState::ShuttingDown,
         ])),
         named in prop::bool::weighted(0.1),
+        last_launched in prop::option::weighted(0.2, 0..100i64),
     ) -> Baked {
         let slot = now() - SignedDuration::from_hours(hours);
         let machine_id = format!("i-{source}");
@@ -336,7 +325,8 @@ prop_compose! {
             id: id.clone(),
             name: Some(image_name(policy, &machine_id, slot, 1)),
             state, state_reason: None, deregistration_protected: false, source_image: None, source_region: None,
- last_launched: None, deprecated: None, public: false,
+            last_launched: last_launched.map(|h| now() - SignedDuration::from_hours(h)),
+            deprecated: None, public: false,
             owner: Some("111122223333".into()), created: Some(slot),
             source_instance: Some(InstanceId::new(machine_id.clone())),
             root_device: None, mappings, tags: tags(ArtifactKind::Image),
@@ -361,6 +351,7 @@ prop_compose! {
             11 => { snapshots[0].tags.insert("holdfast:artifact".into(), "snapshot".into()); }
             12 => image.created = None,
             13 => image.mappings.clear(),
+            14 => image.public = true,
             _ => {}
         }
         Baked {
@@ -394,9 +385,12 @@ pub fn world() -> impl Strategy<Value = World> {
     // What is recorded as gone may stand in a list, and may have been forged.
     let absent = prop::sample::select(vec!["i-0", "i-1", "i-3", "vol-0", "vol-3"]);
     let gone = prop::collection::btree_map(absent, 0..4_000i64, 0..4);
-    let all = (snapshots, images, templates, pinned, baked, leftovers, gone);
+    let more = (referrers(), words());
+    let all = (
+        snapshots, images, templates, pinned, baked, leftovers, gone, more,
+    );
     all.prop_map(
-        |(snapshots, images, templates, pinned, baked, leftovers, gone)| {
+        |(snapshots, images, templates, pinned, baked, leftovers, gone, (referrers, words))| {
             let tags = |pinned: bool| {
                 if pinned {
                     Tags::from([(PIN.to_owned(), "x".to_owned())])
@@ -434,7 +428,9 @@ pub fn world() -> impl Strategy<Value = World> {
                     .collect(),
                 leftovers: BTreeMap::new(),
                 gone_since: BTreeMap::new(),
-                failed: None,
+                referrers,
+                words,
+                failed: BTreeSet::new(),
                 mapped_failed: false,
             };
             for one in baked {
@@ -452,6 +448,8 @@ pub fn world() -> impl Strategy<Value = World> {
                 let leftover = Leftover {
                     image: ImageId::new(format!("ami-was-{n}")),
                     time: now() - SignedDuration::from_hours(hours),
+                    tries: 0,
+                    last: None,
                 };
                 world.leftovers.insert(format!("snap-{n:03}"), leftover);
             }

@@ -8,7 +8,7 @@ use holdfast_core::inventory::{
     Listing, Referrer, ReferrerKind, Source, TemplateName, TemplateUse,
 };
 
-use super::listing::{Unreadable, begun, collect};
+use super::listing::{Unreadable, begun, collect, identifier, told};
 
 /// Largest page (`MaxRecords`, Auto Scaling API Reference).
 const PAGE: i32 = 100;
@@ -49,10 +49,9 @@ impl AutoScaling {
 }
 
 fn launch_configuration(from: types::LaunchConfiguration) -> Result<Referrer, Unreadable> {
-    let id = from.launch_configuration_name.ok_or(Unreadable::NAMELESS)?;
+    let id = identifier(from.launch_configuration_name)?;
     // Always there (`LaunchConfiguration`, Auto Scaling API Reference).
-    let image = from.image_id.filter(|image| !image.is_empty());
-    let Some(image) = image else {
+    let Some(image) = told(from.image_id) else {
         return Err(Unreadable::of(id, "it names no image"));
     };
     let mappings = from.block_device_mappings.unwrap_or_default().into_iter();
@@ -71,7 +70,7 @@ fn launch_configuration(from: types::LaunchConfiguration) -> Result<Referrer, Un
 /// A group launches from a launch configuration, a launch template or a mixed-instances policy
 /// (`AutoScalingGroup`, Auto Scaling API Reference).
 fn group(from: types::AutoScalingGroup) -> Result<Referrer, Unreadable> {
-    let id = from.auto_scaling_group_name.ok_or(Unreadable::NAMELESS)?;
+    let id = identifier(from.auto_scaling_group_name)?;
     let mut images = Vec::new();
     let mut used: Vec<types::LaunchTemplateSpecification> = Vec::new();
     used.extend(from.launch_template);
@@ -83,10 +82,10 @@ fn group(from: types::AutoScalingGroup) -> Result<Referrer, Unreadable> {
         used.extend(choice.launch_template_specification);
         for instead in choice.overrides.unwrap_or_default() {
             used.extend(instead.launch_template_specification);
-            images.extend(instead.image_id);
+            images.extend(told(instead.image_id));
         }
     }
-    let launch_configuration = from.launch_configuration_name;
+    let launch_configuration = told(from.launch_configuration_name);
     if used.is_empty() && launch_configuration.is_none() {
         return Err(Unreadable::of(id, "it names nothing to launch from"));
     }
@@ -108,9 +107,9 @@ fn group(from: types::AutoScalingGroup) -> Result<Referrer, Unreadable> {
 }
 
 fn template(from: types::LaunchTemplateSpecification) -> Option<TemplateUse> {
-    let id = from.launch_template_id.map(TemplateName::Id);
+    let id = told(from.launch_template_id).map(TemplateName::Id);
     Some(TemplateUse {
-        template: id.or(from.launch_template_name.map(TemplateName::Name))?,
-        version: from.version,
+        template: id.or(told(from.launch_template_name).map(TemplateName::Name))?,
+        version: told(from.version),
     })
 }

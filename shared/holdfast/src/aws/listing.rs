@@ -40,6 +40,17 @@ impl Unreadable {
     }
 }
 
+/// The text, unless it is empty: the SDK puts an empty text where an answer lacks a field that its
+/// model says is always there.
+pub(super) fn told(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+/// The identifier of an item.
+pub(super) fn identifier(text: Option<String>) -> Result<String, Unreadable> {
+    told(text).ok_or(Unreadable::NAMELESS)
+}
+
 /// What became of an item: read, or not.
 pub(super) trait Converted<T> {
     /// It, or why it could not be read.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use holdfast_core::event::{self, CheckEvent};
 use holdfast_core::plan::due::is_late;
-use holdfast_core::plan::reconcile::{Changes, Scope, reconcile, unread};
+use holdfast_core::plan::reconcile::{Changes, Scope, alarm, reconcile, unread};
 use holdfast_core::ports::ReadEc2;
 use holdfast_core::ports::records::Records;
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run, whole_second};
@@ -74,11 +74,17 @@ async fn run<E: ReadEc2, R: Records>(
         account,
         now,
     };
+    let mut evidence = Vec::new();
     let written = match &event {
         CheckEvent::Reconcile(_) => checker.reconcile().await?,
-        CheckEvent::Artifacts { what, ids, .. } => {
+        CheckEvent::Artifacts {
+            what,
+            ids,
+            deregistered,
+            ..
+        } => {
             tracing::info!("{what}");
-            checker.artifacts(ids).await?
+            checker.artifacts(ids, *deregistered).await?
         }
         CheckEvent::Nothing { why, .. } => {
             tracing::info!("{why}: nothing to do");
@@ -87,10 +93,14 @@ async fn run<E: ReadEc2, R: Records>(
                 complete: true,
             }
         }
-        CheckEvent::Explain(ids) => Written {
-            items: explain(ec2, records, &policies, ids, account, now).await?,
-            complete: true,
-        },
+        CheckEvent::Explain(ids) => {
+            let explained = explain(ec2, records, &policies, ids, account, now).await?;
+            evidence.clone_from(&explained.evidence);
+            Written {
+                complete: explained.is_complete(),
+                items: explained.items,
+            }
+        }
     };
     let run = Run {
         id: invocation.id.clone(),
@@ -104,6 +114,7 @@ async fn run<E: ReadEc2, R: Records>(
         policy_sha256: Some(policies.sha256),
         plan_hash: None,
         complete: written.complete,
+        evidence,
     };
     Ok(Report::new(run, written.items))
 }
@@ -158,11 +169,14 @@ impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
 
     /// Compares what an event named. Most events concern nothing of Holdfast's or tell nothing
     /// new: only what has something to write asks for the lease.
-    async fn artifacts(&self, ids: &[String]) -> Result<Written, RunError> {
-        let ids: BTreeSet<String> = ids.iter().cloned().collect();
+    async fn artifacts(&self, named: &[String], deregistered: bool) -> Result<Written, RunError> {
+        let ids: BTreeSet<String> = named.iter().cloned().collect();
         let mut lists = Lists::of(self.ec2, &ids, self.account).await;
         let scope = Scope::Artifacts(&ids);
-        let (changes, failed) = self.compare(&mut lists, scope).await?;
+        let (mut changes, failed) = self.compare(&mut lists, scope).await?;
+        if deregistered && !changes.items.is_empty() {
+            alarm(&mut changes, &self.records.deletions(named).await?);
+        }
         if changes.writes_nothing() {
             let complete = failed.is_empty();
             let items = changes.items.into_iter().chain(failed).collect();

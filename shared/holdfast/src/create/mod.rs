@@ -345,6 +345,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             policy_sha256: Some(policies.sha256.clone()),
             plan_hash: None,
             complete: end.complete,
+            evidence: Vec::new(),
         };
         Report::new(run, end.items)
     }

@@ -1,15 +1,17 @@
 //! Reading what a sweep decides on, and deciding.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use holdfast_core::id::ImageId;
-use holdfast_core::inventory::{ImageState, Inventory};
-use holdfast_core::plan::judge::{Evidence, Leftover, OnRecord, Verdict, judge, unmapped};
-use holdfast_core::plan::reopening::{questions, waits};
-use holdfast_core::plan::settle::{Recorded, Settled, WINDOW, settle};
+use holdfast_core::inventory::Inventory;
+use holdfast_core::plan::judge::{Evidence, OnRecord, Verdict, judge};
+use holdfast_core::plan::settle::{Recorded, Settled, settle};
 use holdfast_core::policy::PolicyFile;
-use holdfast_core::ports::records::{DeletionState, Records, TableError, TableErrorKind};
+use holdfast_core::ports::records::Records;
 use jiff::Timestamp;
+
+use super::census::Counted;
+use super::known::{Known, known};
+use super::on_record::on_record;
 
 /// What a sweep is asked to decide.
 #[derive(Clone, Copy, Debug)]
@@ -41,17 +43,23 @@ pub struct Planned {
     pub unpin: Vec<String>,
     /// Whether a release was asked for that no stored plan answers to.
     pub release_unknown: bool,
+    /// What the table said before there were verdicts.
+    pub on_record: OnRecord,
+    /// Artifacts that an earlier sweep condemned.
+    pub marked: BTreeSet<String>,
+    /// What was counted; none where the last sweep's counts could not be read.
+    pub counted: Option<Counted>,
 }
 
 /// Decides, changing nothing. A table that cannot be read holds everything.
 pub async fn plan<R: Records>(records: &R, sweep: &Sweep<'_>, inventory: &Inventory) -> Planned {
-    let (foreknown, unread) = match foreknown(records, inventory).await {
-        Ok(foreknown) => (foreknown, None),
+    let (on_record, unread) = match on_record(records, inventory).await {
+        Ok(on_record) => (on_record, None),
         Err(error) => (OnRecord::default(), Some(error)),
     };
     let evidence = Evidence {
         inventory,
-        on_record: &foreknown,
+        on_record: &on_record,
         account: inventory.own_account(sweep.account),
     };
     let mut verdicts = judge(sweep.policies, &evidence, sweep.now, sweep.only);
@@ -69,160 +77,17 @@ pub async fn plan<R: Records>(records: &R, sweep: &Sweep<'_>, inventory: &Invent
     });
     let recorded = std::mem::take(&mut known.recorded);
     let settled = settle(sweep.policies, &mut verdicts, &recorded, sweep.now, wall);
+    if let Some(counted) = known.counted.as_mut().filter(|_| sweep.take_release) {
+        counted.accept(sweep.only, &settled.trips);
+    }
     Planned {
         verdicts,
         settled,
         pin: known.pin,
         unpin: known.unpin,
         release_unknown: known.release_unknown,
+        on_record,
+        marked: recorded.condemned.into_keys().collect(),
+        counted: known.counted,
     }
-}
-
-async fn foreknown<R: Records>(records: &R, inventory: &Inventory) -> Result<OnRecord, TableError> {
-    let absences = records.absences().await?.into_iter();
-    let gone_since = absences.filter_map(|(id, absence)| Some((id, absence.confirmed?)));
-    Ok(OnRecord {
-        gone_since: gone_since.collect(),
-        leftovers: leftovers(records, inventory).await?,
-        binned: BTreeMap::new(),
-    })
-}
-
-/// The orphans whose AMI Holdfast deregistered or meant to, as the records have it.
-async fn leftovers<R: Records>(
-    records: &R,
-    inventory: &Inventory,
-) -> Result<BTreeMap<String, Leftover>, TableError> {
-    let orphans: Vec<String> = unmapped(&inventory.snapshots, &inventory.images)
-        .into_iter()
-        .collect();
-    if orphans.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    // What was deleted and is listed again, somebody took out of the Recycle Bin.
-    let of_snapshots = records.deletions(&orphans).await?.into_iter();
-    let unfinished: Vec<(String, ImageId, Timestamp)> = of_snapshots
-        .filter(|(_, (_, state))| *state != DeletionState::Deleted)
-        .filter_map(|(id, (deletion, _))| Some((id, ImageId::new(deletion.image?), deletion.time)))
-        .collect();
-    let images: BTreeSet<String> = unfinished
-        .iter()
-        .map(|(_, ami, _)| ami.to_string())
-        .collect();
-    let of_images = records
-        .deletions(&images.into_iter().collect::<Vec<_>>())
-        .await?;
-    let standing = |image: &ImageId| {
-        let mut images = inventory.images.items.iter();
-        images.any(|i| i.id == *image && i.state != ImageState::Deregistered)
-    };
-    // Where EC2 refused, the AMI went some other way.
-    let by_holdfast = |image: &ImageId| {
-        if standing(image) {
-            return false;
-        }
-        let state = of_images.get(image.as_str()).map(|(_, state)| *state);
-        matches!(
-            state,
-            Some(DeletionState::Intended | DeletionState::Deleted)
-        )
-    };
-    let unfinished = unfinished
-        .into_iter()
-        .filter(|(_, image, _)| by_holdfast(image));
-    Ok(unfinished
-        .map(|(id, image, time)| (id, Leftover { image, time }))
-        .collect())
-}
-
-/// What the table says, and what the lists say against it.
-#[derive(Default)]
-struct Known {
-    recorded: Recorded,
-    pin: Vec<String>,
-    unpin: Vec<String>,
-    release_unknown: bool,
-}
-
-async fn known<R: Records>(
-    records: &R,
-    sweep: &Sweep<'_>,
-    inventory: &Inventory,
-    verdicts: &[Verdict],
-    wall: Timestamp,
-) -> Result<Known, TableError> {
-    let mut known = Known::default();
-    let recorded = &mut known.recorded;
-    let listed = inventory.listed_pins();
-    let on_record = records.pins().await?;
-    let sources: BTreeSet<&str> = verdicts.iter().flat_map(|v| v.subject.sources()).collect();
-    for (source, pinned) in &listed {
-        let was = on_record.contains(*source);
-        match pinned {
-            Some(true) if !was && sources.contains(source) => known.pin.push((*source).into()),
-            Some(false) if was => known.unpin.push((*source).into()),
-            Some(_) | None => {}
-        }
-    }
-    let taken_off = |id: &String| listed.get(id.as_str()) == Some(&Some(false));
-    recorded.pinned = on_record.into_iter().filter(|id| !taken_off(id)).collect();
-
-    for policy in &sweep.policies.policies {
-        let of_policy: Vec<&Verdict> = verdicts
-            .iter()
-            .filter(|v| v.policy == policy.name)
-            .collect();
-        if policy.grace.is_some() && !of_policy.is_empty() {
-            let ids: Vec<String> = of_policy
-                .iter()
-                .map(|v| v.subject.id().to_owned())
-                .collect();
-            recorded.condemned.extend(records.condemned(&ids).await?);
-        }
-        if of_policy.iter().any(|v| v.is_condemned()) {
-            let mut retired = Vec::new();
-            for name in std::iter::once(&policy.name).chain(&policy.formerly) {
-                retired.extend(records.retired(name, wall - WINDOW, wall).await?);
-            }
-            recorded.retired.insert(policy.name.clone(), retired);
-        }
-    }
-    recorded.unreopened = unreopened(records, verdicts).await?;
-    if let Some(hash) = sweep.release {
-        let released = records.tripped(hash, wall, sweep.take_release).await?;
-        // The hash was shown to a person; a stored list that does not have it is not that plan.
-        let released = released.filter(|list| {
-            let pairs = list.iter().map(|(p, r)| (p.as_str(), r.as_str()));
-            holdfast_core::plan::settle::plan_hash(pairs) == hash
-        });
-        known.release_unknown = released.is_none();
-        recorded.released = released.into_iter().flatten().collect();
-    }
-    Ok(known)
-}
-
-/// Failed backups whose slot does not know yet that they failed. A record that cannot be read holds
-/// the one that it is about.
-async fn unreopened<R: Records>(
-    records: &R,
-    verdicts: &[Verdict],
-) -> Result<BTreeMap<String, String>, TableError> {
-    let mut waiting = BTreeMap::new();
-    for (id, keys) in questions(verdicts) {
-        for key in keys {
-            let source = std::slice::from_ref(&key.source);
-            let request = key.request.as_deref();
-            let read = records.slots(&key.policy, key.slot, request, source).await;
-            let words = match read {
-                Ok(found) => found.get(&key.source).and_then(|slot| waits(&id, slot)),
-                Err(error) if error.kind == TableErrorKind::Unreadable => Some(error.to_string()),
-                Err(error) => return Err(error),
-            };
-            if let Some(words) = words {
-                waiting.insert(id, words);
-                break;
-            }
-        }
-    }
-    Ok(waiting)
 }

@@ -5,11 +5,10 @@ use std::future::Future;
 
 use holdfast_core::artifact;
 use holdfast_core::id::SnapshotId;
-use holdfast_core::inventory::{Image, Inventory, Listing, Snapshot, Source};
+use holdfast_core::inventory::{Image, Inventory, Listing, Reading, Snapshot, Source};
 use holdfast_core::policy::{EvidenceSource, PolicyFile};
 use holdfast_core::ports::{ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
-use serde_json::{Value, json};
 
 /// Reads them all, at once but for what only the others tell to ask for. What every policy declares
 /// not in use is not read.
@@ -74,27 +73,18 @@ async fn when<T>(wanted: bool, list: impl Future<Output = T>) -> Option<T> {
     if wanted { Some(list.await) } else { None }
 }
 
-/// What was read, for the record of a deletion.
-#[must_use]
-pub fn summary(inventory: &Inventory) -> Value {
-    let readings = inventory.readings().into_iter();
-    let of = readings.map(|reading| {
-        json!({
-            "source": reading.source.as_str(), "count": reading.count,
-            "pages": reading.pages, "read_at": reading.read_at.to_string(),
-            "complete": reading.error.is_none(),
-        })
-    });
-    of.collect::<Vec<Value>>().into()
-}
-
 /// A failed item for each source that was not read to its end. Of locks there is none: EC2 itself
 /// refuses what they protect.
 #[must_use]
 pub fn unread(inventory: &Inventory) -> Vec<Item> {
+    unread_of(&inventory.readings())
+}
+
+/// The same, of readings.
+pub(super) fn unread_of(readings: &[Reading]) -> Vec<Item> {
     let mut told: BTreeSet<Source> = BTreeSet::new();
     let mut items = Vec::new();
-    for reading in inventory.readings() {
+    for reading in readings {
         let Some(error) = &reading.error else {
             continue;
         };

@@ -1,27 +1,34 @@
 //! sweep-retention: retires what no rule keeps and nothing depends on.
 
+mod answer;
+mod census;
 mod delete;
 mod gather;
+mod known;
 pub mod lists;
+mod on_record;
 
-pub use gather::{Sweep, plan};
+pub use census::Counted;
+pub use gather::{Planned, Sweep, plan};
 
-use holdfast_core::event::{self, Origin, SweepEvent, SweepRequest};
+use holdfast_core::event::{self, SweepEvent, SweepRequest};
+use holdfast_core::plan::census::findings;
 use holdfast_core::plan::due::is_late;
+use holdfast_core::plan::judge::Verdict;
+use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::Records;
 use holdfast_core::ports::{ReadEc2, WriteEc2};
-use holdfast_core::report::{
-    Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run, whole_second,
-};
+use holdfast_core::report::{Item, Mode, Report, Run, sources, whole_second};
 use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
+use self::answer::{account, busy, region, run_info};
+use self::delete::{Enforced, Runner};
 use crate::create::named;
 use crate::error::RunError;
 use crate::function::{Context, Invocation};
 use crate::lease::Held;
-use crate::settings::Settings;
 
 /// The function's name in events, reports and records.
 pub const FUNCTION: &str = "sweep-retention";
@@ -35,38 +42,52 @@ pub async fn handle(
     payload: &Value,
     invocation: &Invocation,
 ) -> Result<Report, RunError> {
-    run(
+    let event = event::sweep(FUNCTION, payload)?;
+    let now = now_of(&event, Timestamp::now())?;
+    let policies = context.settings.load_policies(now)?;
+    let mode = context.settings.mode;
+    sweep(
         &context.ec2,
         &context.table,
-        &context.settings,
-        payload,
+        &policies,
+        mode,
+        event,
         invocation,
     )
     .await
 }
 
-async fn run<E: ReadEc2 + WriteEc2, R: Records>(
+/// The time that an event asks the sweep to decide for, in whole seconds.
+fn now_of(event: &SweepEvent, wall: Timestamp) -> Result<Timestamp, RunError> {
+    let (asked, dry_run) = match event {
+        SweepEvent::Heartbeat(origin) => (Some(origin.time), false),
+        SweepEvent::Request(request) => (request.now, request.dry_run),
+    };
+    let now = whole_second(asked.unwrap_or(wall));
+    event::check_now(now, wall, dry_run)?;
+    Ok(now)
+}
+
+/// One sweep: plans, and in [`Mode::Enforce`] deletes what is free to go. Whoever holds EC2's and
+/// the records' ports can run it in his own process.
+///
+/// # Errors
+/// [`RunError`]: the run as a whole could not be done.
+pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
     ec2: &E,
     records: &R,
-    settings: &Settings,
-    payload: &Value,
+    policies: &PolicyFile,
+    mode: Mode,
+    event: SweepEvent,
     invocation: &Invocation,
 ) -> Result<Report, RunError> {
-    let wall = Timestamp::now();
-    let (origin, request) = match event::sweep(FUNCTION, payload)? {
+    let now = now_of(&event, Timestamp::now())?;
+    let (origin, request) = match event {
         SweepEvent::Heartbeat(origin) => (Some(origin), SweepRequest::default()),
         SweepEvent::Request(request) => (None, request),
     };
-    let now = origin
-        .as_ref()
-        .map(|o| o.time)
-        .or(request.now)
-        .unwrap_or(wall);
-    let now = whole_second(now);
-    event::check_now(now, wall, request.dry_run)?;
-    let policies = settings.load_policies(now)?;
     if let Some(name) = &request.run {
-        named(&policies, name)?;
+        named(policies, name)?;
     }
     let mut begun = if request.dry_run {
         records.begun(FUNCTION).await?
@@ -74,7 +95,7 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
         records.begin(FUNCTION, now).await?
     };
     let mut late = is_late(&begun, now);
-    let mut enforce = settings.mode == Mode::Enforce && !request.dry_run && !late;
+    let mut enforce = mode == Mode::Enforce && !request.dry_run && !late;
 
     let held = if enforce {
         let holder = format!("{}#{}", invocation.id, Uuid::new_v4());
@@ -96,7 +117,7 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
         enforce = !late;
     }
     let sweep = Sweep {
-        policies: &policies,
+        policies,
         only: request.run.as_deref(),
         release: request.release.as_deref(),
         account: account(invocation, origin.as_ref()),
@@ -104,7 +125,7 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
         take_release: enforce,
     };
     let reading = async {
-        let lists = lists::read(ec2, &policies).await;
+        let lists = lists::read(ec2, policies).await;
         let planned = plan(records, &sweep, &lists).await;
         (lists, planned)
     };
@@ -120,98 +141,88 @@ async fn run<E: ReadEc2 + WriteEc2, R: Records>(
     }
     let release_unknown = planned.release_unknown;
     let plan_hash = planned.settled.plan_hash.clone();
+    let mut readings = lists.readings();
+    // A list that failed on its first page leaves no item that could say so.
+    let unread = lists::unread(&lists);
+    let tripped = findings(&planned.settled.trips);
     let done = match held.as_ref().filter(|_| enforce) {
         None => {
-            let pinned = match request.dry_run {
-                true => Ok(()),
-                false => records.pin(&planned.pin, None).await,
-            };
-            let verdicts = planned.verdicts.iter();
-            let items: Vec<Item> = verdicts.map(|v| v.item(Outcome::Planned)).collect();
-            pinned.map(|()| (items, true)).map_err(RunError::from)
+            drop(lists);
+            only_plan(records, policies, planned, request.dry_run).await
         }
         Some(held) => {
+            let runner = Runner {
+                run: invocation.id.clone(),
+                asked_by: if origin.is_some() {
+                    "heartbeat"
+                } else {
+                    "request"
+                },
+                released: request.release.clone().filter(|_| !release_unknown),
+                account: account(invocation, origin.as_ref()).map(str::to_owned),
+                region: region(invocation, origin.as_ref()),
+                now,
+            };
             let deleter = delete::Deleter {
                 ec2,
                 records,
                 held,
                 invocation,
                 sweep: &sweep,
+                runner: &runner,
             };
-            held.during(deleter.enforce(planned, &lists)).await
+            held.during(deleter.enforce(planned, lists)).await
         }
     };
     if let Some(held) = held {
         held.release().await;
     }
-    let (mut items, complete) = done?;
-    // A list that failed on its first page leaves no item that could say so.
-    let unread = lists::unread(&lists);
-    let complete = complete && unread.is_empty();
+    let Enforced {
+        mut items,
+        complete,
+        looked,
+    } = done?;
+    let unseen = lists::unread_of(&looked);
+    let complete = complete && unread.is_empty() && unseen.is_empty();
+    items.extend(tripped);
     items.extend(unread);
+    items.extend(unseen);
+    readings.extend(looked);
     items.extend(crate::doubt::doubts(FUNCTION, &begun));
     if release_unknown {
-        let detail = "no plan of that hash tripped within 24 hours, or it was released before";
-        let reason = Reason::with(ReasonCode::CircuitBreaker, detail);
-        let hash = request.release.clone().unwrap_or_default();
-        items.push(Item::new(Action::Check, hash, Outcome::Finding).reason(reason));
+        items.push(answer::release_unknown(request.release.as_deref()));
     }
     if late {
-        let highest = begun.highest.unwrap_or(now);
-        let detail = format!("a sweep for {highest} was made before; this one only plans");
-        let reason = Reason::with(ReasonCode::Late, detail);
-        items.push(Item::new(Action::Check, FUNCTION, Outcome::Skipped).reason(reason));
+        items.push(answer::late(begun.highest.unwrap_or(now)));
     }
     let run = Run {
         mode: Some(if enforce { Mode::Enforce } else { Mode::Plan }),
         plan_hash: Some(plan_hash),
         complete,
+        evidence: sources(&readings, policies),
         ..run_info(invocation, now, origin.as_ref(), &policies.sha256)
     };
     Ok(Report::new(run, items))
 }
 
-/// One's own account: the envelope's word for it, which EventBridge writes; else Lambda's.
-fn account<'a>(invocation: &'a Invocation, origin: Option<&'a Origin>) -> Option<&'a str> {
-    let envelope = origin.and_then(|origin| origin.account.as_deref());
-    envelope.or(invocation.account.as_deref())
-}
-
-fn run_info(
-    invocation: &Invocation,
-    now: Timestamp,
-    origin: Option<&Origin>,
-    policy_sha256: &str,
-) -> Run {
-    Run {
-        id: invocation.id.clone(),
-        function: FUNCTION.into(),
-        mode: None,
-        now,
-        account: account(invocation, origin).map(str::to_owned),
-        region: origin
-            .and_then(|o| o.region.clone())
-            .or(invocation.region.clone()),
-        policy_sha256: Some(policy_sha256.to_owned()),
-        plan_hash: None,
-        complete: true,
+/// What a sweep that deletes nothing says and, unless it is a dry run, keeps: it can only hold later
+/// deletions back.
+async fn only_plan<R: Records>(
+    records: &R,
+    policies: &PolicyFile,
+    planned: Planned,
+    dry_run: bool,
+) -> Result<Enforced, RunError> {
+    let mut items: Vec<Item> = planned.verdicts.iter().map(Verdict::planned).collect();
+    if !dry_run {
+        records.pin(&planned.pin, None).await?;
+        if let Some(counted) = &planned.counted {
+            items.extend(counted.save(records, policies, 0, None).await);
+        }
     }
-}
-
-fn busy(
-    until: Timestamp,
-    invocation: &Invocation,
-    now: Timestamp,
-    origin: Option<&Origin>,
-    policy_sha256: &str,
-) -> Report {
-    let detail = format!("another sweep is at work until {until}");
-    let item = Item::new(Action::Check, FUNCTION, Outcome::Deferred)
-        .reason(Reason::with(ReasonCode::LeaseHeld, detail));
-    let run = Run {
-        mode: Some(Mode::Enforce),
-        complete: false,
-        ..run_info(invocation, now, origin, policy_sha256)
-    };
-    Report::new(run, vec![item])
+    Ok(Enforced {
+        items,
+        complete: true,
+        looked: Vec::new(),
+    })
 }

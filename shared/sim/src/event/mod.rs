@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use holdfast_core::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 
 use crate::account::Account;
+use crate::error::ApiError;
+use crate::request::Request;
 
 /// A time in events: whole seconds.
 fn seconds(time: Timestamp) -> String {
@@ -132,15 +134,49 @@ impl Account {
         self.emit("aws.ec2", "EC2 AMI State Change", vec![arn], detail);
     }
 
-    /// The call as CloudTrail hands it to EventBridge; only calls that succeeded are emitted here.
-    pub(crate) fn emit_api_call(&mut self, operation: &str, parameters: Value) {
+    /// The event of a refused call, for those operations whose calls are emitted at all. A throttled
+    /// one leaves none, so that a burst does not drown the rest (assumed).
+    pub(crate) fn emit_refused_call(&mut self, request: &Request, error: &ApiError) {
+        if error.code == ApiError::throttled().code || error.code == ApiError::dry_run().code {
+            return;
+        }
+        match request {
+            Request::DeleteSnapshot(r) => {
+                let parameters = json!({ "snapshotId": r.id, "force": false });
+                self.emit_api_call(request.operation(), parameters, Some(error));
+            }
+            Request::DeregisterImage(r) => {
+                let parameters = json!({
+                    "imageId": r.id,
+                    "deleteAssociatedSnapshots": r.delete_associated_snapshots,
+                });
+                self.emit_api_call(request.operation(), parameters, Some(error));
+            }
+            _ => {}
+        }
+    }
+
+    /// A call as CloudTrail hands it to EventBridge, with the code it was refused with.
+    ///
+    /// Refused calls are events too (CloudTrail User Guide, "Record contents"); that the code has
+    /// `Client.` or `Server.` before it, and what they say of the response, is assumed.
+    pub(crate) fn emit_api_call(
+        &mut self,
+        operation: &str,
+        parameters: Value,
+        refusal: Option<&ApiError>,
+    ) {
         let event_id = self.ids.uuid();
         let request_id = self.request_id.clone();
-        let detail = json!({
+        let session = self.caller.as_ref().map_or_else(
+            || "ops/jo".to_owned(),
+            |function| format!("{function}/{function}"),
+        );
+        let mut detail = json!({
             "eventVersion": "1.09",
             "userIdentity": {
                 "type": "AssumedRole",
-                "arn": format!("arn:aws:sts::{}:assumed-role/ops/jo", self.settings.account_id),
+                "arn": format!("arn:aws:sts::{}:assumed-role/{session}", self.settings.account_id),
                 "accountId": self.settings.account_id,
             },
             "eventTime": seconds(self.now),
@@ -157,6 +193,16 @@ impl Account {
             "eventType": "AwsApiCall",
             "managementEvent": true,
         });
+        if let Some(error) = refusal {
+            let side = if error.http_status >= 500 {
+                "Server"
+            } else {
+                "Client"
+            };
+            detail["errorCode"] = json!(format!("{side}.{}", error.code));
+            detail["errorMessage"] = json!(error.message);
+            detail["responseElements"] = Value::Null;
+        }
         self.emit("aws.ec2", "AWS API Call via CloudTrail", Vec::new(), detail);
     }
 }

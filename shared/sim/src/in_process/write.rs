@@ -102,4 +102,16 @@ impl WriteEc2 for InProcess {
         });
         self.make(&request, id.as_str()).map(|_| ())
     }
+
+    async fn tag(&self, resources: &[String], tags: &Tags) -> Result<(), CallError> {
+        let request = Request::CreateTags(request::CreateTags {
+            resources: resources.to_vec(),
+            tags: tags.clone().into_iter().collect(),
+        });
+        let named = resources.join(", ");
+        match self.make(&request, &named)? {
+            Response::Done => Ok(()),
+            _ => Err(mismatch("CreateTags", &named)),
+        }
+    }
 }

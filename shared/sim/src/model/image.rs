@@ -42,6 +42,8 @@ pub struct Image {
     pub state_reason: Option<(String, String)>,
     /// Account that owns it.
     pub owner: String,
+    /// Alias of the owner, such as `amazon`, or `aws-backup-vault` where AWS Backup manages it.
+    pub owner_alias: Option<String>,
     /// Whether everybody may launch it.
     pub public: bool,
     /// Who else may launch it; never [`Grantee::Everybody`].
@@ -50,8 +52,13 @@ pub struct Image {
     pub created: Timestamp,
     /// The instance it was made of; `CreateImage` only `[B]`.
     pub source_instance: Option<InstanceId>,
-    /// The AMI that instance was launched from; `CreateImage` only `[B]`.
+    /// The AMI that instance was launched from, or the one it is a copy of `[B]`.
     pub source_image: Option<ImageId>,
+    /// The Region of that AMI.
+    pub source_region: Option<String>,
+    /// When it was last used to launch an instance, as its owner is told: late, and not at all
+    /// where it never was (EC2 User Guide, "Check when an AMI was last used").
+    pub last_launched: Option<Timestamp>,
     /// Name of the root device.
     pub root_device: String,
     /// `ebs` or `instance-store`.
@@ -110,10 +117,12 @@ impl Filterable for Image {
         "image-id",
         "is-public",
         "name",
+        "owner-alias",
         "owner-id",
         "root-device-name",
         "root-device-type",
         "source-image-id",
+        "source-image-region",
         "source-instance-id",
         "state",
     ];
@@ -139,11 +148,19 @@ impl Filterable for Image {
             "image-id" => Cow::Borrowed(self.id.as_str()),
             "is-public" => Cow::Borrowed(if self.public { "true" } else { "false" }),
             "name" => Cow::Borrowed(&self.name),
+            "owner-alias" => match &self.owner_alias {
+                Some(alias) => Cow::Borrowed(alias),
+                None => return Vec::new(),
+            },
             "owner-id" => Cow::Borrowed(&self.owner),
             "root-device-name" => Cow::Borrowed(&self.root_device),
             "root-device-type" => Cow::Borrowed(&self.root_device_type),
             "source-image-id" => match &self.source_image {
                 Some(id) => Cow::Borrowed(id.as_str()),
+                None => return Vec::new(),
+            },
+            "source-image-region" => match &self.source_region {
+                Some(region) => Cow::Borrowed(region),
                 None => return Vec::new(),
             },
             "source-instance-id" => match &self.source_instance {

@@ -8,7 +8,7 @@ use crate::account::Account;
 use crate::error::ApiError;
 use crate::filter;
 use crate::model::auto_scaling::{AutoScalingGroup, LaunchConfiguration};
-use crate::page::{Cursor, candidates};
+use crate::page::Cursor;
 use crate::request::{self, PageRequest};
 use crate::response::Response;
 
@@ -61,8 +61,9 @@ impl Account {
         let operation = "DescribeLaunchConfigurations";
         let cursor = self.open_auto_scaling_page(operation, &r.names, &r.names, &r.page)?;
         let only: BTreeSet<String> = r.names.iter().cloned().collect();
-        let all = candidates(
+        let all = self.past.launch_configurations.over(
             &self.launch_configurations,
+            self.view(),
             cursor.after.as_deref(),
             (!only.is_empty()).then_some(&only),
             |name| name,
@@ -82,8 +83,9 @@ impl Account {
         let parameters = (&r.names, &r.filters);
         let cursor = self.open_auto_scaling_page(operation, &parameters, &r.names, &r.page)?;
         let only: BTreeSet<String> = r.names.iter().cloned().collect();
-        let all = candidates(
+        let all = self.past.auto_scaling_groups.over(
             &self.auto_scaling_groups,
+            self.view(),
             cursor.after.as_deref(),
             (!only.is_empty()).then_some(&only),
             |name| name,

@@ -132,7 +132,7 @@ impl Account {
             copied_from: Some(source_id.clone()),
             // User tags are not copied (EBS User Guide, "Copy a snapshot").
             tags: copying.tags,
-            listed_from: self.listed_from(),
+            listed_from: self.listed_from(id.as_str()),
             set: None,
             fails_with: copying.fails_with.or(no_key.then(|| NO_KEY.to_owned())),
             delete_when_settled: false,
@@ -205,12 +205,15 @@ impl Account {
             state: ImageState::Pending,
             state_reason: None,
             owner: self.settings.account_id.clone(),
+            owner_alias: None,
             // Launch permissions are not copied (EC2 User Guide, "Copy an AMI").
             public: false,
             shared_with: BTreeSet::new(),
             created: self.now,
             source_instance: None,
             source_image: Some(source.id.clone()),
+            source_region: Some(r.source_region.clone()),
+            last_launched: None,
             root_device: source.root_device.clone(),
             root_device_type: source.root_device_type.clone(),
             architecture: source.architecture.clone(),
@@ -218,7 +221,7 @@ impl Account {
             protection: DeregistrationProtection::Disabled,
             deprecated_from: None,
             tags: image_tags,
-            listed_from: self.listed_from(),
+            listed_from: self.listed_from(id.as_str()),
             fails_with,
             no_reboot: false,
         };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_core::id::ImageId;
+use holdfast_core::id::{ImageId, InstanceId, LaunchTemplateId};
 use holdfast_core::inventory::InstanceState;
 
 use super::well_formed;
@@ -79,12 +79,17 @@ impl Account {
     ) -> Vec<(String, ReferrerType, String)> {
         let (region, account) = (&self.settings.region, &self.settings.account_id);
         let ec2 = |kind: &str, id: &str| format!("arn:aws:ec2:{region}:{account}:{kind}/{id}");
+        let view = self.view();
         let mut all = Vec::new();
         for &resource_type in types {
             match resource_type {
                 ReferrerType::Instance => {
-                    let shown = self.instances.values().filter(|i| {
-                        i.listed_from <= self.now
+                    let instances = &self.past.instances;
+                    let shown = instances
+                        .over(&self.instances, view, None, None, InstanceId::new)
+                        .map(|(_, i)| i);
+                    let shown = shown.filter(|i| {
+                        view.lists(i.listed_from)
                             && scope
                                 .states
                                 .as_ref()
@@ -96,8 +101,17 @@ impl Account {
                     }));
                 }
                 ReferrerType::LaunchTemplate => {
-                    let shown = self.launch_templates.values();
-                    for template in shown.filter(|t| t.listed_from <= self.now) {
+                    let templates = &self.past.launch_templates;
+                    let shown = templates
+                        .over(
+                            &self.launch_templates,
+                            view,
+                            None,
+                            None,
+                            LaunchTemplateId::new,
+                        )
+                        .map(|(_, t)| t);
+                    for template in shown.filter(|t| view.lists(t.listed_from)) {
                         let arn = ec2("launch-template", template.id.as_str());
                         // Assumed: a version that names a parameter is no reference of its own;
                         // the parameter is one.

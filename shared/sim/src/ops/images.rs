@@ -83,11 +83,14 @@ impl Account {
             state: ImageState::Available,
             state_reason: None,
             owner: self.settings.account_id.clone(),
+            owner_alias: None,
             public: false,
             shared_with: BTreeSet::new(),
             created: self.now,
             source_instance: None,
             source_image: None,
+            source_region: None,
+            last_launched: None,
             root_device: root,
             root_device_type: "ebs".to_owned(),
             architecture: r.architecture.clone().unwrap_or_else(|| "i386".to_owned()),
@@ -95,7 +98,7 @@ impl Account {
             protection: DeregistrationProtection::Disabled,
             deprecated_from: None,
             tags,
-            listed_from: self.listed_from(),
+            listed_from: self.listed_from(id.as_str()),
             fails_with: None,
             no_reboot: false,
         };
@@ -200,6 +203,12 @@ impl Account {
                 format!("{} is protected from deregistration.", r.id),
             ));
         }
+        // Refused (API Reference, "DeregisterImage"); the code is assumed to be that for snapshots.
+        if tag::is_of_backup(&image.tags) {
+            return Err(ApiError::invalid_value(
+                "This image is managed by the AWS Backup service and cannot be deleted via EC2 APIs.",
+            ));
+        }
         let id = image.id.clone();
         let mut snapshots: Vec<SnapshotId> = Vec::new();
         for snapshot in image.snapshots() {
@@ -209,8 +218,11 @@ impl Account {
         }
         let retained = image.clone();
         image.state = ImageState::Deregistered;
+        let deletion = self.deletion(id.as_str());
+        self.past.images.keep(&id, &retained, deletion);
         self.deregistered.insert(id.clone());
-        let (listed, lag) = (self.settings.deregistered_visible, self.settings.in_use_lag);
+        let listed = self.settings.deregistered_visible;
+        let lag = self.lag_of(id.as_str(), self.settings.in_use_lag);
         if listed.is_zero() {
             self.images.remove(&id);
         } else {
@@ -236,6 +248,7 @@ impl Account {
                 "imageId": id.as_str(),
                 "deleteAssociatedSnapshots": r.delete_associated_snapshots,
             }),
+            None,
         );
         let deleted = if r.delete_associated_snapshots {
             snapshots
@@ -260,9 +273,14 @@ impl Account {
         let fault = self
             .faults
             .take("DeleteSnapshot", &[id.as_str().to_owned()], None);
-        let result = match fault {
-            Some(Fault::Error(error)) => Err(error),
-            _ => self.delete_one_snapshot(id),
+        let failure = match fault {
+            Some(Fault::Error(error)) => Some(error),
+            Some(_) => None,
+            None => self.strike_associated(),
+        };
+        let result = match failure {
+            Some(error) => Err(error),
+            None => self.delete_one_snapshot(id),
         };
         match result {
             Ok(()) => "success",

@@ -58,7 +58,7 @@ impl Account {
             latest_version: 1,
             versions: BTreeMap::from([(1, version)]),
             tags,
-            listed_from: self.listed_from(),
+            listed_from: self.listed_from(id.as_str()),
         };
         self.launch_templates.insert(id.clone(), template.clone());
         self.remember_made(
@@ -109,7 +109,10 @@ impl Account {
             created: self.now,
             data,
         };
+        // As with every list, those of versions may miss what was just made.
+        let change = self.change(id.as_str(), self.settings.list_lag);
         if let Some(template) = self.launch_templates.get_mut(&id) {
+            self.past.launch_templates.keep(&id, template, change);
             template.latest_version = version.version;
             template.versions.insert(version.version, version.clone());
         }
@@ -127,6 +130,10 @@ impl Account {
         r: &request::DeleteLaunchTemplate,
     ) -> Result<Response, ApiError> {
         let template = self.find_template(r.id.as_ref(), r.name.as_ref())?.clone();
+        let deletion = self.deletion(template.id.as_str());
+        self.past
+            .launch_templates
+            .keep(&template.id, &template, deletion);
         self.launch_templates.remove(&template.id);
         Ok(Response::LaunchTemplate(Box::new(template)))
     }

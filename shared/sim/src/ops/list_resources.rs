@@ -16,7 +16,6 @@ use crate::model::instance::Instance;
 use crate::model::permission::Grantee;
 use crate::model::snapshot::Snapshot;
 use crate::model::volume::Volume;
-use crate::page::candidates;
 use crate::request::{self, PageRequest};
 use crate::response::Response;
 
@@ -52,22 +51,25 @@ impl Account {
         not_paged(&r.ids, &r.page)?;
         for id in &r.ids {
             well_formed(id, "i-", "InvalidInstanceID.Malformed")?;
-            self.instances
-                .get(&InstanceId::new(id.clone()))
-                .filter(|i| i.listed_from <= self.now)
+            self.past
+                .instances
+                .one(&self.instances, &InstanceId::new(id.clone()), self.view())
+                .filter(|i| self.view().lists(i.listed_from))
                 .ok_or_else(|| ApiError::instance_not_found(id))?;
         }
         let parameters = (&r.ids, &r.filters, r.include_managed);
         let cursor = self.open_page("DescribeInstances", &parameters, &r.page, BOUNDS)?;
         let only = named(&r.ids, &r.filters, "instance-id");
-        let all = candidates(
+        let view = self.view();
+        let all = self.past.instances.over(
             &self.instances,
+            view,
             cursor.after.as_deref(),
             only.as_ref(),
             InstanceId::new,
         );
         Ok(Response::Instances(cursor.collect(all, |i: &Instance| {
-            i.listed_from <= self.now
+            view.lists(i.listed_from)
                 && (r.include_managed || !i.managed)
                 && filter::passes(&r.filters, i)
         })))
@@ -81,22 +83,25 @@ impl Account {
         not_paged(&r.ids, &r.page)?;
         for id in &r.ids {
             well_formed(id, "vol-", "InvalidParameterValue")?;
-            self.volumes
-                .get(&VolumeId::new(id.clone()))
-                .filter(|v| v.listed_from <= self.now)
+            self.past
+                .volumes
+                .one(&self.volumes, &VolumeId::new(id.clone()), self.view())
+                .filter(|v| self.view().lists(v.listed_from))
                 .ok_or_else(|| ApiError::volume_not_found(id))?;
         }
         let parameters = (&r.ids, &r.filters, r.include_managed);
         let cursor = self.open_page("DescribeVolumes", &parameters, &r.page, BOUNDS)?;
         let only = named(&r.ids, &r.filters, "volume-id");
-        let all = candidates(
+        let view = self.view();
+        let all = self.past.volumes.over(
             &self.volumes,
+            view,
             cursor.after.as_deref(),
             only.as_ref(),
             VolumeId::new,
         );
         Ok(Response::Volumes(cursor.collect(all, |v: &Volume| {
-            v.listed_from <= self.now
+            view.lists(v.listed_from)
                 && (r.include_managed || !v.managed)
                 && filter::passes(&r.filters, v)
         })))
@@ -111,22 +116,25 @@ impl Account {
         for id in &r.ids {
             well_formed(id, "snap-", "InvalidSnapshotID.Malformed")?;
             // One without permission is silently absent, one that is not there is an error `[B]`.
-            self.snapshots
-                .get(&SnapshotId::new(id.clone()))
-                .filter(|s| s.listed_from <= self.now)
+            self.past
+                .snapshots
+                .one(&self.snapshots, &SnapshotId::new(id.clone()), self.view())
+                .filter(|s| self.view().lists(s.listed_from))
                 .ok_or_else(|| ApiError::snapshot_not_found(id))?;
         }
         let parameters = (&r.ids, &r.owners, &r.restorable_by, &r.filters);
         let cursor = self.open_page("DescribeSnapshots", &parameters, &r.page, BOUNDS)?;
         let only = named(&r.ids, &r.filters, "snapshot-id");
-        let all = candidates(
+        let view = self.view();
+        let all = self.past.snapshots.over(
             &self.snapshots,
+            view,
             cursor.after.as_deref(),
             only.as_ref(),
             SnapshotId::new,
         );
         Ok(Response::Snapshots(cursor.collect(all, |s: &Snapshot| {
-            s.listed_from <= self.now
+            view.lists(s.listed_from)
                 && self.may_see_snapshot(s)
                 && (r.owners.is_empty()
                     || self.is_owned_by_any(&s.owner, s.owner_alias.as_deref(), &r.owners))
@@ -167,9 +175,10 @@ impl Account {
             // A deregistered one is silently absent (terraform-provider-aws issue #26046).
             let known = self.deregistered.contains(&key)
                 || self
+                    .past
                     .images
-                    .get(&key)
-                    .is_some_and(|i| i.listed_from <= self.now);
+                    .one(&self.images, &key, self.view())
+                    .is_some_and(|i| self.view().lists(i.listed_from));
             if !known {
                 return Err(ApiError::image_not_found(id));
             }
@@ -184,25 +193,26 @@ impl Account {
         let cursor = self.open_page("DescribeImages", &parameters, &r.page, BOUNDS)?;
         let only = named(&r.ids, &r.filters, "image-id");
         let hide = !self.settings.pending_image_shows_snapshots;
-        let all = candidates(
-            &self.images,
-            cursor.after.as_deref(),
-            only.as_ref(),
-            ImageId::new,
-        )
-        .map(|(key, image)| {
-            let shown = if hide && image.state == ImageState::Pending {
-                Cow::Owned(image.without_snapshot_ids())
-            } else {
-                Cow::Borrowed(image)
-            };
-            (key, shown)
-        });
+        let view = self.view();
+        let (after, only) = (cursor.after.as_deref(), only.as_ref());
+        let all = self
+            .past
+            .images
+            .over(&self.images, view, after, only, ImageId::new)
+            .map(|(key, image)| {
+                let shown = if hide && image.state == ImageState::Pending {
+                    Cow::Owned(image.without_snapshot_ids())
+                } else {
+                    Cow::Borrowed(image)
+                };
+                (key, shown)
+            });
         let now = self.now;
         Ok(Response::Images(cursor.collect(all, |i: &Image| {
-            i.listed_from <= now
+            view.lists(i.listed_from)
                 && self.may_see_image(i, r, now)
-                && (r.owners.is_empty() || self.is_owned_by_any(&i.owner, None, &r.owners))
+                && (r.owners.is_empty()
+                    || self.is_owned_by_any(&i.owner, i.owner_alias.as_deref(), &r.owners))
                 && filter::passes(&r.filters, i)
         })))
     }

@@ -21,23 +21,30 @@ impl Account {
         filter::check::<LaunchTemplate>(&r.filters, true)?;
         let mut only: BTreeSet<String> = BTreeSet::new();
         for id in &r.ids {
-            only.insert(self.find_template(Some(id), None)?.id.as_str().to_owned());
+            only.insert(self.shown_template(Some(id), None)?.id.as_str().to_owned());
         }
         for name in &r.names {
-            only.insert(self.find_template(None, Some(name))?.id.as_str().to_owned());
+            only.insert(
+                self.shown_template(None, Some(name))?
+                    .id
+                    .as_str()
+                    .to_owned(),
+            );
         }
         let parameters = (&r.ids, &r.names, &r.filters);
         // 1 to 200 `[B]`.
         let cursor = self.open_page("DescribeLaunchTemplates", &parameters, &r.page, (1, 200))?;
-        let all = candidates(
+        let view = self.view();
+        let all = self.past.launch_templates.over(
             &self.launch_templates,
+            view,
             cursor.after.as_deref(),
             (!only.is_empty()).then_some(&only),
             LaunchTemplateId::new,
         );
         Ok(Response::LaunchTemplates(
             cursor.collect(all, |t: &LaunchTemplate| {
-                t.listed_from <= self.now && filter::passes(&r.filters, t)
+                view.lists(t.listed_from) && filter::passes(&r.filters, t)
             }),
         ))
     }
@@ -49,7 +56,7 @@ impl Account {
         filter::check::<LaunchTemplateVersion>(&r.filters, false)?;
         let one = if r.id.is_some() || r.name.is_some() {
             Some(
-                self.find_template(r.id.as_ref(), r.name.as_ref())?
+                self.shown_template(r.id.as_ref(), r.name.as_ref())?
                     .id
                     .clone(),
             )
@@ -66,7 +73,12 @@ impl Account {
                 "Versions cannot be named together with a range of versions.",
             ));
         }
-        if let Some(template) = one.as_ref().and_then(|id| self.launch_templates.get(id)) {
+        let view = self.view();
+        let templates = &self.past.launch_templates;
+        let named = one
+            .as_ref()
+            .and_then(|id| templates.one(&self.launch_templates, id, view));
+        if let Some(template) = named {
             for version in &r.versions {
                 template
                     .version(version)
@@ -96,10 +108,19 @@ impl Account {
                 && r.min_version.is_none_or(|min| v.version >= min)
                 && r.max_version.is_none_or(|max| v.version <= max)
         };
+        let only: Option<BTreeSet<String>> = one.as_ref().map(|id| [id.as_str().to_owned()].into());
         let all = self
+            .past
             .launch_templates
-            .values()
-            .filter(|t| t.listed_from <= self.now && one.as_ref().is_none_or(|id| *id == t.id))
+            .over(
+                &self.launch_templates,
+                view,
+                None,
+                only.as_ref(),
+                LaunchTemplateId::new,
+            )
+            .map(|(_, t)| t)
+            .filter(|t| view.lists(t.listed_from))
             .flat_map(|t| t.versions.values().map(move |v| (t, v)))
             .filter(|(t, v)| wanted(t, v))
             .map(|(t, v)| (format!("{}:{:012}", t.id, v.version), v))
@@ -108,14 +129,40 @@ impl Account {
             filter::passes(&r.filters, v)
         });
         if r.resolve_alias {
-            // Assumed: one name that cannot be resolved fails the call.
             for version in &mut page.items {
-                if let Some(image) = &version.data.image {
-                    version.data.image = Some(self.resolved_image(image)?);
+                let Some(image) = &version.data.image else {
+                    continue;
+                };
+                match self.resolved_image(image) {
+                    Ok(resolved) => version.data.image = Some(resolved),
+                    Err(error) if self.settings.unresolved_alias_fails => return Err(error),
+                    Err(_) => {}
                 }
             }
         }
         Ok(Response::LaunchTemplateVersions(page))
+    }
+
+    /// The template that an identifier or a name means for a call that reads: one that was deleted
+    /// a moment ago may still be there, and one that was just made not yet.
+    fn shown_template(
+        &self,
+        id: Option<&String>,
+        name: Option<&String>,
+    ) -> Result<&LaunchTemplate, ApiError> {
+        let (templates, view) = (&self.past.launch_templates, self.view());
+        let (real, key) = (&self.launch_templates, LaunchTemplateId::new);
+        let shown = match (id, name) {
+            (Some(id), None) => templates.one(real, &key(id.clone()), view),
+            (None, Some(name)) => templates
+                .over(real, view, None, None, key)
+                .map(|(_, t)| t)
+                .find(|t| t.name == *name),
+            _ => None,
+        };
+        shown
+            .filter(|t| view.lists(t.listed_from))
+            .ok_or_else(|| no_template(id, name))
     }
 
     /// The template that an identifier or a name means; exactly one of them must be given.
@@ -124,29 +171,14 @@ impl Account {
         id: Option<&String>,
         name: Option<&String>,
     ) -> Result<&LaunchTemplate, ApiError> {
-        match (id, name) {
+        let found = match (id, name) {
             (Some(id), None) => self
                 .launch_templates
-                .get(&LaunchTemplateId::new(id.clone()))
-                .ok_or_else(|| {
-                    ApiError::not_found("InvalidLaunchTemplateId.NotFound", "launch template", id)
-                }),
-            (None, Some(name)) => self
-                .launch_templates
-                .values()
-                .find(|t| t.name == *name)
-                .ok_or_else(|| {
-                    ApiError::not_found(
-                        "InvalidLaunchTemplateName.NotFoundException",
-                        "launch template",
-                        name,
-                    )
-                }),
-            (Some(_), Some(_)) => Err(ApiError::invalid_combination(
-                "Give the launch template's identifier or its name, not both.",
-            )),
-            (None, None) => Err(ApiError::missing("LaunchTemplateId")),
-        }
+                .get(&LaunchTemplateId::new(id.clone())),
+            (None, Some(name)) => self.launch_templates.values().find(|t| t.name == *name),
+            _ => None,
+        };
+        found.ok_or_else(|| no_template(id, name))
     }
 
     pub(super) fn describe_instance_types(
@@ -185,6 +217,20 @@ impl Account {
         Ok(Response::InstanceTypes(
             cursor.collect(all, |t: &InstanceTypeInfo| filter::passes(&r.filters, t)),
         ))
+    }
+}
+
+/// Why there is no template: there is none of that identifier or name, or not exactly one of the
+/// two was given.
+fn no_template(id: Option<&String>, name: Option<&String>) -> ApiError {
+    let missing = |code, what: &str| ApiError::not_found(code, "launch template", what);
+    match (id, name) {
+        (Some(id), None) => missing("InvalidLaunchTemplateId.NotFound", id),
+        (None, Some(name)) => missing("InvalidLaunchTemplateName.NotFoundException", name),
+        (Some(_), Some(_)) => ApiError::invalid_combination(
+            "Give the launch template's identifier or its name, not both.",
+        ),
+        (None, None) => ApiError::missing("LaunchTemplateId"),
     }
 }
 

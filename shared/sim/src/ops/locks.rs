@@ -12,7 +12,6 @@ use crate::error::ApiError;
 use crate::filter;
 use crate::model::lock::{Lock, LockEnd, LockMode, LockState, LockedSnapshot};
 use crate::model::snapshot::Snapshot;
-use crate::page::candidates;
 use crate::request;
 use crate::response::Response;
 
@@ -110,23 +109,27 @@ impl Account {
         filter::check::<LockedSnapshot>(&r.filters, false)?;
         for id in &r.ids {
             well_formed(id, "snap-", "InvalidSnapshotID.Malformed")?;
-            self.snapshots
-                .get(&SnapshotId::new(id.clone()))
-                .filter(|s| s.listed_from <= self.now && self.is_own(&s.owner))
+            self.past
+                .snapshots
+                .one(&self.snapshots, &SnapshotId::new(id.clone()), self.view())
+                .filter(|s| self.view().lists(s.listed_from) && self.is_own(&s.owner))
                 .ok_or_else(|| ApiError::snapshot_not_found(id))?;
         }
         let parameters = (&r.ids, &r.filters);
         let cursor = self.open_page("DescribeLockedSnapshots", &parameters, &r.page, PAGE)?;
         let only: BTreeSet<String> = r.ids.iter().cloned().collect();
         let now = self.now;
-        let all = candidates(
+        let view = self.view();
+        let all = self.past.snapshots.over(
             &self.snapshots,
+            view,
             cursor.after.as_deref(),
             (!only.is_empty()).then_some(&only),
             SnapshotId::new,
-        )
-        .filter(|(_, s)| s.listed_from <= now && self.is_own(&s.owner))
-        .filter_map(|(key, s)| Some((key, locked(s, now)?)));
+        );
+        let all = all
+            .filter(|(_, s)| view.lists(s.listed_from) && self.is_own(&s.owner))
+            .filter_map(|(key, s)| Some((key, locked(s, now)?)));
         Ok(Response::LockedSnapshots(
             cursor.collect(all, |s: &LockedSnapshot| filter::passes(&r.filters, s)),
         ))

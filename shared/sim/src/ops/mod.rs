@@ -33,6 +33,17 @@ use crate::response::Response;
 
 impl Account {
     pub(crate) fn execute(&mut self, request: &Request) -> Result<Response, ApiError> {
+        let before = if request.changes_attributes() {
+            self.before(&request.resources())
+        } else {
+            Vec::new()
+        };
+        let response = self.dispatch(request)?;
+        self.leave_echoes(before);
+        Ok(response)
+    }
+
+    fn dispatch(&mut self, request: &Request) -> Result<Response, ApiError> {
         match request {
             Request::DescribeInstances(r) => self.describe_instances(r),
             Request::DescribeVolumes(r) => self.describe_volumes(r),

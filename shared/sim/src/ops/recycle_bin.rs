@@ -29,6 +29,8 @@ impl Account {
         let Some(snapshot) = self.snapshots.get(id).cloned() else {
             return;
         };
+        let deletion = self.deletion(id.as_str());
+        self.past.snapshots.keep(id, &snapshot, deletion);
         self.remove_snapshot(id);
         let rules = &self.settings.recycle_bin;
         if let Some(time) = retention(rules, Retained::Snapshots, &snapshot.tags) {
@@ -104,8 +106,11 @@ impl Account {
             (!only.is_empty()).then_some(&only),
             SnapshotId::new,
         );
+        let (view, lag) = (self.view(), self.settings.list_lag);
         Ok(Response::BinnedSnapshots(
-            cursor.collect(all, |_: &Binned<Snapshot>| true),
+            cursor.collect(all, |b: &Binned<Snapshot>| {
+                view.lists(self.later(b.entered, b.resource.id.as_str(), lag))
+            }),
         ))
     }
 
@@ -133,8 +138,11 @@ impl Account {
             (!only.is_empty()).then_some(&only),
             ImageId::new,
         );
+        let (view, lag) = (self.view(), self.settings.list_lag);
         Ok(Response::BinnedImages(
-            cursor.collect(all, |_: &Binned<Image>| true),
+            cursor.collect(all, |b: &Binned<Image>| {
+                view.lists(self.later(b.entered, b.resource.id.as_str(), lag))
+            }),
         ))
     }
 
@@ -146,7 +154,7 @@ impl Account {
             .remove(&SnapshotId::new(id))
             .ok_or_else(|| ApiError::snapshot_not_found(id))?;
         let mut snapshot = binned.resource;
-        snapshot.listed_from = self.listed_from();
+        snapshot.listed_from = self.listed_from(id);
         snapshot.delete_when_settled = false;
         self.insert_snapshot(snapshot.clone());
         Ok(Response::RestoredSnapshot(Box::new(snapshot)))
@@ -173,7 +181,7 @@ impl Account {
         self.free_name(&binned.resource.name)?;
         if let Some(binned) = self.binned_images.remove(&ImageId::new(id)) {
             let mut image = binned.resource;
-            image.listed_from = self.listed_from();
+            image.listed_from = self.listed_from(id);
             self.insert_image(image);
         }
         Ok(Response::Done)

@@ -2,6 +2,7 @@
 
 use holdfast_core::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{ImageState, InstanceState, Tags, VolumeState};
+use jiff::Timestamp;
 
 use super::images::{overlay, unavailable};
 use super::list_templates::version_not_found;
@@ -96,7 +97,7 @@ impl Account {
                 managed: false,
                 reboots: 0,
                 tags: instance_tags.clone(),
-                listed_from: self.listed_from(),
+                listed_from: self.listed_from(id.as_str()),
             };
             self.instances.insert(id.clone(), instance);
             for volume in &volumes {
@@ -111,9 +112,28 @@ impl Account {
             self.emit_instance_state(&id, "pending");
             launched.extend(self.instances.get(&id).cloned());
         }
+        self.note_launch(&image.id);
         let made = launched.iter().map(|i| i.id.as_str().to_owned()).collect();
         self.remember_made("RunInstances", r.client_token.as_ref(), r, made);
         Ok(Response::Launched(launched))
+    }
+
+    /// Brings a launch to the notice of the image's owner, when it is due.
+    fn note_launch(&mut self, image: &ImageId) {
+        let launched = self.now;
+        let at = self.after(self.settings.last_launched_delay);
+        if at <= launched {
+            self.show_launch(image, launched);
+        } else {
+            self.schedule
+                .add(at, Transition::LaunchShows(image.clone(), launched));
+        }
+    }
+
+    pub(super) fn show_launch(&mut self, image: &ImageId, launched: Timestamp) {
+        if let Some(image) = self.images.get_mut(image) {
+            image.last_launched = image.last_launched.max(Some(launched));
+        }
     }
 
     fn template_data(&self, reference: &LaunchTemplateReference) -> Result<TemplateData, ApiError> {
@@ -194,7 +214,7 @@ impl Account {
             managed: false,
             attachments: Vec::new(),
             tags,
-            listed_from: self.listed_from(),
+            listed_from: self.listed_from(id.as_str()),
             last_snapshot: None,
             pending_snapshots: 0,
         };

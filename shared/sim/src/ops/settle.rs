@@ -37,6 +37,7 @@ impl Account {
             Transition::SnapshotLeavesBin(id) => self.end_snapshot_stay(&id),
             Transition::ImageLeavesBin(id) => self.end_image_stay(&id),
             Transition::ProtectionEnds(id) => self.end_protection(&id),
+            Transition::LaunchShows(id, launched) => self.show_launch(&id, launched),
             Transition::SnapshotsReleased(image, snapshots) => {
                 if !self.is_registered(&image) {
                     self.release_snapshots(&image, &snapshots);

@@ -74,7 +74,9 @@ impl Account {
         &mut self,
         r: &request::DescribeImageAttribute,
     ) -> Result<Response, ApiError> {
-        let image = self.own_image(&r.id)?;
+        let id = self.own_image(&r.id)?.id.clone();
+        let shown = self.past.images.one(&self.images, &id, self.view());
+        let image = shown.ok_or_else(|| ApiError::image_not_found(&r.id))?;
         let attribute = match r.attribute.as_str() {
             PERMISSION => {
                 let everybody = image.public.then_some(Grantee::Everybody);
@@ -89,7 +91,7 @@ impl Account {
                 ));
             }
         };
-        Ok(Response::ImageAttribute(image.id.clone(), attribute))
+        Ok(Response::ImageAttribute(id, attribute))
     }
 
     pub(super) fn reset_image_attribute(

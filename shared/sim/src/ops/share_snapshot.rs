@@ -123,8 +123,9 @@ impl Account {
         &mut self,
         r: &request::DescribeSnapshotAttribute,
     ) -> Result<Response, ApiError> {
-        let snapshot = self.own_snapshot(&r.id)?;
-        let id = snapshot.id.clone();
+        let id = self.own_snapshot(&r.id)?.id.clone();
+        let shown = self.past.snapshots.one(&self.snapshots, &id, self.view());
+        let snapshot = shown.ok_or_else(|| ApiError::snapshot_not_found(&r.id))?;
         match r.attribute.as_str() {
             PERMISSION => {
                 let everybody = snapshot.public.then_some(Grantee::Everybody);

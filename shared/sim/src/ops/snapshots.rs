@@ -262,7 +262,7 @@ impl Account {
             tiering: TierHistory::default(),
             copied_from: None,
             tags,
-            listed_from: self.listed_from(),
+            listed_from: self.listed_from(id.as_str()),
             set,
             fails_with,
             delete_when_settled: false,
@@ -337,6 +337,12 @@ impl Account {
                 format!("The snapshot {id} is locked and cannot be deleted"),
             ));
         }
+        // Words and code as cloud-custodian issue #9459 shows them.
+        if tag::is_of_backup(&snapshot.tags) {
+            return Err(ApiError::invalid_value(
+                "This snapshot is managed by the AWS Backup service and cannot be deleted via EC2 APIs. If you wish to delete this snapshot, please do so via the Backup console.",
+            ));
+        }
         if snapshot.state == SnapshotState::Pending {
             snapshot.delete_when_settled = true;
         } else {
@@ -345,6 +351,7 @@ impl Account {
         self.emit_api_call(
             "DeleteSnapshot",
             json!({ "snapshotId": id.as_str(), "force": false }),
+            None,
         );
         Ok(())
     }

@@ -138,10 +138,11 @@ impl Account {
             .as_deref()
             .and_then(|a| a.split_once('\0'))
             .map(|(id, _)| id.to_owned());
+        let view = self.view();
         let all = self
             .tagged()
             .filter(|(id, _, _, listed)| {
-                *listed <= self.now && from.as_deref().is_none_or(|from| *id >= from)
+                view.lists(*listed) && from.as_deref().is_none_or(|from| *id >= from)
             })
             .flat_map(|(id, resource_type, tags, _)| {
                 tags.iter().map(move |(key, value)| {
@@ -164,31 +165,38 @@ impl Account {
         })))
     }
 
-    /// Every resource of one's own that can carry tags, in the order of identifiers: the
-    /// prefixes `ami-`, `i-`, `lt-`, `snap-`, `vol-` sort so.
+    /// Every resource of one's own that can carry tags, as reads see them, in the order of
+    /// identifiers: the prefixes `ami-`, `i-`, `lt-`, `snap-`, `vol-` sort so.
     fn tagged(&self) -> impl Iterator<Item = Tagged<'_>> {
-        let images = self
+        let (past, view) = (&self.past, self.view());
+        let images = past
             .images
-            .values()
-            .filter(|i| self.is_own(&i.owner))
-            .map(|i| (i.id.as_str(), "image", &i.tags, i.listed_from));
-        let instances = self
+            .over(&self.images, view, None, None, ImageId::new)
+            .filter(|(_, i)| self.is_own(&i.owner))
+            .map(|(_, i)| (i.id.as_str(), "image", &i.tags, i.listed_from));
+        let instances = past
             .instances
-            .values()
-            .map(|i| (i.id.as_str(), "instance", &i.tags, i.listed_from));
-        let templates = self
+            .over(&self.instances, view, None, None, InstanceId::new)
+            .map(|(_, i)| (i.id.as_str(), "instance", &i.tags, i.listed_from));
+        let templates = past
             .launch_templates
-            .values()
-            .map(|t| (t.id.as_str(), "launch-template", &t.tags, t.listed_from));
-        let snapshots = self
+            .over(
+                &self.launch_templates,
+                view,
+                None,
+                None,
+                LaunchTemplateId::new,
+            )
+            .map(|(_, t)| (t.id.as_str(), "launch-template", &t.tags, t.listed_from));
+        let snapshots = past
             .snapshots
-            .values()
-            .filter(|s| self.is_own(&s.owner))
-            .map(|s| (s.id.as_str(), "snapshot", &s.tags, s.listed_from));
-        let volumes = self
+            .over(&self.snapshots, view, None, None, SnapshotId::new)
+            .filter(|(_, s)| self.is_own(&s.owner))
+            .map(|(_, s)| (s.id.as_str(), "snapshot", &s.tags, s.listed_from));
+        let volumes = past
             .volumes
-            .values()
-            .map(|v| (v.id.as_str(), "volume", &v.tags, v.listed_from));
+            .over(&self.volumes, view, None, None, VolumeId::new)
+            .map(|(_, v)| (v.id.as_str(), "volume", &v.tags, v.listed_from));
         images
             .chain(instances)
             .chain(templates)

@@ -10,7 +10,6 @@ use crate::account::Account;
 use crate::error::ApiError;
 use crate::filter;
 use crate::model::tier::{TierStatus, Tiering, TieringKind};
-use crate::page::candidates;
 use crate::request;
 use crate::response::{Response, TierRestore};
 use crate::transition::Transition;
@@ -203,25 +202,28 @@ impl Account {
         let operation = "DescribeSnapshotTierStatus";
         let cursor = self.open_page(operation, &r.filters, &r.page, PAGE)?;
         let only: Option<BTreeSet<String>> = filter::exact(&r.filters, "snapshot-id");
-        let all = candidates(
+        let view = self.view();
+        let all = self.past.snapshots.over(
             &self.snapshots,
+            view,
             cursor.after.as_deref(),
             only.as_ref(),
             SnapshotId::new,
-        )
-        .filter(|(_, s)| s.listed_from <= self.now && self.is_own(&s.owner))
-        .map(|(key, s)| {
-            let status = TierStatus {
-                id: s.id.clone(),
-                volume: s.volume.clone(),
-                state: s.state.clone(),
-                owner: s.owner.clone(),
-                tier: s.tier.clone(),
-                history: s.tiering.clone(),
-                tags: s.tags.clone(),
-            };
-            (key, status)
-        });
+        );
+        let all = all
+            .filter(|(_, s)| view.lists(s.listed_from) && self.is_own(&s.owner))
+            .map(|(key, s)| {
+                let status = TierStatus {
+                    id: s.id.clone(),
+                    volume: s.volume.clone(),
+                    state: s.state.clone(),
+                    owner: s.owner.clone(),
+                    tier: s.tier.clone(),
+                    history: s.tiering.clone(),
+                    tags: s.tags.clone(),
+                };
+                (key, status)
+            });
         Ok(Response::TierStatuses(
             cursor.collect(all, |s: &TierStatus| filter::passes(&r.filters, s)),
         ))

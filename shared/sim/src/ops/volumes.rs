@@ -71,7 +71,7 @@ impl Account {
             managed: false,
             attachments: Vec::new(),
             tags,
-            listed_from: self.listed_from(),
+            listed_from: self.listed_from(id.as_str()),
             last_snapshot: None,
             pending_snapshots: 0,
         };
@@ -257,8 +257,15 @@ impl Account {
                 .get(&device.volume)
                 .is_some_and(|v| v.attachments.is_empty());
             if device.delete_on_termination && unattached {
-                self.volumes.remove(&device.volume);
+                self.remove_volume(&device.volume);
             }
+        }
+    }
+
+    fn remove_volume(&mut self, id: &VolumeId) {
+        let deletion = self.deletion(id.as_str());
+        if let Some(gone) = self.volumes.remove(id) {
+            self.past.volumes.keep(id, &gone, deletion);
         }
     }
 
@@ -274,7 +281,7 @@ impl Account {
             .ok_or_else(|| ApiError::volume_not_found(&r.volume))?;
         match volume.state {
             VolumeState::Available | VolumeState::Error => {
-                self.volumes.remove(&id);
+                self.remove_volume(&id);
                 Ok(Response::Done)
             }
             VolumeState::InUse => Err(ApiError::new(

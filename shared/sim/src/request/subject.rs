@@ -62,6 +62,32 @@ impl Request {
             )
     }
 
+    /// Whether it changes attributes of the resources it names and makes or removes none.
+    #[must_use]
+    pub fn changes_attributes(&self) -> bool {
+        matches!(
+            self,
+            Self::CreateTags(_)
+                | Self::DeleteTags(_)
+                | Self::ModifySnapshotAttribute(_)
+                | Self::ResetSnapshotAttribute(_)
+                | Self::ModifyImageAttribute(_)
+                | Self::ResetImageAttribute(_)
+                | Self::DisableImage(_)
+                | Self::EnableImage(_)
+                | Self::EnableImageDeregistrationProtection(_)
+                | Self::DisableImageDeregistrationProtection(_)
+                | Self::EnableImageDeprecation(_)
+                | Self::DisableImageDeprecation(_)
+                | Self::LockSnapshot(_)
+                | Self::UnlockSnapshot(_)
+                | Self::ModifySnapshotTier(_)
+                | Self::RestoreSnapshotTier(_)
+                | Self::AttachVolume(_)
+                | Self::DetachVolume(_)
+        )
+    }
+
     /// Identifiers that the request names, for the call log and for fault rules.
     #[must_use]
     pub fn resources(&self) -> Vec<String> {

@@ -52,9 +52,18 @@ impl Account {
         self.launch_configurations.insert(name, configuration);
     }
 
-    /// Removes a launch configuration; says whether there was one.
+    /// Removes a launch configuration, as its deletion does; says whether there was one.
     pub fn remove_launch_configuration(&mut self, name: &str) -> bool {
-        self.launch_configurations.remove(name).is_some()
+        let deletion = self.deletion(name);
+        match self.launch_configurations.remove(name) {
+            Some(gone) => {
+                self.past
+                    .launch_configurations
+                    .keep(&gone.name, &gone, deletion);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Puts an Auto Scaling group beside the account, in the place of one with its name. It
@@ -71,8 +80,17 @@ impl Account {
         self.auto_scaling_groups.insert(seed.name, group);
     }
 
-    /// Removes an Auto Scaling group; says whether there was one.
+    /// Removes an Auto Scaling group, as its deletion does; says whether there was one.
     pub fn remove_auto_scaling_group(&mut self, name: &str) -> bool {
-        self.auto_scaling_groups.remove(name).is_some()
+        let deletion = self.deletion(name);
+        match self.auto_scaling_groups.remove(name) {
+            Some(gone) => {
+                self.past
+                    .auto_scaling_groups
+                    .keep(&gone.name, &gone, deletion);
+                true
+            }
+            None => false,
+        }
     }
 }

@@ -149,6 +149,8 @@ pub struct ImageSeed {
     pub state: Option<ImageState>,
     /// Who owns it; none: the account.
     pub owner: Option<String>,
+    /// Alias of the owner.
+    pub owner_alias: Option<String>,
     /// Whether everybody may launch it.
     pub public: bool,
     /// Who else may launch it.
@@ -161,6 +163,10 @@ pub struct ImageSeed {
     pub root_device: Option<String>,
     /// Its devices; the snapshots need not exist.
     pub mappings: Vec<BlockDevice>,
+    /// The image that instance was launched from; its Region is the account's.
+    pub source_image: Option<ImageId>,
+    /// When it was last used to launch an instance, as its owner is told.
+    pub last_launched: Option<Timestamp>,
     /// Since when it is deprecated.
     pub deprecated_from: Option<Timestamp>,
     /// Its tags.
@@ -186,7 +192,7 @@ impl Account {
             managed: seed.managed,
             attachments: Vec::new(),
             tags: seed.tags,
-            listed_from: self.now,
+            listed_from: Timestamp::MIN,
             last_snapshot: None,
             pending_snapshots: 0,
         };
@@ -218,7 +224,7 @@ impl Account {
             managed: seed.managed,
             reboots: 0,
             tags: seed.tags,
-            listed_from: self.now,
+            listed_from: Timestamp::MIN,
         };
         self.instances.insert(id.clone(), instance);
         for (device, volume) in seed.devices {
@@ -266,7 +272,7 @@ impl Account {
             tiering: TierHistory::default(),
             copied_from: None,
             tags: seed.tags,
-            listed_from: self.now,
+            listed_from: Timestamp::MIN,
             set: None,
             fails_with: None,
             delete_when_settled: false,
@@ -289,11 +295,17 @@ impl Account {
             owner: seed
                 .owner
                 .unwrap_or_else(|| self.settings.account_id.clone()),
+            owner_alias: seed.owner_alias,
             public: seed.public,
             shared_with: seed.shared_with,
             created: seed.created.unwrap_or(self.now),
             source_instance: seed.source_instance,
-            source_image: None,
+            source_region: seed
+                .source_image
+                .as_ref()
+                .map(|_| self.settings.region.clone()),
+            source_image: seed.source_image,
+            last_launched: seed.last_launched,
             root_device: seed.root_device.unwrap_or_else(|| "/dev/xvda".to_owned()),
             root_device_type: "ebs".to_owned(),
             architecture: "x86_64".to_owned(),
@@ -301,7 +313,7 @@ impl Account {
             protection: DeregistrationProtection::Disabled,
             deprecated_from: seed.deprecated_from,
             tags: seed.tags,
-            listed_from: self.now,
+            listed_from: Timestamp::MIN,
             fails_with: None,
             no_reboot: false,
         };

@@ -18,7 +18,8 @@ use holdfast_local_aws::demo::{self, DemoError, fleet, golden};
 use holdfast_local_aws::dynamodb::Storage;
 use holdfast_local_aws::lambda::find_binary;
 use holdfast_local_aws::local::{LocalAws, Options, Ports};
-use holdfast_sim::{Settings, SharedAccount};
+use holdfast_local_aws::pace::{Clock, Pace};
+use holdfast_sim::{Chaos, Settings, SharedAccount};
 use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -52,6 +53,15 @@ struct Arguments {
     /// The account's number
     #[arg(long, default_value = "111122223333")]
     account: String,
+    /// Milliseconds that every call of EC2 and Auto Scaling takes
+    #[arg(long, value_name = "MS", default_value_t = 0, requires = "empty")]
+    latency_ms: u64,
+    /// Put EC2's request token buckets in force
+    #[arg(long, requires = "empty")]
+    throttling: bool,
+    /// Faults drawn from this number
+    #[arg(long, value_name = "SEED", requires = "empty")]
+    chaos: Option<u64>,
     /// Policy file for HOLDFAST_POLICIES [default: the one that is deployed]
     #[arg(long, value_name = "FILE", requires = "empty")]
     policies: Option<PathBuf>,
@@ -72,6 +82,8 @@ impl Arguments {
                 region: self.region,
                 account_id: self.account,
                 start,
+                throttling: self.throttling,
+                chaos: self.chaos.map(Chaos::drawn),
                 ..Settings::default()
             },
             table_name: self.table,
@@ -82,6 +94,10 @@ impl Arguments {
                 dynamodb: self.dynamodb_port,
                 sts: self.sts_port,
                 auto_scaling: self.auto_scaling_port,
+            },
+            pace: Pace {
+                latency: Duration::from_millis(self.latency_ms),
+                clock: Clock::Virtual,
             },
             ..Options::default()
         }

@@ -253,7 +253,7 @@ pub async fn the_sweep(
     }
     for snapshot in &amis.removed().snapshots {
         let said = report.said(snapshot.as_str())?;
-        expect(said == ("held", vec!["orphaned"]), || {
+        expect(said == ("kept", vec!["retain.last", "orphaned"]), || {
             format!("{snapshot} is {said:?}")
         })?;
         told.push(report.item(snapshot.as_str())?);
@@ -268,12 +268,13 @@ pub async fn the_sweep(
         expired.image
     ));
     teller.line(format!(
-        "{} counts in place of the one that is no more: retention sees what",
+        "{} counts in place of the one that is no more: retention counts what",
         amis.successor().image
     ));
     teller.line(
-        "there is. The orphans may be all that is left of that stop, so no sweep deletes them.",
+        "there is. The orphans are judged as if their AMI still stood: a rule would keep it, and so",
     );
+    teller.line("they stay; RegisterImage makes an AMI of them again.");
     Ok(())
 }
 

@@ -17,7 +17,6 @@ pub(super) struct Context<'a> {
     pub(super) operation: &'a str,
     pub(super) request_id: &'a str,
     pub(super) account_id: &'a str,
-    pub(super) region: &'a str,
 }
 
 /// An error answer.

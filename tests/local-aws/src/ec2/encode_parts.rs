@@ -169,7 +169,12 @@ pub(super) fn image(xml: &mut Xml, context: &Context<'_>, i: &Image) -> io::Resu
     xml.maybe("sourceInstanceId", i.source_instance.as_ref())?;
     if let Some(source) = &i.source_image {
         xml.leaf("sourceImageId", source)?;
-        xml.leaf("sourceImageRegion", context.region)?;
+    }
+    xml.maybe("sourceImageRegion", i.source_region.as_ref())?;
+    xml.maybe("imageOwnerAlias", i.owner_alias.as_ref())?;
+    if i.owner == context.account_id {
+        // Its owner alone is told.
+        xml.maybe("lastLaunchedTime", i.last_launched.map(time))?;
     }
     xml.leaf(
         "deregistrationProtection",

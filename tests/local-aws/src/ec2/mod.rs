@@ -75,7 +75,9 @@ fn answer(account: &SharedAccount, gate: &Gate, caller: &str, body: &[u8]) -> An
         let error = account.refuse_unread(Request::EC2, call.request.operation(), error);
         return refusal(&error, account.request_id());
     }
+    account.called_by(gate.function(caller));
     let result = account.perform(&call.request, call.dry_run);
+    account.called_by(None);
     let request_id = account.request_id().to_owned();
     match result {
         Ok(response) => {
@@ -83,7 +85,6 @@ fn answer(account: &SharedAccount, gate: &Gate, caller: &str, body: &[u8]) -> An
                 operation: call.request.operation(),
                 request_id: &request_id,
                 account_id: &account.settings().account_id,
-                region: &account.settings().region,
             };
             match encode::answer(&context, &response) {
                 Ok(text) => Answer::Xml(200, text),

@@ -78,6 +78,13 @@ impl Gate {
         self.lock().roles.insert(access_key.to_owned(), role);
     }
 
+    /// The function that has this access key.
+    #[must_use]
+    pub fn function(&self, access_key: &str) -> Option<String> {
+        let state = self.lock();
+        state.roles.get(access_key).map(|r| r.function.clone())
+    }
+
     /// The actions that calls under this access key needed so far, refused ones included.
     #[must_use]
     pub fn seen(&self, access_key: &str) -> BTreeSet<String> {

@@ -111,6 +111,7 @@ impl Logs {
 /// A process that serves invocations; killed when this value is dropped.
 pub(super) struct Environment {
     api: RuntimeApi,
+    process: Option<u32>,
     exit: watch::Receiver<Option<Exit>>,
     /// Dropping the sender kills as well.
     kill: Mutex<Option<oneshot::Sender<()>>>,
@@ -129,6 +130,7 @@ impl Environment {
                     binary: config.binary.clone(),
                     source,
                 })?;
+        let process = child.id();
         let echo = config.echo.then(|| config.name.clone());
         let readers = [
             logs.follow(child.stdout.take(), Stream::Stdout, echo.clone()),
@@ -139,9 +141,15 @@ impl Environment {
         tokio::spawn(watch_over(child, killed, readers, exited));
         Ok(Self {
             api,
+            process,
             exit,
             kill: Mutex::new(Some(kill)),
         })
+    }
+
+    /// The process's identifier while it runs.
+    pub(super) fn process(&self) -> Option<u32> {
+        self.process.filter(|_| self.exit().is_none())
     }
 
     /// How the process ended, when it has.

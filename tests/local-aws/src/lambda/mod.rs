@@ -299,6 +299,12 @@ impl Function {
         }
     }
 
+    /// Identifier of its process, while there is one.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.current()?.process()
+    }
+
     /// What its processes have written so far, in order of arrival.
     #[must_use]
     pub fn logs(&self) -> Vec<LogLine> {

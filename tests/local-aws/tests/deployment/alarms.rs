@@ -128,6 +128,7 @@ fn emitted(function: &str) -> (Value, Vec<Value>, BTreeSet<String>) {
         policy_sha256: None,
         plan_hash: None,
         complete: true,
+        evidence: Vec::new(),
     };
     let line = Report::new(run, Vec::new()).metrics(Timestamp::UNIX_EPOCH);
     let declared = &line["_aws"]["CloudWatchMetrics"][0];

@@ -151,6 +151,7 @@ fn the_reconcile_reopens_slots_and_only_reads_what_deletions_go_by() {
             "pins",
             "delete#snap-1",
             "retired#nightly#2026-11-23",
+            "census",
         ],
         &[
             "head#check-dependencies",

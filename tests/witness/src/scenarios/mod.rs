@@ -9,6 +9,7 @@ mod instances;
 mod listing;
 mod sets;
 mod shared_snapshots;
+mod shares;
 mod snapshots;
 mod tags;
 mod templates;
@@ -25,6 +26,7 @@ pub(crate) const GROUPS: &[&[Scenario]] = &[
     image_lists::ALL,
     deregistering::ALL,
     shared_snapshots::ALL,
+    shares::ALL,
     disabling::ALL,
     instances::ALL,
     volumes::ALL,

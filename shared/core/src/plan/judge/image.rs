@@ -166,7 +166,8 @@ fn flaw(
 ///
 /// `CopyImage` can carry the tags over (`CopyImageTags`) and be given the same name in another
 /// Region, but never the source instance: EC2 tells that of images made by `CreateImage` only
-/// (`SourceInstanceId`, EC2 API Reference, Image).
+/// (`SourceInstanceId`, EC2 API Reference, Image). An adopted AMI has the name that its maker gave
+/// it; the identifier in its tags is its own, and a copy's is not.
 fn may_be_copy(image: &Image, artifact: &Artifact) -> Option<String> {
     let (Some(source), Some(slot)) = (&artifact.source, artifact.slot) else {
         return Some("its tags do not name source and slot; it may be a copy".into());
@@ -181,6 +182,14 @@ fn may_be_copy(image: &Image, artifact: &Artifact) -> Option<String> {
             ));
         }
         Some(_) => {}
+    }
+    if let Some(adopted) = image.tags.get(artifact::ADOPTED) {
+        return (adopted != image.id.as_str()).then(|| {
+            format!(
+                "its tag {} names {adopted}; it may be a copy",
+                artifact::ADOPTED
+            )
+        });
     }
     let name = image.name.as_deref().unwrap_or("");
     if !is_image_name_of(name, &artifact.policy, source, slot) {

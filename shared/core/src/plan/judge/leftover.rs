@@ -1,7 +1,6 @@
 //! Backing snapshots that one of Holdfast's own deregistrations left behind.
 //!
-//! A snapshot whose AMI somebody else deregistered is kept and reported. What Holdfast began it
-//! finishes; but the table that says so only lets a snapshot be considered. Whether it goes is the
+//! What somebody else left is judged beside these (see `orphan`). What Holdfast began it finishes; but the table that says so only lets a snapshot be considered. Whether it goes is the
 //! policy's word, on live evidence: only if the AMI that it was would not be kept today.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +10,7 @@ use jiff::Timestamp;
 use crate::artifact::{ARTIFACT, ArtifactKind, RUN, SLOT, SOURCE};
 use crate::id::{ImageId, SnapshotId};
 use crate::inventory::{Image, Listing, Snapshot, SnapshotState};
+use crate::plan::settle::retry_after;
 use crate::policy::{Policy, PolicyFile, Protect};
 use crate::report::{Reason, ReasonCode};
 use crate::retention::Backup;
@@ -25,6 +25,10 @@ pub struct Leftover {
     pub image: ImageId,
     /// The AMI's creation date as recorded, UTC.
     pub time: Timestamp,
+    /// How often its deletion was tried without success.
+    pub tries: u32,
+    /// When it was last tried, on the wall clock.
+    pub last: Option<Timestamp>,
 }
 
 /// The listed backing snapshots that no listed image maps: those worth a question to the records.
@@ -53,11 +57,15 @@ pub(super) fn judge(
     verdicts: &mut [Verdict],
     candidates: &[Candidate<'_>],
     leftovers: &BTreeMap<String, Leftover>,
+    by_others: &BTreeSet<usize>,
     gone: &Gone<'_>,
     now: Timestamp,
 ) {
     let mut former: BTreeMap<Former, Vec<usize>> = BTreeMap::new();
     for (index, verdict) in verdicts.iter().enumerate() {
+        if by_others.contains(&index) {
+            continue;
+        }
         if let Some(key) = former_image(verdict, leftovers) {
             former.entry(key).or_default().push(index);
         }
@@ -119,6 +127,10 @@ pub(super) fn judge(
             let verdict = &mut verdicts[index];
             let image = &key.image;
             verdict.former_image = Some(image.clone());
+            verdict.retry_at = leftovers.get(verdict.subject.id()).and_then(|leftover| {
+                let last = leftover.last?;
+                Some(retry_after(leftover.tries, last))
+            });
             verdict.decision = match &reason {
                 Some(reason) => Decision::Condemn(vec![
                     Reason {

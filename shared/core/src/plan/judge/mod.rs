@@ -7,12 +7,16 @@
 mod holds;
 mod image;
 mod leftover;
+mod orphan;
 mod retention;
+mod sets;
 mod snapshot;
 mod standing;
 mod subject;
 
 pub use leftover::{Leftover, unmapped};
+pub use orphan::{FormerImage, share_fate};
+pub use snapshot::COPY_PLACEHOLDER;
 pub use subject::Subject;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,10 +27,12 @@ use crate::artifact::Artifact;
 use crate::id::ImageId;
 use crate::inventory::Inventory;
 use crate::policy::{Policy, PolicyFile};
-use crate::report::{Action, Item, Outcome, Reason};
+use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
 
 use holds::{Pins, Read, holds};
+use orphan::Orphans;
 use retention::{Candidate, Gone, GroupKey};
+use sets::Sets;
 use standing::Standing;
 
 /// What a sweep decides on.
@@ -76,6 +82,10 @@ pub struct Verdict {
     pub good: bool,
     /// The AMI that it backed, for a snapshot that an earlier sweep left behind.
     pub former_image: Option<ImageId>,
+    /// The AMI that it backed, for a snapshot whose AMI somebody else deregistered.
+    pub orphan_of: Option<FormerImage>,
+    /// Before when its deletion is not tried again, on the wall clock: EC2 has refused it.
+    pub retry_at: Option<Timestamp>,
     /// What is to become of it.
     pub decision: Decision,
 }
@@ -89,6 +99,8 @@ impl Verdict {
             artifact,
             good: false,
             former_image: None,
+            orphan_of: None,
+            retry_at: None,
             decision,
         }
     }
@@ -109,10 +121,16 @@ impl Verdict {
         }
     }
 
-    /// Adds a reason to hold what was condemned; what is kept or held stays so.
+    /// Adds a reason to hold what was condemned; what is kept or held stays so. That somebody
+    /// deregistered its AMI is said all the same.
     pub fn hold(&mut self, reason: Reason) {
         match &mut self.decision {
-            Decision::Condemn(_) => self.decision = Decision::Hold(vec![reason]),
+            Decision::Condemn(reasons) => {
+                let mut held = std::mem::take(reasons);
+                held.retain(|r| self.orphan_of.is_some() && r.code == ReasonCode::Orphaned);
+                held.push(reason);
+                self.decision = Decision::Hold(held);
+            }
             Decision::Hold(reasons) => reasons.push(reason),
             Decision::Keep(_) => {}
         }
@@ -147,7 +165,23 @@ impl Verdict {
             time: self.subject.time(),
             slot: self.artifact.as_ref().and_then(|a| a.slot),
             reasons: self.reasons().to_vec(),
+            advice: None,
         }
+    }
+
+    /// The verdict as a line of a plan that nobody carries out: what may go says what is looked at
+    /// only just before.
+    #[must_use]
+    pub fn planned(&self) -> Item {
+        let item = self.item(Outcome::Planned);
+        if !self.is_condemned() {
+            return item;
+        }
+        let detail = match self.subject {
+            Subject::Image { .. } => "shares and image references are read just before deletion",
+            Subject::Snapshot(_) => "shares are read just before deletion",
+        };
+        item.reason(Reason::with(ReasonCode::NotYetChecked, detail))
     }
 }
 
@@ -201,6 +235,7 @@ pub fn judge(
     only: Option<&str>,
 ) -> Vec<Verdict> {
     let standing = Standing::new(evidence);
+    let sets = Sets::new(policies, evidence);
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     let mut looked: Vec<Looked<'_>> = Vec::new();
     for image in &evidence.inventory.images.items {
@@ -210,7 +245,8 @@ pub fn judge(
     }
     for snapshot in &evidence.inventory.snapshots.items {
         if seen.insert(snapshot.id.as_str()) {
-            looked.extend(snapshot::look(policies, evidence, &standing, snapshot, now));
+            let verdict = snapshot::look(policies, evidence, &standing, &sets, snapshot, now);
+            looked.extend(verdict);
         }
     }
 
@@ -230,11 +266,22 @@ pub fn judge(
         verdicts.push(verdict);
     }
 
-    let gone = Gone::new(evidence);
+    let gone = Gone::new(evidence, &verdicts);
     retention::apply(&mut verdicts, &candidates, &gone, now);
     retention::keep_sets(&mut verdicts);
     let leftovers = &evidence.on_record.leftovers;
-    leftover::judge(policies, &mut verdicts, &candidates, leftovers, &gone, now);
+    let orphans = Orphans::find(evidence, &verdicts, leftovers);
+    let by_others = &orphans.by_others;
+    let waiting = orphans.judge(policies, evidence, &mut verdicts, &candidates, &gone, now);
+    leftover::judge(
+        policies,
+        &mut verdicts,
+        &candidates,
+        leftovers,
+        by_others,
+        &gone,
+        now,
+    );
 
     let pins = Pins::new(evidence);
     let read = Read::new(evidence, now);
@@ -245,6 +292,15 @@ pub fn judge(
             }
         }
     }
+    for (index, reason) in waiting {
+        // The records may have named the same AMI.
+        let told = |r: &Reason| (r.code, &r.path) == (reason.code, &reason.path);
+        if !verdicts[index].reasons().iter().any(told) {
+            verdicts[index].hold(reason);
+        }
+    }
+    share_fate(&mut verdicts);
+    orphans.keep_parts(&mut verdicts);
     verdicts.sort_by(|a, b| {
         let key = |v: &Verdict| (v.subject.time(), v.subject.id().to_owned());
         key(a).cmp(&key(b))

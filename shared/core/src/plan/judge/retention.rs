@@ -45,10 +45,23 @@ impl GroupKey {
 pub(super) struct Gone<'a> {
     since: &'a BTreeMap<String, Timestamp>,
     listed: Option<BTreeSet<&'a str>>,
+    /// The newest artifact of each of them that is listed, good or not: it shows that the source
+    /// was there.
+    newest: BTreeMap<String, Timestamp>,
 }
 
 impl<'a> Gone<'a> {
-    pub(super) fn new(evidence: &Evidence<'a>) -> Self {
+    pub(super) fn new(evidence: &Evidence<'a>, verdicts: &[Verdict]) -> Self {
+        let since = &evidence.on_record.gone_since;
+        let mut newest: BTreeMap<String, Timestamp> = BTreeMap::new();
+        for verdict in verdicts {
+            if let (Some(source), Some(time)) = (verdict.subject.source(), verdict.subject.time())
+                && since.contains_key(source)
+            {
+                let known = newest.entry(source.to_owned()).or_insert(time);
+                *known = time.max(*known);
+            }
+        }
         let complete =
             evidence.inventory.volumes.is_complete() && evidence.inventory.instances.is_complete();
         let volumes = evidence
@@ -64,15 +77,16 @@ impl<'a> Gone<'a> {
             .iter()
             .map(|i| i.id.as_str());
         Self {
-            since: &evidence.on_record.gone_since,
+            since,
             listed: complete.then(|| volumes.chain(instances).collect()),
+            newest,
         }
     }
 
     /// Since when the group's source is gone, where the policy lets its last backups go by now.
     ///
-    /// A source was there when its newest backup, of the time `last`, was taken, whatever is
-    /// recorded: the table can delay this and never hasten it.
+    /// A source was there when its newest backup, of the time `last`, was taken, and when anything
+    /// else was made of it, whatever is recorded: the table can delay this and never hasten it.
     pub(super) fn long_enough(
         &self,
         policy: &Policy,
@@ -83,7 +97,10 @@ impl<'a> Gone<'a> {
         let GroupKey::Source(source) = group else {
             return None;
         };
-        let since = (*self.since.get(source)?).max(last);
+        let newest = self.newest.get(source).copied();
+        let since = (*self.since.get(source)?)
+            .max(last)
+            .max(newest.unwrap_or(last));
         if self.listed.as_ref()?.contains(source.as_str()) {
             return None;
         }

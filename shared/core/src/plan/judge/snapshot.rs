@@ -8,10 +8,14 @@ use crate::policy::{Policy, PolicyFile, Protect};
 use crate::report::{Reason, ReasonCode};
 
 use super::retention::GroupKey;
+use super::sets::Sets;
 use super::{Decision, Evidence, Looked, Standing, Subject, Verdict, governing};
 
 /// EC2 gives this volume identifier to copies (`CopySnapshot`, EC2 API Reference).
-const COPY_PLACEHOLDER: &str = "vol-ffffffff";
+pub const COPY_PLACEHOLDER: &str = "vol-ffffffff";
+
+/// The owner alias of what lies in an AWS Backup vault (`OwnerAlias`, EC2 API Reference, Snapshot).
+pub(super) const IN_VAULT: &str = "aws-backup-vault";
 
 /// For how long after its start a snapshot's AMI may be missing from a list of images.
 const NEW_FOR: SignedDuration = SignedDuration::from_mins(10);
@@ -21,6 +25,7 @@ pub(super) fn look<'p>(
     policies: &'p PolicyFile,
     evidence: &Evidence<'_>,
     standing: &Standing<'_>,
+    sets: &Sets,
     snapshot: &Snapshot,
     now: Timestamp,
 ) -> Option<Looked<'p>> {
@@ -39,7 +44,7 @@ pub(super) fn look<'p>(
             return Some(verdict(tagged, None, Decision::Hold(vec![reason])).into());
         }
     };
-    if snapshot.owner_alias.as_deref() == Some("aws-backup-vault") {
+    if snapshot.owner_alias.as_deref() == Some(IN_VAULT) {
         let reason = Reason::with(ReasonCode::ManagedByOther, "it lies in an AWS Backup vault");
         return Some(verdict(tagged, Some(artifact), Decision::Hold(vec![reason])).into());
     }
@@ -61,11 +66,13 @@ pub(super) fn look<'p>(
                 let reason = Reason::with(ReasonCode::Pending, "its AMI may not be listed yet");
                 return held(artifact, reason);
             }
-            let reason = Reason::with(
+            let mut reasons = vec![Reason::with(
                 ReasonCode::Orphaned,
-                "it backed an AMI that somebody deregistered; it is kept",
-            );
-            return held(artifact, reason);
+                "it backed an AMI that somebody deregistered, and is no whole AMI with what else \
+                 is left of it; it is kept",
+            )];
+            reasons.extend(ungoverned(policy, tagged, Protect::Instances));
+            return Some(verdict(&name, Some(artifact), Decision::Hold(reasons)).into());
         }
         ArtifactKind::Image => {
             let reason = Reason::with(
@@ -75,20 +82,11 @@ pub(super) fn look<'p>(
             return held(artifact, reason);
         }
     }
-    let Some(policy) = policy else {
-        let reason = Reason::with(
-            ReasonCode::PolicyUnknown,
-            format!("no policy named or formerly named {tagged:?} is in the policy file"),
-        );
-        return held(artifact, reason);
-    };
-    if policy.protect != Protect::Volumes {
-        let reason = Reason::with(
-            ReasonCode::PolicyChanged,
-            format!("{name} now protects instances; this snapshot is from before"),
-        );
+    if let Some(reason) = ungoverned(policy, tagged, Protect::Volumes) {
         return held(artifact, reason);
     }
+    // `ungoverned` has seen the policy.
+    let policy = policy?;
     match &snapshot.state {
         SnapshotState::Completed => {}
         SnapshotState::Pending => {
@@ -108,6 +106,10 @@ pub(super) fn look<'p>(
         let reason = Reason::with(ReasonCode::EvidenceIncomplete, "EC2 gave it no start time");
         return held(artifact, reason);
     }
+    if let Some(reason) = sets.replaced(policies, snapshot, &artifact) {
+        let decision = Decision::Condemn(vec![reason]);
+        return Some(verdict(&name, Some(artifact), decision).into());
+    }
     let Some(group) = group_of(policy, snapshot, &artifact) else {
         let reason = Reason::with(
             ReasonCode::EvidenceIncomplete,
@@ -120,6 +122,24 @@ pub(super) fn look<'p>(
         policy,
         group,
     ))
+}
+
+/// Why no policy of the file says anything about what the policy named `tagged` made.
+fn ungoverned(policy: Option<&Policy>, tagged: &str, made: Protect) -> Option<Reason> {
+    let Some(policy) = policy else {
+        let detail = format!("no policy named or formerly named {tagged:?} is in the policy file");
+        return Some(Reason::with(ReasonCode::PolicyUnknown, detail));
+    };
+    let now = match policy.protect {
+        protect if protect == made => return None,
+        Protect::Volumes => "volumes",
+        Protect::Instances => "instances",
+    };
+    let detail = format!(
+        "{} now protects {now}; this snapshot is from before",
+        policy.name
+    );
+    Some(Reason::with(ReasonCode::PolicyChanged, detail))
 }
 
 fn group_of(policy: &Policy, snapshot: &Snapshot, artifact: &Artifact) -> Option<GroupKey> {

@@ -1,12 +1,14 @@
 //! Artifacts that are on record and that EC2 does not list.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::live::Live;
 use super::sources::missed;
 use super::{Changes, Recorded, Scope, SlotKey, Unit, Wanted};
 use crate::lineage::{Node, NodeKind, NodeState};
-use crate::ports::records::{Absence, DeletionState};
+use crate::ports::records::{Absence, Deletion, DeletionState};
 use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
 
 /// Whether an artifact is listed; `None` where the lists do not go far enough to say no.
@@ -94,6 +96,28 @@ pub(super) fn compare(
         let artifact = matches!(NodeKind::of(id), NodeKind::Snapshot | NodeKind::Image);
         if artifact && !recorded.roster.contains_key(id) {
             changes.units.push(forget(id));
+        }
+    }
+}
+
+/// Turns what is said of AMIs that EC2 does not list into findings, because an event says that they
+/// were deregistered: nobody has to wait for the reconciles to hear of that. What Holdfast itself
+/// deregistered, or was about to, is none.
+pub fn alarm(changes: &mut Changes, deletions: &BTreeMap<String, (Deletion, DeletionState)>) {
+    for item in &mut changes.items {
+        let image = NodeKind::of(&item.resource) == NodeKind::Image;
+        let missed = item.outcome == Outcome::Deferred
+            && item.reasons.iter().any(|r| r.code == ReasonCode::Gone);
+        let state = deletions.get(&item.resource).map(|(_, state)| *state);
+        let own = matches!(
+            state,
+            Some(DeletionState::Intended | DeletionState::Deleted)
+        );
+        if image && missed && !own {
+            let detail = "somebody else deregistered it: its snapshots are judged as if it still \
+                          stood, and RegisterImage over them restores it";
+            item.outcome = Outcome::Finding;
+            item.reasons = vec![Reason::with(ReasonCode::Gone, detail)];
         }
     }
 }

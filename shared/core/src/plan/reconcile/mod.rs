@@ -27,6 +27,7 @@ use crate::ports::CallError;
 use crate::ports::records::{Absence, DeletionState, OpenSource};
 use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
 
+pub use absence::alarm;
 use live::Live;
 
 /// How long after the first reconcile that missed a resource a second one may say that it is gone,

@@ -127,38 +127,9 @@ fn merge_all<'n>(
                 .get(&(node_pk(&node.id), NODE.to_owned()))
                 .and_then(read_node)
         });
-        merged.insert(&node.id, merge(before, node));
+        merged.insert(&node.id, Node::merged(before.as_ref(), node));
     }
     merged
-}
-
-/// What is known after `seen`: a fact once recorded is not forgotten by a record without it.
-fn merge(before: Option<Node>, seen: &Node) -> Node {
-    let Some(before) = before else {
-        return seen.clone();
-    };
-    let state = before.state.after(seen.state, before.changed, seen.changed);
-    let changed = if state == before.state {
-        before.changed
-    } else {
-        seen.changed
-    };
-    Node {
-        id: before.id,
-        state,
-        changed,
-        policy: seen.policy.clone().or(before.policy),
-        slot: seen.slot.or(before.slot),
-        run: seen.run.clone().or(before.run),
-        source: seen.source.clone().or(before.source),
-        time: seen.time.or(before.time),
-        consistency: seen.consistency.or(before.consistency),
-        tags: if seen.tags.is_empty() {
-            before.tags
-        } else {
-            seen.tags.clone()
-        },
-    }
 }
 
 fn read_node(item: &Item) -> Option<Node> {

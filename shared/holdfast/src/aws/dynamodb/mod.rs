@@ -140,6 +140,8 @@ impl Table {
 
     /// What a failed condition means, told by the record that stood in the way.
     fn fenced(&self, operation: &'static str, record: &str, stands: Option<&Item>) -> TableError {
+        // A record that is not there at all is no older version's.
+        let stands = stands.filter(|item| !item.0.is_empty());
         if let Some(Err(error)) = stands.map(|item| self.readable(operation, record, item)) {
             return error;
         }
@@ -317,7 +319,10 @@ impl Table {
             .send()
             .await
             .map(|_| ())
-            .map_err(|e| self.error("DeleteItem", pk, &e))
+            .map_err(|e| match e.code() {
+                Some("ConditionalCheckFailedException") => self.fenced("DeleteItem", pk, None),
+                _ => self.error("DeleteItem", pk, &e),
+            })
     }
 
     /// Writes a whole record unless a newer run of `fence`'s lease wrote it, or another version of

@@ -6,7 +6,7 @@ use aws_sdk_ec2::types::{
 };
 use aws_smithy_types::retry::RetryConfig;
 use holdfast_core::id::{ImageId, SnapshotId};
-use holdfast_core::inventory::Snapshot;
+use holdfast_core::inventory::{Snapshot, Tags};
 use holdfast_core::ports::{
     Backing, BackingDeletion, CallError, ErrorClass, ImageRequest, SetRequest, SnapshotRequest,
     WriteEc2,
@@ -159,5 +159,17 @@ impl WriteEc2 for Ec2 {
             .await
             .map(|_| ())
             .map_err(|e| call_error("DeleteSnapshot", id.as_str(), &e))
+    }
+
+    async fn tag(&self, resources: &[String], tags: &Tags) -> Result<(), CallError> {
+        // Asked twice it comes to the same, so the SDK may ask again.
+        self.client
+            .create_tags()
+            .set_resources(Some(resources.to_vec()))
+            .set_tags(Some(convert::sdk_tag_list(tags)))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|e| call_error("CreateTags", resources.join(", "), &e))
     }
 }

@@ -1,23 +1,26 @@
-//! One `DeregisterImage`, which takes the AMI's snapshots along, with its records before and after.
+//! The end of one AMI: intents recorded, `DeregisterImage`, and what becomes of its snapshots.
+//!
+//! Cut off anywhere it goes on in a later sweep: an AMI that still stands is judged again, and the
+//! snapshots of one that does not are leftovers with an open intent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use holdfast_core::id::SnapshotId;
-use holdfast_core::inventory::{Image, Inventory, Snapshot};
+use holdfast_core::inventory::{Image, Snapshot};
 use holdfast_core::plan::judge::{Subject, Verdict};
-use holdfast_core::ports::records::{Deletion, Lease, Records, TableError};
+use holdfast_core::ports::records::{Deletion, Records, TableError};
 use holdfast_core::ports::{
     Backing, BackingDeletion, CallError, ErrorClass, ReadEc2, SnapshotScope, WriteEc2,
 };
-use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
+use holdfast_core::report::{Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
-use super::snapshot::{ids, unrecorded};
-use super::{Deleter, deferred, refusal};
+use super::call::{Sent, deferred, refusal, unrecorded};
+use super::check::Looked;
+use super::snapshot::ids;
+use super::{Deleter, Ground};
 use crate::aws::CALL_TIMEOUT;
-use crate::pace::Pace;
 
 /// Records of one AMI's snapshots that are written at once.
 const RECORDS_AT_ONCE: usize = 8;
@@ -28,20 +31,46 @@ pub(super) struct Deregistered {
     pub item: Item,
     /// Whether nothing is left to do.
     pub done: bool,
+    /// The judgement it went by.
+    pub looked: Looked,
     /// Snapshots that went with it.
-    gone: Vec<SnapshotId>,
-    /// Intents for snapshots that stay because another AMI uses them.
-    shared: Vec<Deletion>,
+    pub gone: BTreeSet<String>,
+    /// Snapshots that stay for now.
+    pub staying: Vec<Staying>,
+}
+
+/// A snapshot with an open intent that something else needs.
+pub(super) struct Staying {
+    /// The intent.
+    pub deletion: Deletion,
+    /// Whether that is EC2's own word, and not only the lists'.
+    pub told: bool,
 }
 
 impl Deregistered {
-    fn without_snapshots(item: Item, done: bool) -> Self {
+    pub(super) fn new(item: Item, done: bool, looked: Looked) -> Self {
         Self {
             item,
             done,
-            gone: Vec::new(),
-            shared: Vec::new(),
+            looked,
+            gone: BTreeSet::new(),
+            staying: Vec::new(),
         }
+    }
+
+    /// Says that a snapshot stays, and why.
+    pub(super) fn stays(&mut self, id: &str, code: ReasonCode, words: &str) {
+        self.item.reasons.push(Reason {
+            code,
+            detail: Some(format!("{id} {words}")),
+            path: vec![self.item.resource.clone(), id.to_owned()],
+        });
+    }
+
+    /// Says that a snapshot is left to a later sweep, and why.
+    pub(super) fn left(&mut self, id: &str, words: &str) {
+        self.stays(id, ReasonCode::Orphaned, words);
+        self.done = false;
     }
 }
 
@@ -49,72 +78,57 @@ impl Deregistered {
 struct Intent {
     image: Deletion,
     snapshots: Vec<Deletion>,
+    /// Those of the snapshots that nobody looked at: they were not listed.
+    unseen: BTreeSet<String>,
+}
+
+impl Intent {
+    fn all(&self) -> impl Iterator<Item = &Deletion> {
+        self.snapshots.iter().chain(std::iter::once(&self.image))
+    }
 }
 
 impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     /// One deregistration.
-    pub(super) async fn deregister(
-        &self,
-        verdict: Verdict,
-        lists: &Inventory,
-        evidence: &Value,
-        pace: &Pace,
-    ) -> Deregistered {
-        let Subject::Image { image, snapshots } = &verdict.subject else {
-            return Deregistered::without_snapshots(verdict.item(Outcome::Planned), false);
-        };
-        if !verdict.is_condemned() {
-            return Deregistered::without_snapshots(verdict.item(Outcome::Held), true);
+    pub(super) async fn deregister(&self, mut looked: Looked, ground: &Ground) -> Deregistered {
+        if !looked.verdict.is_condemned() {
+            self.free(ground, &mut looked).await;
+            let item = looked.verdict.item(Outcome::Held);
+            let done = !looked.unread();
+            return Deregistered::new(item, done, looked);
         }
         if !self.invocation.has_time() {
             let words = "this invocation's time is over";
-            let item = deferred(&verdict, ReasonCode::OutOfTime, words);
-            return Deregistered::without_snapshots(item, false);
+            let item = deferred(&looked.verdict, ReasonCode::OutOfTime, words);
+            return Deregistered::new(item, false, looked);
         }
-        pace.turn().await;
-        let intent = self.intent(&verdict, image, snapshots, evidence);
+        ground.paces.images.turn().await;
+        let Subject::Image { image, snapshots } = looked.verdict.subject.clone() else {
+            let item = looked.verdict.item(Outcome::Deferred);
+            return Deregistered::new(item, false, looked);
+        };
+        let intent = self.intent(&looked, &image, &snapshots, ground);
+        let item = looked.verdict.item(Outcome::Deleted);
+        let mut ended = Deregistered::new(item, true, looked);
         let done = self
-            .deregister_recorded(&verdict, image, intent, lists)
+            .deregister_recorded(&mut ended, &image, intent, ground)
             .await;
-        done.unwrap_or_else(|error| {
-            let item = deferred(&verdict, ReasonCode::TableFailed, error.to_string());
-            Deregistered::without_snapshots(item, false)
-        })
-    }
-
-    /// Closes the intents for snapshots that stay with another AMI. One whose other AMI went in
-    /// the same sweep is gone meanwhile.
-    pub(super) async fn close_shared(&self, ended: Vec<Deregistered>) -> Vec<Item> {
-        let mut gone: BTreeSet<String> = BTreeSet::new();
-        let mut shared: BTreeMap<String, Deletion> = BTreeMap::new();
-        for one in ended {
-            gone.extend(one.gone.iter().map(ToString::to_string));
-            let deletions = one.shared.into_iter();
-            shared.extend(deletions.map(|deletion| (deletion.resource.clone(), deletion)));
+        if let Err(error) = done {
+            let verdict = &ended.looked.verdict;
+            ended.item = deferred(verdict, ReasonCode::TableFailed, error.to_string());
+            ended.done = false;
         }
-        let mut failed = Vec::new();
-        for (id, deletion) in shared.into_iter().filter(|(id, _)| !gone.contains(id)) {
-            let closed = async {
-                let lease = self.held.good_for(CALL_TIMEOUT).await?;
-                let words = Some("another AMI uses it");
-                self.records.end_deletion(&deletion, words, &lease).await
-            };
-            if let Err(error) = closed.await {
-                let detail = format!("it stays with another AMI, but {error}");
-                let reason = Reason::with(ReasonCode::TableFailed, detail);
-                failed.push(Item::new(Action::Record, id, Outcome::Failed).reason(reason));
-            }
-        }
-        failed
+        ended
     }
 
     fn intent(
         &self,
-        verdict: &Verdict,
+        looked: &Looked,
         image: &Image,
         listed: &[Snapshot],
-        evidence: &Value,
+        ground: &Ground,
     ) -> Intent {
+        let verdict: &Verdict = &looked.verdict;
         let time = image.created.unwrap_or(Timestamp::UNIX_EPOCH);
         let record = |resource: String, of: Option<String>, evidence: String| Deletion {
             resource,
@@ -127,36 +141,30 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             at: Timestamp::now(),
             tries: 0,
         };
+        let proof = self.proof(ground);
         let mut mapped: BTreeSet<&SnapshotId> = image.snapshots().collect();
         mapped.extend(listed.iter().map(|snapshot| &snapshot.id));
-        let own = json!({
-            "name": image.name, "snapshots": mapped.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
-        });
-        let proof = self.proof(verdict, &image.tags, own, evidence);
         let snapshots = mapped.iter().map(|id| {
             let known = listed.iter().find(|s| s.id == **id);
-            let tags = known.map(|s| s.tags.clone()).unwrap_or_default();
-            let own = json!({
-                "image": image.id.as_str(),
-                "volume": known.and_then(|s| s.volume.as_ref()).map(ToString::to_string),
-                "state": known.map(|s| s.state.as_str()),
-            });
-            let proof = self.proof(verdict, &tags, own, evidence);
-            record(id.to_string(), Some(image.id.to_string()), proof)
+            let evidence = proof.of_backing(looked, image, known);
+            record(id.to_string(), Some(image.id.to_string()), evidence)
         });
+        let seen = |id: &&&SnapshotId| listed.iter().any(|s| s.id == ***id);
+        let unseen = mapped.iter().filter(|id| !seen(id));
         Intent {
+            unseen: unseen.map(ToString::to_string).collect(),
             snapshots: snapshots.collect(),
-            image: record(image.id.to_string(), None, proof),
+            image: record(image.id.to_string(), None, proof.of(looked)),
         }
     }
 
     async fn deregister_recorded(
         &self,
-        verdict: &Verdict,
+        ended: &mut Deregistered,
         image: &Image,
         intent: Intent,
-        lists: &Inventory,
-    ) -> Result<Deregistered, TableError> {
+        ground: &Ground,
+    ) -> Result<(), TableError> {
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
         // The AMI's comes last: where it stands, its snapshots' stand too.
         stream::iter(&intent.snapshots)
@@ -165,82 +173,103 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             .try_collect::<()>()
             .await?;
         self.records.intend_deletion(&intent.image, &lease).await?;
-        let lease = self.held.good_for(CALL_TIMEOUT).await?;
-        if let Some(reason) = self.thawed(lists) {
-            let mut over = intent.snapshots;
-            over.push(intent.image);
-            self.end_all(&over, reason.detail.as_deref(), &lease)
-                .await?;
-            let item = verdict.item(Outcome::Deferred).reason(reason);
-            return Ok(Deregistered::without_snapshots(item, false));
-        }
-        match self.ec2.deregister_image(&image.id, Backing::Delete).await {
-            Ok(results) => Ok(self.gone(verdict, intent, results, &lease).await),
-            Err(error) => self.not_gone(verdict, intent, error, &lease).await,
+        let needed = |snapshot: &Deletion| {
+            ground
+                .needing(&snapshot.resource, image.id.as_str())
+                .is_some()
+        };
+        // What nobody looked at must not go along.
+        let backing = match !intent.unseen.is_empty() || intent.snapshots.iter().any(needed) {
+            true => Backing::Keep,
+            false => Backing::Delete,
+        };
+        let call = || self.ec2.deregister_image(&image.id, backing);
+        let sent = self.send(ground, &ended.looked, &ground.paces.images, call);
+        let answer = match sent.await? {
+            Sent::Answered(answer) => answer,
+            Sent::Stopped(reason) => {
+                let words = reason.detail.clone();
+                self.end_all(intent.all(), words.as_deref()).await?;
+                ended.item = ended.looked.verdict.item(Outcome::Deferred).reason(reason);
+                ended.done = false;
+                return Ok(());
+            }
+        };
+        match answer {
+            Ok(results) => {
+                ground.went(&image.id);
+                if let Err(error) = self.end_all([&intent.image], None).await {
+                    ended.item.reasons.push(unrecorded(error));
+                }
+                match backing {
+                    Backing::Delete => self.told(ended, intent.snapshots, results).await,
+                    Backing::Keep => {
+                        let (unseen, snapshots) = intent
+                            .snapshots
+                            .into_iter()
+                            .partition(|s| intent.unseen.contains(&s.resource));
+                        self.leave_unseen(ended, unseen).await;
+                        self.one_by_one(ended, snapshots, ground).await;
+                    }
+                }
+                Ok(())
+            }
+            Err(error) => self.not_gone(ended, image, intent, error, ground).await,
         }
     }
 
-    /// The AMI is gone; each of its snapshots has an answer of its own.
-    async fn gone(
+    /// The AMI is gone with its snapshots; each of them has an answer of its own.
+    async fn told(
         &self,
-        verdict: &Verdict,
-        intent: Intent,
+        ended: &mut Deregistered,
+        snapshots: Vec<Deletion>,
         results: Vec<(SnapshotId, BackingDeletion)>,
-        lease: &Lease,
-    ) -> Deregistered {
+    ) {
         let mut results: BTreeMap<String, BackingDeletion> = results
             .into_iter()
             .map(|(id, result)| (id.to_string(), result))
             .collect();
-        let mut ended = Deregistered::without_snapshots(verdict.item(Outcome::Deleted), true);
-        let mut over = vec![intent.image];
-        for snapshot in intent.snapshots {
+        let mut over = Vec::new();
+        for snapshot in snapshots {
             let id = snapshot.resource.clone();
-            let path = vec![verdict.subject.id().to_owned(), id.clone()];
-            let stays = |item: &mut Item, code, detail: String| {
-                let detail = Some(detail);
-                item.reasons.push(Reason { code, detail, path });
-            };
             match results.remove(&id) {
                 Some(BackingDeletion::Deleted) => {
-                    ended.gone.push(SnapshotId::new(&id));
+                    ended.gone.insert(id);
                     over.push(snapshot);
                 }
-                Some(BackingDeletion::Shared) => {
-                    let detail = format!("{id} stays: another AMI uses it");
-                    stays(&mut ended.item, ReasonCode::UsedByImage, detail);
-                    ended.shared.push(snapshot);
-                }
+                Some(BackingDeletion::Shared) => ended.staying.push(Staying {
+                    deletion: snapshot,
+                    told: true,
+                }),
                 Some(BackingDeletion::Refused(code)) => {
-                    let detail = format!("{id} stays for the next sweep: EC2 answered {code}");
-                    stays(&mut ended.item, ReasonCode::Orphaned, detail);
-                    ended.done = false;
+                    let words = format!("stays for a later sweep: EC2 answered {code}");
+                    ended.left(&id, &words);
+                    let counted = self.try_again(&snapshot).await;
+                    ended.item.reasons.extend(counted.err().map(uncounted));
                 }
-                None => {
-                    let detail = format!("{id} is left to the next sweep: EC2 did not say");
-                    stays(&mut ended.item, ReasonCode::Orphaned, detail);
-                    ended.done = false;
-                }
+                None => ended.left(&id, "is left to the next sweep: EC2 did not say"),
             }
         }
-        if let Err(error) = self.end_all(&over, None, lease).await {
+        if let Err(error) = self.end_all(&over, None).await {
             ended.item.reasons.push(unrecorded(error));
         }
-        ended
     }
 
     /// The call failed, which may still mean that the AMI is gone.
     async fn not_gone(
         &self,
-        verdict: &Verdict,
+        ended: &mut Deregistered,
+        image: &Image,
         intent: Intent,
         error: CallError,
-        lease: &Lease,
-    ) -> Result<Deregistered, TableError> {
+        ground: &Ground,
+    ) -> Result<(), TableError> {
+        let verdict = &ended.looked.verdict;
         let words = error.to_string();
         match error.class {
             // Somebody was faster, or an earlier answer was lost and its snapshots went with it.
             ErrorClass::NotFound => {
+                ground.went(&image.id);
                 let again = SnapshotScope::Ids(ids(&intent.snapshots));
                 let listed = self.ec2.snapshots(&again).await;
                 let still: BTreeSet<&str> = listed.items.iter().map(|s| s.id.as_str()).collect();
@@ -249,45 +278,45 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
                         !listed.is_complete() || still.contains(snapshot.resource.as_str())
                     });
                 over.push(intent.image);
-                self.end_all(&over, None, lease).await?;
+                self.end_all(&over, None).await?;
                 let reason = Reason::with(ReasonCode::Expired, "it was gone already");
-                let mut item = verdict.item(Outcome::Deleted).reason(reason);
+                ended.item.reasons.push(reason);
                 for snapshot in &left {
-                    let id = &snapshot.resource;
-                    item.reasons.push(Reason {
-                        code: ReasonCode::Orphaned,
-                        detail: Some(format!("{id} is left to the next sweep")),
-                        path: vec![verdict.subject.id().to_owned(), id.clone()],
-                    });
+                    ended.left(&snapshot.resource, "is left to the next sweep");
                 }
-                Ok(Deregistered::without_snapshots(item, left.is_empty()))
             }
             // Nobody knows: the intents stay, and the next sweep sees what is still there.
             ErrorClass::UnknownOutcome => {
-                let item = deferred(verdict, ReasonCode::OutcomeUnknown, words);
-                Ok(Deregistered::without_snapshots(item, false))
+                ended.item = deferred(verdict, ReasonCode::OutcomeUnknown, words);
+                ended.done = false;
             }
             _ => {
-                let mut over = intent.snapshots;
-                over.push(intent.image);
-                self.end_all(&over, Some(&words), lease).await?;
-                let item = refusal(verdict, &error);
-                let done = item.outcome != Outcome::Deferred;
-                Ok(Deregistered::without_snapshots(item, done))
+                self.end_all(intent.all(), Some(&words)).await?;
+                ended.item = refusal(verdict, &error);
+                ended.done = ended.item.outcome != Outcome::Deferred;
             }
         }
+        Ok(())
     }
 
-    async fn end_all(
+    /// Ends intents: gone, or (with the words) not.
+    pub(super) async fn end_all<'d>(
         &self,
-        deletions: &[Deletion],
+        deletions: impl IntoIterator<Item = &'d Deletion>,
         refused: Option<&str>,
-        lease: &Lease,
     ) -> Result<(), TableError> {
+        let lease = self.held.good_for(CALL_TIMEOUT).await?;
+        let lease = &lease;
         stream::iter(deletions)
             .map(|deletion| self.records.end_deletion(deletion, refused, lease))
             .buffer_unordered(RECORDS_AT_ONCE)
             .try_collect()
             .await
     }
+}
+
+/// That a refused call could not be counted: the intent stands as it was.
+pub(super) fn uncounted(error: TableError) -> Reason {
+    let detail = format!("the attempt is not on record: {error}");
+    Reason::with(ReasonCode::TableFailed, detail)
 }

@@ -1,37 +1,46 @@
 //! Carrying out a plan: recorded, checked once more, deleted, recorded.
 
+mod backing;
+mod call;
 mod check;
+mod ground;
+mod holders;
 mod image;
 mod intents;
+mod proof;
+mod sentence;
 mod snapshot;
 
-use std::collections::{BTreeMap, BTreeSet};
+pub(super) use proof::Runner;
 
 use futures::{StreamExt, stream};
-use holdfast_core::inventory::{Image, Inventory, Tags};
-use holdfast_core::lineage::{Edge, EdgeKind, Node, NodeState};
-use holdfast_core::plan::judge::{Decision, Subject, Verdict};
-use holdfast_core::ports::records::{Records, TableError};
-use holdfast_core::ports::{CallError, ErrorClass, ReadEc2, WriteEc2};
+use holdfast_core::inventory::{Inventory, Listing, Reading};
+use holdfast_core::plan::judge::{Subject, Verdict};
+use holdfast_core::plan::settle::Settled;
+use holdfast_core::ports::records::{Lease, Records};
+use holdfast_core::ports::{ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
+use self::call::deferred;
+use self::check::{Look, Looked};
+use self::ground::Ground;
 use self::image::Deregistered;
-
+use self::proof::Proof;
+use super::census::{Counted, condemned_images, deleted_images, not_kept};
 use super::gather::{Planned, Sweep};
 use crate::aws::CALL_TIMEOUT;
 use crate::error::RunError;
 use crate::function::Invocation;
 use crate::lease::Held;
-use crate::pace::Pace;
 
 /// Snapshots that are checked again together, just before they go: as many as one filter takes.
 const SNAPSHOTS_TOGETHER: usize = 200;
-/// Images that are: fewer, because each brings up to 128 snapshots along.
-const IMAGES_TOGETHER: usize = 20;
-/// Deletions under way at once.
-const AT_ONCE: usize = 4;
+/// Images that are: as many as one `DescribeImageReferences` takes (EC2 API Reference).
+const IMAGES_TOGETHER: usize = 10;
+/// Deletions under way at once. Each waits for some six answers, a quarter of a second with 40 ms
+/// a call, so that these make well over the five a second that EC2 allows.
+const AT_ONCE: usize = 8;
 
 pub(super) struct Deleter<'a, E, R: Records> {
     pub ec2: &'a E,
@@ -39,24 +48,39 @@ pub(super) struct Deleter<'a, E, R: Records> {
     pub held: &'a Held<'a, R>,
     pub invocation: &'a Invocation,
     pub sweep: &'a Sweep<'a>,
+    pub runner: &'a Runner,
+}
+
+/// What came of carrying out a plan.
+pub(super) struct Enforced {
+    /// The report's items.
+    pub items: Vec<Item>,
+    /// Whether nothing is left to do.
+    pub complete: bool,
+    /// How the last look read what only it reads.
+    pub looked: Vec<Reading>,
 }
 
 impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
-    /// Deletes what is condemned; the report's items, and whether nothing is left to do.
+    /// Deletes what is condemned. The lists are let go of before: what is still needed of them
+    /// stands in the verdicts.
     pub(super) async fn enforce(
         &self,
         planned: Planned,
-        lists: &Inventory,
-    ) -> Result<(Vec<Item>, bool), RunError> {
+        mut lists: Inventory,
+    ) -> Result<Enforced, RunError> {
         let Planned {
             verdicts,
             settled,
             pin,
             unpin,
+            on_record,
+            marked,
+            counted,
             ..
         } = planned;
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
-        let mut notes = self.close_refuted(lists).await?;
+        let mut items = self.close_refuted(&lists).await?;
         // A pin is on record before anything is deleted, so that it outlives its source.
         self.records.pin(&pin, Some(&lease)).await?;
         self.records.unpin(&unpin, &lease).await?;
@@ -66,164 +90,200 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         self.records
             .set_condemned(&settled.freed, None, &lease)
             .await?;
-        if !settled.tripped.is_empty() {
-            let held: Vec<(String, String)> = settled
-                .tripped
-                .iter()
-                .flat_map(|(policy, ids)| ids.iter().map(|id| (policy.clone(), id.clone())))
-                .collect();
-            let (hash, wall) = (&settled.plan_hash, Timestamp::now());
-            // A plan too long for one record is held all the same; only its release is not on offer.
-            let saved = self.records.save_tripped(hash, &held, wall, &lease).await;
-            if let Err(error) = saved {
-                let detail = format!("{error}; sweep the policies one by one to release them");
-                notes.push(
-                    Item::new(Action::Check, hash, Outcome::Failed)
-                        .reason(Reason::with(ReasonCode::TableFailed, detail)),
-                );
-            }
-        }
-        self.record_holders(&verdicts, lists).await?;
+        items.extend(self.save_tripped(&settled, &lease).await);
+        self.record_holders(&lists).await?;
+        // Cut off, this sweep must not look like a collapse to the next.
+        let planned = condemned_images(&verdicts);
+        items.extend(self.keep_counts(counted.as_ref(), planned).await);
 
+        let ground = Ground::new(&lists, on_record, marked);
+        let account = lists.own_account(self.sweep.account).map(str::to_owned);
+        forget_artifacts(&mut lists);
         let (condemned, others): (Vec<Verdict>, Vec<Verdict>) =
             verdicts.into_iter().partition(Verdict::is_condemned);
-        let mut items: Vec<Item> = others.iter().map(|v| v.item(Outcome::Held)).collect();
-        items.extend(notes);
-        let mut complete = true;
-        let evidence = super::lists::summary(lists);
-        let (images, snapshots): (Vec<Verdict>, Vec<Verdict>) = condemned
+        let waits = |v: &Verdict| v.reasons().iter().any(|r| r.code == ReasonCode::RetryLater);
+        let complete = !others.iter().any(waits);
+        items.extend(others.iter().map(|v| v.item(Outcome::Held)));
+        drop(others);
+        let (images, mut snapshots): (Vec<Verdict>, Vec<Verdict>) = condemned
             .into_iter()
             .partition(|v| matches!(v.subject, Subject::Image { .. }));
+        // What is left of one AMI is looked at together.
+        snapshots.sort_by(|a, b| a.orphan_of.cmp(&b.orphan_of));
+        let Sweep { policies, now, .. } = *self.sweep;
+        let look = Look::new(self.ec2, policies, now, account, &ground.readings);
+        let mut work = Work { items, complete };
         // An AMI goes before its snapshots: EC2 refuses the other order.
-        let pace = Pace::deregister_image();
-        let mut templates = None;
-        for together in images.chunks(IMAGES_TOGETHER) {
-            templates = check::templates_again(self.ec2, lists, templates).await;
-            let now = check::Templates {
-                policies: self.sweep.policies,
-                list: templates.as_ref(),
-            };
-            let checked = check::images(self.ec2, together, lists, &now).await;
-            let ended: Vec<Deregistered> = stream::iter(checked)
-                .map(|verdict| self.deregister(verdict, lists, &evidence, &pace))
+        self.images(images, &look, &ground, &mut lists, &mut work)
+            .await;
+        self.snapshots(snapshots, &look, &ground, &mut lists, &mut work)
+            .await;
+        let Work {
+            mut items,
+            complete,
+        } = work;
+        let deleted = deleted_images(&items);
+        if deleted != planned {
+            items.extend(self.keep_counts(counted.as_ref(), deleted).await);
+        }
+        items.sort_by(|a, b| (a.time, &a.resource).cmp(&(b.time, &b.resource)));
+        Ok(Enforced {
+            items,
+            complete,
+            looked: look.readings(),
+        })
+    }
+
+    async fn images(
+        &self,
+        images: Vec<Verdict>,
+        look: &Look<'_, E>,
+        ground: &Ground,
+        lists: &mut Inventory,
+        work: &mut Work,
+    ) {
+        let mut images = images.into_iter();
+        loop {
+            let together: Vec<Verdict> = images.by_ref().take(IMAGES_TOGETHER).collect();
+            if together.is_empty() {
+                return;
+            }
+            if !self.invocation.has_time() {
+                work.out_of_time(together.iter().chain(images.as_slice()));
+                return;
+            }
+            let checked = look.images(together, lists).await;
+            let mut ended: Vec<Deregistered> = stream::iter(checked)
+                .map(|looked| self.deregister(looked, ground))
                 .buffer_unordered(AT_ONCE)
                 .collect()
                 .await;
-            complete &= ended.iter().all(|one| one.done);
-            items.extend(ended.iter().map(|one| one.item.clone()));
-            let unclosed = self.close_shared(ended).await;
-            complete &= unclosed.is_empty();
-            items.extend(unclosed);
+            let failed = self.settle_staying(&mut ended, ground).await;
+            work.complete &= failed.is_empty();
+            work.items.extend(failed);
+            for one in ended {
+                work.add(one.item, one.done);
+            }
         }
-        let pace = Pace::snapshots();
-        for together in snapshots.chunks(SNAPSHOTS_TOGETHER) {
-            let checked = check::snapshots(self.ec2, together, lists).await;
+    }
+
+    async fn snapshots(
+        &self,
+        snapshots: Vec<Verdict>,
+        look: &Look<'_, E>,
+        ground: &Ground,
+        lists: &mut Inventory,
+        work: &mut Work,
+    ) {
+        let mut snapshots = snapshots.into_iter();
+        loop {
+            let mut together: Vec<Verdict> = snapshots.by_ref().take(SNAPSHOTS_TOGETHER).collect();
+            while snapshots
+                .as_slice()
+                .first()
+                .is_some_and(|next| is_part(next, &together))
+            {
+                together.extend(snapshots.next());
+            }
+            if together.is_empty() {
+                return;
+            }
+            if !self.invocation.has_time() {
+                work.out_of_time(together.iter().chain(snapshots.as_slice()));
+                return;
+            }
+            let checked = look.snapshots(together, lists).await;
             let mut under_way = stream::iter(checked)
-                .map(|verdict| self.delete(verdict, lists, &evidence, &pace))
+                .map(|looked| self.delete(looked, look, ground))
                 .buffer_unordered(AT_ONCE);
             while let Some((item, done)) = under_way.next().await {
-                items.push(item);
-                complete &= done;
+                work.add(item, done);
             }
         }
-        items.sort_by(|a, b| (a.time, &a.resource).cmp(&(b.time, &b.resource)));
-        Ok((items, complete))
     }
 
-    /// Puts the images that hold a backup into the lineage: they outlive our listing of them.
-    async fn record_holders(
-        &self,
-        verdicts: &[Verdict],
-        lists: &Inventory,
-    ) -> Result<(), TableError> {
-        let images: BTreeMap<&str, &Image> = lists
-            .images
-            .items
-            .iter()
-            .map(|image| (image.id.as_str(), image))
-            .collect();
-        let wall = Timestamp::now();
-        let (mut nodes, mut edges) = (Vec::new(), BTreeSet::new());
-        for verdict in verdicts {
-            let Decision::Hold(reasons) = &verdict.decision else {
-                continue;
-            };
-            for reason in reasons.iter().filter(|r| r.code == ReasonCode::UsedByImage) {
-                let Some(image) = reason.path.get(1) else {
-                    continue;
-                };
-                let known = images.get(image.as_str()).map(|i| i.state.as_str());
-                let state = match known {
-                    Some("pending") => NodeState::Pending,
-                    Some("failed" | "error" | "invalid") => NodeState::Error,
-                    _ => NodeState::Available,
-                };
-                nodes.push(Node::new(image, state, wall));
-                edges.insert(Edge::new(image, EdgeKind::BackedBy, verdict.subject.id()));
+    /// Keeps what this sweep counted, less the AMIs that it takes away itself.
+    async fn keep_counts(&self, counted: Option<&Counted>, images: u64) -> Option<Item> {
+        let counted = counted?;
+        match self.held.good_for(CALL_TIMEOUT).await {
+            Ok(lease) => {
+                let policies = self.sweep.policies;
+                counted
+                    .save(self.records, policies, images, Some(&lease))
+                    .await
             }
+            Err(error) => Some(not_kept(&error)),
         }
-        let lease = self.held.good_for(CALL_TIMEOUT).await?;
-        let edges: Vec<Edge> = edges.into_iter().collect();
-        self.records.record(&nodes, &edges, &lease).await
     }
 
-    /// Why a call must not be sent now, although all was well when it was prepared: the process may
-    /// have been frozen in between, for as long as Lambda likes.
-    fn thawed(&self, lists: &Inventory) -> Option<Reason> {
+    /// Stores what a tripped breaker holds, so that it can be released by its hash. A plan too long
+    /// for one record is held all the same; only its release is not on offer.
+    async fn save_tripped(&self, settled: &Settled, lease: &Lease) -> Option<Item> {
+        if settled.tripped.is_empty() {
+            return None;
+        }
+        let held = settled.offered();
+        let (hash, wall) = (&settled.plan_hash, Timestamp::now());
+        let saved = self.records.save_tripped(hash, &held, wall, lease).await;
+        let error = saved.err()?;
+        let detail = format!("{error}; sweep the policies one by one to release them");
+        let reason = Reason::with(ReasonCode::TableFailed, detail);
+        Some(Item::new(Action::Check, hash, Outcome::Failed).reason(reason))
+    }
+
+    /// Why a call must not be sent now, although all was well when it was prepared.
+    fn thawed(&self, ground: &Ground, looked: &Looked) -> Option<Reason> {
         if !self.invocation.has_time() {
             let words = "this invocation's time is over";
             return Some(Reason::with(ReasonCode::OutOfTime, words));
         }
-        check::stale(lists, Timestamp::now())
+        looked.stale(self.sweep.policies, &ground.readings, Timestamp::now())
     }
 
-    /// Why something goes, and on which evidence, as JSON for people; `more` is its kind's own.
-    fn proof(&self, verdict: &Verdict, tags: &Tags, more: Value, lists: &Value) -> String {
-        let mut proof = json!({
-            "verdict": verdict.item(Outcome::Planned),
-            "tags": tags,
-            "state": verdict.subject.state(),
-            "policy_sha256": self.sweep.policies.sha256,
-            "now": self.sweep.now.to_string(),
-            "lists": lists,
-        });
-        if let (Value::Object(proof), Value::Object(more)) = (&mut proof, more) {
-            proof.extend(more);
+    fn proof<'p>(&'p self, ground: &'p Ground) -> Proof<'p> {
+        Proof {
+            policies: self.sweep.policies,
+            runner: self.runner,
+            lists: &ground.lists,
         }
-        proof.to_string()
     }
 }
 
-/// A line of the report for what is left to a later sweep.
-fn deferred(verdict: &Verdict, code: ReasonCode, words: impl Into<String>) -> Item {
-    let item = verdict.item(Outcome::Deferred);
-    item.reason(Reason::with(code, words))
+/// What is done so far.
+struct Work {
+    items: Vec<Item>,
+    complete: bool,
 }
 
-/// EC2's code for what a lock or a protection forbids (EC2 API Reference, "Error codes"). Which code
-/// a locked snapshot gets is not documented; any other stays a failure.
-const NOT_PERMITTED: &str = "OperationNotPermitted";
+impl Work {
+    fn add(&mut self, item: Item, done: bool) {
+        self.items.push(item);
+        self.complete &= done;
+    }
 
-/// A line of the report for what EC2 refused: its words replace what was thought.
-fn refusal(verdict: &Verdict, error: &CallError) -> Item {
-    let words = error.to_string();
-    let (outcome, code) = match error.class {
-        ErrorClass::Permanent if error.code.as_deref() == Some(NOT_PERMITTED) => {
-            let code = match verdict.subject {
-                Subject::Image { .. } => ReasonCode::DeregistrationProtected,
-                Subject::Snapshot(_) => ReasonCode::Locked,
-            };
-            (Outcome::Held, code)
+    fn out_of_time<'v>(&mut self, left: impl Iterator<Item = &'v Verdict>) {
+        for verdict in left {
+            let words = "this invocation's time is over";
+            self.add(deferred(verdict, ReasonCode::OutOfTime, words), false);
         }
-        ErrorClass::InUse => (Outcome::Held, ReasonCode::UsedByImage),
-        ErrorClass::Throttled | ErrorClass::Limited => (Outcome::Deferred, ReasonCode::Throttled),
-        ErrorClass::Denied => (Outcome::Failed, ReasonCode::AccessDenied),
-        ErrorClass::UnknownOutcome
-        | ErrorClass::WrongState
-        | ErrorClass::NotFound
-        | ErrorClass::Permanent => (Outcome::Failed, ReasonCode::Refused),
-    };
-    let mut item = verdict.item(outcome);
-    item.reasons.clear();
-    item.reason(Reason::with(code, words))
+    }
+}
+
+/// Whether a verdict is on another part of the former AMI that the last of these is.
+fn is_part(next: &Verdict, of: &[Verdict]) -> bool {
+    let last = of.last();
+    next.orphan_of.is_some() && last.is_some_and(|last| last.orphan_of == next.orphan_of)
+}
+
+/// Lets go of the lists of what may be deleted and of what it was made of. Those of what may refer
+/// to it stay.
+fn forget_artifacts(lists: &mut Inventory) {
+    fn forget<T>(list: &mut Listing<T>) {
+        list.items = Vec::new();
+    }
+    forget(&mut lists.snapshots);
+    forget(&mut lists.mapped);
+    forget(&mut lists.pending);
+    forget(&mut lists.images);
+    forget(&mut lists.volumes);
 }

@@ -1,118 +1,145 @@
-//! One `DeleteSnapshot`, with its record before and after.
+//! One `DeleteSnapshot` of a snapshot that was judged itself, with its record before and after.
 
 use holdfast_core::id::SnapshotId;
-use holdfast_core::inventory::{Inventory, Snapshot};
-use holdfast_core::plan::judge::{Subject, Verdict};
+use holdfast_core::inventory::Snapshot;
+use holdfast_core::plan::judge::Subject;
 use holdfast_core::ports::records::{Deletion, Records, TableError};
-use holdfast_core::ports::{ErrorClass, ReadEc2, WriteEc2};
+use holdfast_core::ports::{CallError, ErrorClass, ReadEc2, WriteEc2};
 use holdfast_core::report::{Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
-use super::{Deleter, deferred, refusal};
+use super::call::{Sent, deferred, refusal, unrecorded};
+use super::check::{Look, Looked};
+use super::{Deleter, Ground};
 use crate::aws::CALL_TIMEOUT;
-use crate::pace::Pace;
 
 impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     /// One deletion; its line of the report, and whether nothing of it is left to do.
     pub(super) async fn delete(
         &self,
-        verdict: Verdict,
-        lists: &Inventory,
-        evidence: &Value,
-        pace: &Pace,
+        mut looked: Looked,
+        look: &Look<'_, E>,
+        ground: &Ground,
     ) -> (Item, bool) {
-        let Subject::Snapshot(snapshot) = &verdict.subject else {
-            return (verdict.item(Outcome::Planned), false);
-        };
-        if !verdict.is_condemned() {
-            return (verdict.item(Outcome::Held), true);
+        if looked.verdict.is_condemned() && self.invocation.has_time() {
+            look.shares(&mut looked).await;
         }
+        if !looked.verdict.is_condemned() {
+            self.free(ground, &mut looked).await;
+            let done = !looked.unread();
+            return (looked.verdict.item(Outcome::Held), done);
+        }
+        let verdict = &looked.verdict;
         if !self.invocation.has_time() {
             let words = "this invocation's time is over";
-            return (deferred(&verdict, ReasonCode::OutOfTime, words), false);
+            return (deferred(verdict, ReasonCode::OutOfTime, words), false);
         }
-        pace.turn().await;
-        let done = self.delete_recorded(&verdict, snapshot, lists, evidence);
-        match done.await {
+        ground.paces.snapshots.turn().await;
+        match self.delete_recorded(&looked, ground).await {
             Ok(item) => {
                 let done = item.outcome != Outcome::Deferred;
                 (item, done)
             }
             Err(error) => {
                 let words = error.to_string();
-                (deferred(&verdict, ReasonCode::TableFailed, words), false)
+                (deferred(verdict, ReasonCode::TableFailed, words), false)
             }
         }
     }
 
-    async fn delete_recorded(
-        &self,
-        verdict: &Verdict,
-        snapshot: &Snapshot,
-        lists: &Inventory,
-        evidence: &Value,
-    ) -> Result<Item, TableError> {
+    async fn delete_recorded(&self, looked: &Looked, ground: &Ground) -> Result<Item, TableError> {
+        let verdict = &looked.verdict;
+        let Subject::Snapshot(snapshot) = &verdict.subject else {
+            return Ok(verdict.item(Outcome::Deferred));
+        };
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
-        let deletion = Deletion {
+        let deletion = self.deletion_of(looked, snapshot, ground);
+        self.records.intend_deletion(&deletion, &lease).await?;
+        let call = || self.ec2.delete_snapshot(&snapshot.id);
+        let sent = self.send(ground, looked, &ground.paces.snapshots, call);
+        let answer = match sent.await? {
+            Sent::Answered(answer) => answer,
+            Sent::Stopped(reason) => {
+                let words = reason.detail.as_deref();
+                self.records.end_deletion(&deletion, words, &lease).await?;
+                return Ok(verdict.item(Outcome::Deferred).reason(reason));
+            }
+        };
+        let lease = self.held.token().await;
+        match answer {
+            Ok(()) => {
+                let mut item = verdict.item(Outcome::Deleted);
+                let ended = self.records.end_deletion(&deletion, None, &lease).await;
+                item.reasons.extend(ended.err().map(unrecorded));
+                Ok(item)
+            }
+            Err(error) => self.not_deleted(looked, &deletion, &error, ground).await,
+        }
+    }
+
+    fn deletion_of(&self, looked: &Looked, snapshot: &Snapshot, ground: &Ground) -> Deletion {
+        let verdict = &looked.verdict;
+        let before = ground.on_record.leftovers.get(snapshot.id.as_str());
+        Deletion {
             resource: snapshot.id.to_string(),
             policy: verdict.policy.clone(),
             image: verdict.former_image.as_ref().map(ToString::to_string),
             good: verdict.good,
             time: snapshot.start.unwrap_or(Timestamp::UNIX_EPOCH),
             run: self.invocation.id.clone(),
-            evidence: self.proof(verdict, &snapshot.tags, json!({}), evidence),
+            evidence: self.proof(ground).of(looked),
             at: Timestamp::now(),
-            tries: 0,
-        };
-        self.records.intend_deletion(&deletion, &lease).await?;
-        let lease = self.held.good_for(CALL_TIMEOUT).await?;
-        if let Some(reason) = self.thawed(lists) {
-            let words = reason.detail.as_deref();
-            self.records.end_deletion(&deletion, words, &lease).await?;
-            return Ok(verdict.item(Outcome::Deferred).reason(reason));
+            tries: before.map_or(0, |leftover| leftover.tries),
         }
-        let error = match self.ec2.delete_snapshot(&snapshot.id).await {
-            Ok(()) => {
-                let mut item = verdict.item(Outcome::Deleted);
-                let ended = self.records.end_deletion(&deletion, None, &lease).await;
-                item.reasons.extend(ended.err().map(unrecorded));
-                return Ok(item);
-            }
-            Err(error) => error,
-        };
+    }
+
+    async fn not_deleted(
+        &self,
+        looked: &Looked,
+        deletion: &Deletion,
+        error: &CallError,
+        ground: &Ground,
+    ) -> Result<Item, TableError> {
+        let verdict = &looked.verdict;
+        let words = error.to_string();
+        let lease = self.held.token().await;
         match error.class {
             // Somebody was faster, or an earlier answer was lost.
             ErrorClass::NotFound => {
-                self.records.end_deletion(&deletion, None, &lease).await?;
+                self.records.end_deletion(deletion, None, &lease).await?;
                 let reason = Reason::with(ReasonCode::Expired, "it was gone already");
                 Ok(verdict.item(Outcome::Deleted).reason(reason))
             }
             // Nobody knows: the intent stays, and the next sweep sees whether it is still there.
-            ErrorClass::UnknownOutcome => {
-                let words = error.to_string();
-                Ok(deferred(verdict, ReasonCode::OutcomeUnknown, words))
+            ErrorClass::UnknownOutcome => Ok(deferred(verdict, ReasonCode::OutcomeUnknown, words)),
+            // For a while after its AMI was deregistered EC2 still says that it is in use
+            // (boto issue #3019): the intent stays, and later sweeps try again, ever more rarely.
+            ErrorClass::InUse if verdict.former_image.is_some() => {
+                self.try_again(deletion).await?;
+                Ok(deferred(verdict, ReasonCode::UsedByImage, words))
             }
             class => {
-                let words = error.to_string();
                 let refused = Some(words.as_str());
-                self.records
-                    .end_deletion(&deletion, refused, &lease)
-                    .await?;
-                // For a while after its AMI was deregistered EC2 still says that it is in use
-                // (boto issue #3019).
-                if class == ErrorClass::InUse && verdict.former_image.is_some() {
-                    return Ok(deferred(verdict, ReasonCode::UsedByImage, words));
+                self.records.end_deletion(deletion, refused, &lease).await?;
+                let mut item = refusal(verdict, error);
+                if class == ErrorClass::InUse {
+                    // EC2 knows of a reference that no list showed yet.
+                    item.reasons.extend(self.freed(ground, verdict).await);
                 }
-                Ok(refusal(verdict, &error))
+                Ok(item)
             }
         }
     }
-}
 
-/// What a deletion that is done says when its record could not be ended.
-pub(super) fn unrecorded(error: TableError) -> Reason {
-    Reason::with(ReasonCode::TableFailed, format!("it is gone, but {error}"))
+    /// Leaves an intent open after a call that EC2 refused, and counts the call.
+    pub(super) async fn try_again(&self, deletion: &Deletion) -> Result<(), TableError> {
+        let lease = self.held.good_for(CALL_TIMEOUT).await?;
+        let again = Deletion {
+            tries: deletion.tries.saturating_add(1),
+            ..deletion.clone()
+        };
+        self.records.intend_deletion(&again, &lease).await
+    }
 }
 
 /// The identifiers, for a question about all of them.

@@ -12,7 +12,7 @@ use holdfast_core::inventory::{
     VolumeState,
 };
 
-use crate::aws::listing::Unreadable;
+use crate::aws::listing::{Unreadable, identifier};
 use crate::aws::timestamp;
 
 mod protection;
@@ -30,13 +30,16 @@ pub(super) fn tags(tags: &[types::Tag]) -> Tags {
 }
 
 pub(super) fn sdk_tags(resource: types::ResourceType, tags: &Tags) -> types::TagSpecification {
-    let tags = tags
-        .iter()
-        .map(|(key, value)| types::Tag::builder().key(key).value(value).build());
     types::TagSpecification::builder()
         .resource_type(resource)
-        .set_tags(Some(tags.collect()))
+        .set_tags(Some(sdk_tag_list(tags)))
         .build()
+}
+
+pub(super) fn sdk_tag_list(tags: &Tags) -> Vec<types::Tag> {
+    tags.iter()
+        .map(|(key, value)| types::Tag::builder().key(key).value(value).build())
+        .collect()
 }
 
 pub(super) fn instance(from: types::Instance) -> Option<Instance> {
@@ -170,7 +173,7 @@ pub(super) fn image(from: types::Image) -> Option<Image> {
 pub(super) fn template_version(
     from: types::LaunchTemplateVersion,
 ) -> Result<LaunchTemplateVersion, Unreadable> {
-    let template = from.launch_template_id.ok_or(Unreadable::NAMELESS)?;
+    let template = identifier(from.launch_template_id)?;
     let Some(version) = from.version_number else {
         return Err(Unreadable::of(
             template,

@@ -4,13 +4,13 @@ use aws_sdk_ec2::types;
 use holdfast_core::id::SnapshotId;
 use holdfast_core::inventory::{Binned, FastRestore, Share, SnapshotLock};
 
-use crate::aws::listing::Unreadable;
+use crate::aws::listing::{Unreadable, identifier, told};
 use crate::aws::timestamp;
 
 pub(in crate::aws::ec2) fn fast_restore(
     from: types::DescribeFastSnapshotRestoreSuccessItem,
 ) -> Result<FastRestore, Unreadable> {
-    let id = from.snapshot_id.ok_or(Unreadable::NAMELESS)?;
+    let id = identifier(from.snapshot_id)?;
     let Some(state) = from.state else {
         return Err(Unreadable::of(id, "its fast restore has no state"));
     };
@@ -24,7 +24,7 @@ pub(in crate::aws::ec2) fn fast_restore(
 
 pub(in crate::aws::ec2) fn binned_image(from: types::ImageRecycleBinInfo) -> Option<Binned> {
     Some(Binned {
-        id: from.image_id?,
+        id: told(from.image_id)?,
         name: from.name,
         entered: from.recycle_bin_enter_time.as_ref().and_then(timestamp),
         exits: from.recycle_bin_exit_time.as_ref().and_then(timestamp),
@@ -33,7 +33,7 @@ pub(in crate::aws::ec2) fn binned_image(from: types::ImageRecycleBinInfo) -> Opt
 
 pub(in crate::aws::ec2) fn binned_snapshot(from: types::SnapshotRecycleBinInfo) -> Option<Binned> {
     Some(Binned {
-        id: from.snapshot_id?,
+        id: told(from.snapshot_id)?,
         name: None,
         entered: from.recycle_bin_enter_time.as_ref().and_then(timestamp),
         exits: from.recycle_bin_exit_time.as_ref().and_then(timestamp),
@@ -43,7 +43,7 @@ pub(in crate::aws::ec2) fn binned_snapshot(from: types::SnapshotRecycleBinInfo) 
 pub(in crate::aws::ec2) fn lock(
     from: types::LockedSnapshotsInfo,
 ) -> Result<SnapshotLock, Unreadable> {
-    let id = from.snapshot_id.ok_or(Unreadable::NAMELESS)?;
+    let id = identifier(from.snapshot_id)?;
     let Some(state) = from.lock_state else {
         return Err(Unreadable::of(id, "its lock has no state"));
     };

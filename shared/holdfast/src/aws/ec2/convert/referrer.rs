@@ -9,7 +9,7 @@ use holdfast_core::inventory::{
     ImageReference, ReferenceType, Referrer, ReferrerKind, TemplateName, TemplateUse,
 };
 
-use crate::aws::listing::Unreadable;
+use crate::aws::listing::{Unreadable, identifier, told};
 
 const NAMELESS_TEMPLATE: &str = "it launches from a template that it does not name";
 const NOTHING_TO_LAUNCH: &str = "it names nothing to launch from";
@@ -34,11 +34,11 @@ impl Named {
         from: Option<types::FleetLaunchTemplateSpecification>,
     ) -> Result<(), &'static str> {
         let from = from.ok_or(NAMELESS_TEMPLATE)?;
-        let id = from.launch_template_id.map(TemplateName::Id);
-        let name = from.launch_template_name.map(TemplateName::Name);
+        let id = told(from.launch_template_id).map(TemplateName::Id);
+        let name = told(from.launch_template_name).map(TemplateName::Name);
         self.templates.push(TemplateUse {
             template: id.or(name).ok_or(NAMELESS_TEMPLATE)?,
-            version: from.version,
+            version: told(from.version),
         });
         Ok(())
     }
@@ -46,7 +46,7 @@ impl Named {
     fn fleet_choice(&mut self, from: types::FleetLaunchTemplateConfig) -> Result<(), &'static str> {
         self.template(from.launch_template_specification)?;
         for instead in from.overrides.unwrap_or_default() {
-            self.images.extend(instead.image_id);
+            self.images.extend(told(instead.image_id));
             let mappings = instead
                 .block_device_mappings
                 .unwrap_or_default()
@@ -63,7 +63,7 @@ impl Named {
         image: Option<String>,
         mappings: Option<Vec<types::BlockDeviceMapping>>,
     ) -> Result<(), &'static str> {
-        self.images.push(image.ok_or("it names no image")?);
+        self.images.push(told(image).ok_or("it names no image")?);
         self.mapped(mappings);
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Named {
 }
 
 pub(in crate::aws::ec2) fn fleet(from: types::FleetData) -> Result<Referrer, Unreadable> {
-    let id = from.fleet_id.ok_or(Unreadable::NAMELESS)?;
+    let id = identifier(from.fleet_id)?;
     let state = from.fleet_state.map(|state| state.as_str().to_owned());
     let choices = from.launch_template_configs.unwrap_or_default();
     if choices.is_empty() {
@@ -100,7 +100,7 @@ pub(in crate::aws::ec2) fn fleet(from: types::FleetData) -> Result<Referrer, Unr
 pub(in crate::aws::ec2) fn spot_fleet(
     from: types::SpotFleetRequestConfig,
 ) -> Result<Referrer, Unreadable> {
-    let id = from.spot_fleet_request_id.ok_or(Unreadable::NAMELESS)?;
+    let id = identifier(from.spot_fleet_request_id)?;
     let state = from.spot_fleet_request_state;
     let state = state.map(|state| state.as_str().to_owned());
     let Some(config) = from.spot_fleet_request_config else {
@@ -133,7 +133,7 @@ fn spot_fleet_names(config: types::SpotFleetRequestConfigData) -> Result<Named, 
 pub(in crate::aws::ec2) fn spot_request(
     from: types::SpotInstanceRequest,
 ) -> Result<Referrer, Unreadable> {
-    let id = from.spot_instance_request_id.ok_or(Unreadable::NAMELESS)?;
+    let id = identifier(from.spot_instance_request_id)?;
     let state = from.state.map(|state| state.as_str().to_owned());
     let Some(one) = from.launch_specification else {
         return Err(Unreadable::of(id, NOTHING_TO_LAUNCH));
@@ -149,12 +149,12 @@ pub(in crate::aws::ec2) fn spot_request(
 pub(in crate::aws::ec2) fn image_reference(
     from: types::ImageReference,
 ) -> Result<ImageReference, Unreadable> {
-    let image = from.image_id.ok_or(Unreadable::NAMELESS)?;
+    let image = identifier(from.image_id)?;
     let Some(kind) = from.resource_type else {
         let why = "a reference to it does not say what kind of resource refers";
         return Err(Unreadable::of(image, why));
     };
-    let Some(arn) = from.arn else {
+    let Some(arn) = told(from.arn) else {
         let why = "a reference to it does not name the resource that refers";
         return Err(Unreadable::of(image, why));
     };

@@ -1,7 +1,8 @@
 //! What happens to the account while a sweep runs.
 
+use holdfast_core::artifact;
 use holdfast_core::id::InstanceId;
-use holdfast_core::inventory::{InstanceState, Inventory};
+use holdfast_core::inventory::{InstanceState, Inventory, Tags};
 use holdfast_core::plan::judge::Decision;
 use holdfast_sim::request::{self, Request};
 use holdfast_sim::{
@@ -54,6 +55,8 @@ fn condemned(subject: Subject) -> Verdict {
         artifact: None,
         good: true,
         former_image: None,
+        orphan_of: None,
+        retry_at: None,
         decision: Decision::Condemn(vec![Reason::of(ReasonCode::Expired)]),
     }
 }
@@ -63,14 +66,12 @@ async fn read(ec2: &InProcess) -> Inventory {
     lists::read(ec2, &policies).await
 }
 
-async fn again(ec2: &InProcess, verdicts: &[Verdict], lists: &Inventory) -> Vec<Verdict> {
+async fn again(ec2: &InProcess, verdicts: &[Verdict], mut lists: Inventory) -> Vec<Looked> {
     let policies = PolicyFile::parse("p.yaml", POLICIES, Timestamp::now()).unwrap();
-    let list = templates_again(ec2, lists, None).await;
-    let templates = Templates {
-        policies: &policies,
-        list: list.as_ref(),
-    };
-    images(ec2, verdicts, lists, &templates).await
+    let (readings, now) = (lists.readings(), Timestamp::now());
+    let account = Some("111122223333".to_owned());
+    let look = Look::new(ec2, &policies, now, account, &readings);
+    look.images(verdicts.to_vec(), &mut lists).await
 }
 
 /// The reasons that hold the AMI when `change` happened after the lists were read.
@@ -82,8 +83,8 @@ async fn held(change: impl FnOnce(&mut Account, &ImageId, &SnapshotId)) -> Vec<R
         snapshots: lists.snapshots.items.clone(),
     });
     change(&mut ec2.account(), &image, &snapshot);
-    let checked = again(&ec2, &[verdict], &lists).await;
-    match &checked[0].decision {
+    let checked = again(&ec2, &[verdict], lists).await;
+    match &checked[0].verdict.decision {
         Decision::Hold(reasons) => reasons.iter().map(|r| r.code).collect(),
         _ => Vec::new(),
     }
@@ -181,7 +182,14 @@ async fn an_ami_that_a_launch_template_names_by_now_is_held() {
     };
     let named = held(|a, image, _| name(a, image.to_string())).await;
     assert_eq!(named, [ReasonCode::UsedByLaunchTemplate]);
-    let hidden = held(|a, _, _| name(a, "resolve:ssm:/golden".to_owned())).await;
+    // A plain name of one's own is a parameter, and of those EC2's own references tell.
+    let plain = held(|a, _, _| name(a, "resolve:ssm:/golden".to_owned())).await;
+    assert_eq!(plain, []);
+    let told = |a: &mut Account, image: &ImageId| a.seed_parameter("/golden", image.as_str());
+    let told = held(|a, image, _| told(a, image)).await;
+    assert_eq!(told, [ReasonCode::UsedByParameter]);
+    // Of an old version of a parameter nobody tells.
+    let hidden = held(|a, _, _| name(a, "resolve:ssm:/golden:3".to_owned())).await;
     assert_eq!(hidden, [ReasonCode::EvidenceIncomplete]);
 }
 
@@ -204,11 +212,12 @@ async fn a_check_that_cannot_be_made_holds() {
 async fn evidence_that_is_too_old_deletes_nothing() {
     let (ec2, _, _) = account();
     let mut lists = read(&ec2).await;
-    lists.instances.read_at = Timestamp::now() - FRESH - SignedDuration::from_secs(1);
+    lists.instances.read_at =
+        Timestamp::now() - holdfast_core::dependency::FRESH - SignedDuration::from_secs(1);
     let subject = Subject::Image {
         image: lists.images.items[0].clone(),
         snapshots: lists.snapshots.items.clone(),
     };
-    let checked = again(&ec2, &[condemned(subject)], &lists).await;
-    assert!(!checked[0].is_condemned());
+    let checked = again(&ec2, &[condemned(subject)], lists).await;
+    assert!(!checked[0].verdict.is_condemned());
 }

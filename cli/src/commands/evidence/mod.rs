@@ -1,0 +1,292 @@
+//! `holdfast evidence`: the stored proof of deletions.
+
+mod show;
+
+use std::collections::BTreeMap;
+
+use holdfast::ports::records::{Deletion, DeletionState, Records};
+use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::head;
+use crate::account::Account;
+use crate::args::{EvidenceArguments, Global};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::table::Look;
+use crate::output::{print, print_json};
+
+/// A line of the report, with what is on record of the deletion.
+#[derive(Debug, Serialize)]
+struct Line {
+    #[serde(flatten)]
+    item: Item,
+    /// The deletion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion: Option<Recorded>,
+    /// Its proof as it was written down: whatever keys the sweep that wrote it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<Value>,
+}
+
+/// A deletion as the table has it.
+#[derive(Debug, Serialize)]
+struct Recorded {
+    /// `deleted`; `refused`: it did not come to it; `intended`: nobody heard how it ended.
+    state: &'static str,
+    /// When the intent was recorded, on the wall clock, UTC.
+    at: Timestamp,
+    /// The run.
+    run: String,
+    /// The AMI with which a snapshot went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    /// Whether it was a backup that counted.
+    good: bool,
+    /// How often the call was sent before, without success.
+    tries: u32,
+}
+
+/// The contract's report, with more in its items.
+#[derive(Debug, Serialize)]
+struct Proofs<'a> {
+    schema: u32,
+    run: &'a Run,
+    summary: &'a BTreeMap<Outcome, u64>,
+    items: &'a [Line],
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The table cannot be read.
+pub async fn run(global: &Global, arguments: &EvidenceArguments) -> Result<Exit, Failure> {
+    let now = Timestamp::now();
+    let account = Account::connect(global).await?;
+    let mut ids: Vec<String> = Vec::new();
+    for id in &arguments.ids {
+        if !ids.contains(id) {
+            ids.push(id.clone());
+        }
+    }
+    let mut deletions = account.table.deletions(&ids).await?;
+    let lines: Vec<Line> = ids
+        .iter()
+        .map(|id| line(id, deletions.remove(id)))
+        .collect();
+    let run = Run {
+        region: account.region.clone(),
+        ..head("evidence", now)
+    };
+    let report = Report::new(run, lines.iter().map(|line| line.item.clone()).collect());
+    let items = report.items.iter().cloned();
+    let lines: Vec<Line> = items
+        .zip(lines)
+        .map(|(item, line)| Line { item, ..line })
+        .collect();
+    if global.json {
+        print_json(&Proofs {
+            schema: report.schema,
+            run: &report.run,
+            summary: &report.summary,
+            items: &lines,
+        })?;
+    } else {
+        print(&show::proofs(&lines, now, Look::of_stdout()))?;
+    }
+    let unheard = lines.iter().any(|l| l.item.outcome == Outcome::Deferred);
+    let exit = if unheard { Exit::Attention } else { Exit::Done };
+    Ok(exit.merge(Exit::of_report(&report)))
+}
+
+fn line(id: &str, found: Option<(Deletion, DeletionState)>) -> Line {
+    let Some((deletion, state)) = found else {
+        let words = "no deletion of it is on record: Holdfast neither deleted it nor meant to, or \
+                     it did so in another account, Region or table";
+        let reason = Reason::with(ReasonCode::NotFound, words);
+        return Line {
+            item: Item::new(Action::Delete, id, Outcome::Failed).reason(reason),
+            deletion: None,
+            evidence: None,
+        };
+    };
+    let evidence: Value = serde_json::from_str(&deletion.evidence)
+        .unwrap_or_else(|_| Value::String(deletion.evidence.clone()));
+    let (outcome, word, reason) = ending(state);
+    let verdict = &evidence["verdict"];
+    let text = |key: &str| verdict[key].as_str().map(str::to_owned);
+    let mut item = Item {
+        source: text("source"),
+        time: Some(deletion.time),
+        slot: text("slot").and_then(|slot| slot.parse().ok()),
+        reasons: reasons(verdict),
+        ..Item::new(Action::Delete, id, outcome)
+    };
+    item.reasons.extend(reason);
+    Line {
+        item: item.policy(&deletion.policy),
+        deletion: Some(Recorded {
+            state: word,
+            at: deletion.at,
+            run: deletion.run,
+            image: deletion.image,
+            good: deletion.good,
+            tries: deletion.tries,
+        }),
+        evidence: Some(evidence),
+    }
+}
+
+/// How a deletion ended: its outcome, its word, and a reason where it is not gone.
+fn ending(state: DeletionState) -> (Outcome, &'static str, Option<Reason>) {
+    match state {
+        DeletionState::Deleted => (Outcome::Deleted, "deleted", None),
+        DeletionState::Intended => {
+            let words = "the call was about to be sent, and nobody heard how it ended; the next \
+                         sweep finds out, `holdfast explain` tells what is there now";
+            let reason = Reason::with(ReasonCode::OutcomeUnknown, words);
+            (Outcome::Deferred, "intended", Some(reason))
+        }
+        DeletionState::Refused => {
+            let words = "it did not come to it: EC2 refused, or the sweep stopped before; \
+                         `holdfast explain` tells what is there now";
+            let reason = Reason::with(ReasonCode::Refused, words);
+            (Outcome::Held, "refused", Some(reason))
+        }
+    }
+}
+
+/// The recorded reasons whose codes this version knows; all of them stand in the evidence.
+fn reasons(verdict: &Value) -> Vec<Reason> {
+    let recorded = verdict["reasons"].as_array().into_iter().flatten();
+    recorded
+        .filter_map(|reason| {
+            let code = reason["code"].as_str()?;
+            let path = reason["path"].as_array().into_iter().flatten();
+            Some(Reason {
+                code: *ReasonCode::ALL
+                    .iter()
+                    .find(|known| known.as_str() == code)?,
+                detail: reason["detail"].as_str().map(str::to_owned),
+                path: path
+                    .filter_map(|id| id.as_str().map(str::to_owned))
+                    .collect(),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: &str = "2026-11-20T04:00:00Z";
+
+    fn deletion(evidence: &str) -> Deletion {
+        Deletion {
+            resource: "snap-1".into(),
+            policy: "nightly".into(),
+            image: None,
+            good: true,
+            time: "2026-10-01T03:00:11Z".parse().unwrap(),
+            run: "r-1".into(),
+            evidence: evidence.into(),
+            at: AT.parse().unwrap(),
+            tries: 0,
+        }
+    }
+
+    const PROOF: &str = r#"{
+        "verdict": { "source": "vol-1", "slot": "2026-10-01T03:00:00Z",
+                     "reasons": [ { "code": "expired", "detail": "no rule of nightly keeps it" },
+                                  { "code": "of-a-later-version" } ] },
+        "tags": { "Name": "db" },
+        "lists": [ { "source": "images", "count": 2, "pages": 1, "complete": true,
+                     "read_at": "2026-11-20T03:59:58Z" } ],
+        "not_used": { "by": "nightly", "sources": ["fleets", "image_recipes"] },
+        "run": { "id": "r-1", "function": "sweep-retention", "released": null },
+        "something_new": { "a": 1 }
+    }"#;
+
+    fn of(state: DeletionState) -> Line {
+        line("snap-1", Some((deletion(PROOF), state)))
+    }
+
+    #[test]
+    fn each_ending_has_its_outcome_and_only_what_is_gone_needs_no_further_word() {
+        for (state, outcome, codes) in [
+            (DeletionState::Deleted, "deleted", &["expired"][..]),
+            (
+                DeletionState::Intended,
+                "deferred",
+                &["expired", "outcome-unknown"],
+            ),
+            (DeletionState::Refused, "held", &["expired", "refused"]),
+        ] {
+            let line = of(state);
+            assert_eq!(line.item.outcome.as_str(), outcome);
+            let told: Vec<&str> = line.item.reasons.iter().map(|r| r.code.as_str()).collect();
+            assert_eq!(told, codes);
+        }
+    }
+
+    #[test]
+    fn the_json_of_a_proof_has_the_reports_keys_the_record_and_the_evidence_as_stored() {
+        let json = serde_json::to_value(of(DeletionState::Deleted)).unwrap();
+        let stored: Value = serde_json::from_str(PROOF).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "action": "delete", "resource": "snap-1", "outcome": "deleted",
+                "policy": "nightly", "source": "vol-1",
+                "time": "2026-10-01T03:00:11Z", "slot": "2026-10-01T03:00:00Z",
+                "reasons": [ { "code": "expired", "detail": "no rule of nightly keeps it" } ],
+                "deletion": { "state": "deleted", "at": AT, "run": "r-1", "good": true, "tries": 0 },
+                "evidence": stored,
+            })
+        );
+    }
+
+    #[test]
+    fn people_read_what_went_why_and_what_was_read_and_keys_of_a_later_version_too() {
+        let look = Look {
+            colour: false,
+            fit: false,
+        };
+        let now = "2026-11-23T04:00:00Z".parse().unwrap();
+        let text = show::proofs(&[of(DeletionState::Deleted)], now, look);
+        let lines: Vec<String> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        for wanted in [
+            "snap-1: deleted",
+            "policy nightly",
+            "of vol-1, as it was at 2026-10-01T03:00:11Z (53d ago)",
+            "why expired: no rule of nightly keeps it",
+            "intent 2026-11-20T04:00:00Z (3d ago), run r-1",
+            "tags Name=db",
+            "images 2 1 yes 2026-11-20T03:59:58Z",
+            "not used fleets, image_recipes, as policy nightly declares",
+            "run function=sweep-retention id=r-1",
+            "something_new a=1",
+        ] {
+            assert!(
+                lines.iter().any(|line| line == wanted),
+                "{wanted:?} in\n{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn evidence_that_is_no_json_is_shown_as_it_stands() {
+        let line = line(
+            "snap-1",
+            Some((deletion("by hand"), DeletionState::Deleted)),
+        );
+        assert_eq!(line.evidence, Some(Value::String("by hand".into())));
+        assert!(line.item.reasons.is_empty());
+    }
+}

@@ -1,0 +1,303 @@
+//! What a sweep counts, and when a comparison with the last sweep's counts trips the breaker.
+//!
+//! A list that answers with far less than an hour ago may be right, or may be half an answer that
+//! says it is whole; a tag that nobody carries any more may be a spelling mistake; a clock that
+//! jumped makes every age wrong. Nobody can tell from inside, so a person is asked: everything
+//! condemned of the policy is held until a request names the plan that was shown. The table's
+//! counts can only hold deletions back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::judge::{Subject, Verdict};
+use crate::inventory::{
+    ImageState, Instance, InstanceState, Inventory, Listing, Source, Volume, VolumeState,
+};
+use crate::policy::selection::pick;
+use crate::policy::{EvidenceSource, Policy, PolicyFile, PolicyState};
+use crate::ports::records::Census;
+use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
+
+/// From this many on, less than half of it is a collapse.
+const HALF_OF: u64 = 10;
+/// From this many on, none at all is a collapse.
+const NONE_OF: u64 = 5;
+/// How far the wall clock may lie before the last sweep's.
+const BACK_AT_MOST: SignedDuration = SignedDuration::from_mins(5);
+/// How far it may lie after it.
+const AHEAD_AT_MOST: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// The sources that are counted, and under which name a policy may declare each not in use.
+const COUNTED: [(Source, Option<EvidenceSource>); 7] = [
+    (Source::Instances, None),
+    (Source::Volumes, None),
+    (Source::Images, None),
+    (
+        Source::LaunchTemplates,
+        Some(EvidenceSource::LaunchTemplates),
+    ),
+    (
+        Source::LaunchConfigurations,
+        Some(EvidenceSource::LaunchConfigurations),
+    ),
+    (Source::AutoScaling, Some(EvidenceSource::AutoScaling)),
+    (Source::Fleets, Some(EvidenceSource::Fleets)),
+];
+
+/// Counts what is listed and what each active policy picks. What was not read to its end is left
+/// out. `now` is the sweep's, `wall` the clock's.
+///
+/// Terminated instances and deregistered AMIs, which EC2 lists for a while, are not counted.
+#[must_use]
+pub fn count(
+    inventory: &Inventory,
+    policies: &PolicyFile,
+    now: Timestamp,
+    wall: Timestamp,
+) -> Census {
+    let mut listed = BTreeMap::new();
+    let mut note = |source: Source, count: Option<usize>| {
+        if let Some(count) = count {
+            listed.insert(source.as_str().to_owned(), count as u64);
+        }
+    };
+    let instances = of(&inventory.instances, stands);
+    note(Source::Instances, instances);
+    let volumes = of(&inventory.volumes, |_| true);
+    note(Source::Volumes, volumes);
+    let registered = |image: &crate::inventory::Image| image.state != ImageState::Deregistered;
+    note(Source::Images, of(&inventory.images, registered));
+    let versions = inventory.templates.as_ref();
+    note(
+        Source::LaunchTemplates,
+        versions.and_then(|list| of(list, |_| true)),
+    );
+    for (source, list) in [
+        (
+            Source::LaunchConfigurations,
+            &inventory.launch_configurations,
+        ),
+        (Source::AutoScaling, &inventory.auto_scaling),
+        (Source::Fleets, &inventory.fleets),
+    ] {
+        note(source, list.as_ref().and_then(|list| of(list, |_| true)));
+    }
+    let mut picked = BTreeMap::new();
+    if instances.is_some() && volumes.is_some() {
+        let active = policies.policies.iter().filter(|p| is_active(p));
+        picked = active
+            .map(|policy| (policy.name.clone(), picks(policy, inventory)))
+            .collect();
+    }
+    Census {
+        now,
+        wall,
+        listed,
+        picked,
+    }
+}
+
+fn of<T>(list: &Listing<T>, counts: impl Fn(&T) -> bool) -> Option<usize> {
+    let items = list.is_complete().then_some(&list.items)?;
+    Some(items.iter().filter(|item| counts(item)).count())
+}
+
+fn is_active(policy: &Policy) -> bool {
+    policy.state == PolicyState::Active
+}
+
+/// Whether an instance is not on its way out.
+fn stands(instance: &Instance) -> bool {
+    !matches!(
+        instance.state,
+        InstanceState::ShuttingDown | InstanceState::Terminated
+    )
+}
+
+fn is_there(volume: &Volume) -> bool {
+    !matches!(volume.state, VolumeState::Deleting | VolumeState::Deleted)
+}
+
+/// How many instances or volumes a policy picks, usable or not.
+fn picks(policy: &Policy, inventory: &Inventory) -> u64 {
+    let picked = pick(policy, &inventory.instances.items, &inventory.volumes.items);
+    let in_sets = picked.sets.iter();
+    let in_sets = in_sets.map(|set| set.volumes.len() + set.unusable.len());
+    (picked.instances.len() + picked.volumes.len() + in_sets.sum::<usize>()) as u64
+}
+
+/// Why the comparison with the last sweep trips a policy's breaker, by policy. A paused policy
+/// retires nothing and does not trip; without a last sweep nothing does.
+#[must_use]
+pub fn trips(
+    previous: Option<&Census>,
+    current: &Census,
+    policies: &PolicyFile,
+    inventory: &Inventory,
+    verdicts: &[Verdict],
+) -> BTreeMap<String, Vec<Reason>> {
+    let mut trips: BTreeMap<String, Vec<Reason>> = BTreeMap::new();
+    let Some(previous) = previous else {
+        return trips;
+    };
+    let jumped = jumped(previous, current).then(|| {
+        tripped(format!(
+            "the clock is at {}, and was at {} when the last sweep counted",
+            current.wall, previous.wall
+        ))
+    });
+    let standing = Standing::new(inventory);
+    let policies = policies.policies.iter();
+    for policy in policies.filter(|p| p.state != PolicyState::Paused) {
+        let mut reasons: Vec<Reason> = Vec::new();
+        for (source, declared) in COUNTED {
+            let unused = |name| policy.evidence_not_used.contains(&name);
+            let name = source.as_str();
+            let counts = (previous.listed.get(name), current.listed.get(name));
+            if let (Some(&before), Some(&now)) = counts
+                && !declared.is_some_and(unused)
+                && collapsed(before, now)
+            {
+                reasons.push(tripped(format!(
+                    "{name}: {now} listed now, {before} when the last sweep counted"
+                )));
+            }
+        }
+        reasons.extend(lost(previous, current, policy, &standing, verdicts));
+        reasons.extend(jumped.clone());
+        if !reasons.is_empty() {
+            trips.insert(policy.name.clone(), reasons);
+        }
+    }
+    trips
+}
+
+fn tripped(what: String) -> Reason {
+    let detail = format!("{what}; if that is right, release this plan by its hash");
+    Reason::with(ReasonCode::CircuitBreaker, detail)
+}
+
+fn collapsed(before: u64, now: u64) -> bool {
+    (before >= HALF_OF && now.saturating_mul(2) < before) || (before >= NONE_OF && now == 0)
+}
+
+fn jumped(previous: &Census, current: &Census) -> bool {
+    let ahead = current.wall.duration_since(previous.wall);
+    ahead < -BACK_AT_MOST || ahead > AHEAD_AT_MOST
+}
+
+/// The instances and volumes that are listed and not on their way out.
+struct Standing<'a>(BTreeSet<&'a str>);
+
+impl<'a> Standing<'a> {
+    fn new(inventory: &'a Inventory) -> Self {
+        let instances = inventory.instances.items.iter().filter(|i| stands(i));
+        let volumes = inventory.volumes.items.iter().filter(|v| is_there(v));
+        let instances = instances.map(|i| i.id.as_str());
+        Self(instances.chain(volumes.map(|v| v.id.as_str())).collect())
+    }
+}
+
+/// Why a policy that picks nothing any more trips: it picked something before, under this name or
+/// an earlier one, and a source of its backups still stands. When none does, they are gone, and
+/// that is the business of `source_gone`.
+fn lost(
+    previous: &Census,
+    current: &Census,
+    policy: &Policy,
+    standing: &Standing<'_>,
+    verdicts: &[Verdict],
+) -> Option<Reason> {
+    if current.picked.get(&policy.name) != Some(&0) {
+        return None;
+    }
+    let before = picked_before(previous, policy).filter(|before| *before > 0)?;
+    let of_policy = verdicts.iter().filter(|v| v.policy == policy.name);
+    let left = of_policy
+        .filter_map(source)
+        .filter(|source| standing.0.contains(source))
+        .min()?;
+    Some(tripped(format!(
+        "it picks nothing now and picked {before} when the last sweep counted, while {left} still \
+         stands: its selection may be mistyped"
+    )))
+}
+
+fn picked_before(previous: &Census, policy: &Policy) -> Option<u64> {
+    let names = std::iter::once(&policy.name).chain(&policy.formerly);
+    names
+        .filter_map(|name| previous.picked.get(name))
+        .max()
+        .copied()
+}
+
+/// What a good backup, or what is left of one, was taken of.
+fn source(verdict: &Verdict) -> Option<&str> {
+    match (&verdict.subject, &verdict.orphan_of) {
+        (Subject::Snapshot(_), Some(former)) => Some(&former.source),
+        (subject, _) => subject.source().filter(|_| verdict.good),
+    }
+}
+
+/// A finding for each trip, whether or not anything is condemned.
+#[must_use]
+pub fn findings(trips: &BTreeMap<String, Vec<Reason>>) -> Vec<Item> {
+    let all = trips
+        .iter()
+        .flat_map(|(policy, reasons)| reasons.iter().map(move |reason| (policy, reason)));
+    all.map(|(policy, reason)| {
+        Item::new(Action::Check, policy, Outcome::Finding)
+            .policy(policy)
+            .reason(reason.clone())
+    })
+    .collect()
+}
+
+/// What the next sweep is to be compared with.
+///
+/// What was not counted stays as it was. Of `trips`, all that the comparison found, those that no
+/// request released are `unreleased` (see [`super::settle::Settled::trips`]): their figures stay as
+/// they were, too, so that waiting releases nothing. `deleted_by_us` are this sweep's own deletions
+/// by source name, which are no collapse.
+#[must_use]
+pub fn next(
+    previous: Option<&Census>,
+    current: &Census,
+    policies: &PolicyFile,
+    trips: &BTreeMap<String, Vec<Reason>>,
+    unreleased: &BTreeMap<String, Vec<Reason>>,
+    deleted_by_us: &BTreeMap<String, u64>,
+) -> Census {
+    let mut next = current.clone();
+    if let Some(previous) = previous {
+        let waits = !unreleased.is_empty();
+        for (name, &before) in &previous.listed {
+            let now = *next.listed.entry(name.clone()).or_insert(before);
+            if waits && collapsed(before, now) {
+                next.listed.insert(name.clone(), before);
+            }
+        }
+        for policy in &policies.policies {
+            let Some(before) = picked_before(previous, policy) else {
+                continue;
+            };
+            let now = next.picked.get(&policy.name).copied();
+            // A sweep of another policy alone has not looked at this one's backups.
+            let name = &policy.name;
+            let released = trips.contains_key(name) && !unreleased.contains_key(name);
+            if now.is_none() || (now == Some(0) && !released) {
+                next.picked.insert(policy.name.clone(), before);
+            }
+        }
+        if waits && jumped(previous, current) {
+            (next.now, next.wall) = (previous.now, previous.wall);
+        }
+    }
+    for (name, gone) in deleted_by_us {
+        if let Some(count) = next.listed.get_mut(name) {
+            *count = count.saturating_sub(*gone);
+        }
+    }
+    next
+}

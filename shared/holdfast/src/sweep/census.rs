@@ -1,0 +1,112 @@
+//! What a sweep counted, kept for the next one to compare itself with.
+
+use std::collections::BTreeMap;
+
+use holdfast_core::inventory::{Inventory, Source};
+use holdfast_core::plan::census::{count, next, trips};
+use holdfast_core::plan::judge::{Subject, Verdict};
+use holdfast_core::policy::PolicyFile;
+use holdfast_core::ports::records::{Census, Lease, Records, TableError};
+use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
+use jiff::Timestamp;
+
+use super::{FUNCTION, Sweep};
+
+type Trips = BTreeMap<String, Vec<Reason>>;
+
+/// The counts of this sweep beside those of the last.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    previous: Option<Census>,
+    current: Census,
+    trips: Trips,
+    unreleased: Trips,
+}
+
+impl Counted {
+    /// Counts the lists and compares them with the last sweep's counts.
+    pub(super) async fn take<R: Records>(
+        records: &R,
+        sweep: &Sweep<'_>,
+        inventory: &Inventory,
+        verdicts: &[Verdict],
+        wall: Timestamp,
+    ) -> Result<Self, TableError> {
+        let previous = records.census().await?;
+        let current = count(inventory, sweep.policies, sweep.now, wall);
+        let trips = trips(
+            previous.as_ref(),
+            &current,
+            sweep.policies,
+            inventory,
+            verdicts,
+        );
+        Ok(Self {
+            previous,
+            current,
+            unreleased: trips.clone(),
+            trips,
+        })
+    }
+
+    /// What trips the policies that this sweep looks at.
+    pub(super) fn trips(&self, only: Option<&str>) -> Trips {
+        let looked_at = |name: &str| only.is_none_or(|only| only == name);
+        let trips = self.trips.iter().filter(|(name, _)| looked_at(name));
+        trips.map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+
+    /// Accepts the counts of the policies that a request released: `standing` is what it did not.
+    /// Trips of policies that this sweep did not look at stand.
+    pub(super) fn accept(&mut self, only: Option<&str>, standing: &Trips) {
+        for name in self.trips(only).keys() {
+            if !standing.contains_key(name) {
+                self.unreleased.remove(name);
+            }
+        }
+    }
+
+    /// Keeps the counts, less what the sweep itself takes away: `images` AMIs.
+    pub(super) async fn save<R: Records>(
+        &self,
+        records: &R,
+        policies: &PolicyFile,
+        images: u64,
+        lease: Option<&Lease>,
+    ) -> Option<Item> {
+        let deleted = BTreeMap::from([(Source::Images.as_str().to_owned(), images)]);
+        let next = next(
+            self.previous.as_ref(),
+            &self.current,
+            policies,
+            &self.trips,
+            &self.unreleased,
+            &deleted,
+        );
+        let error = records.save_census(&next, lease).await.err()?;
+        Some(not_kept(&error))
+    }
+}
+
+/// That the counts could not be kept: the next sweep compares itself with older ones.
+pub(super) fn not_kept(error: &TableError) -> Item {
+    let detail = format!("what this sweep counted is not on record: {error}");
+    let reason = Reason::with(ReasonCode::TableFailed, detail);
+    Item::new(Action::Record, FUNCTION, Outcome::Failed).reason(reason)
+}
+
+/// How many AMIs these verdicts let go.
+pub(super) fn condemned_images(verdicts: &[Verdict]) -> u64 {
+    let images = verdicts
+        .iter()
+        .filter(|v| v.is_condemned() && matches!(v.subject, Subject::Image { .. }));
+    images.count() as u64
+}
+
+/// How many AMIs these items say are gone.
+pub(super) fn deleted_images(items: &[Item]) -> u64 {
+    let gone = items
+        .iter()
+        .filter(|item| item.outcome == Outcome::Deleted && item.resource.starts_with("ami-"));
+    gone.count() as u64
+}

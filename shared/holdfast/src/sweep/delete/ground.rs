@@ -1,0 +1,112 @@
+//! What the deletions of one run stand on, and what they have done so far.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use holdfast_core::id::{ImageId, SnapshotId};
+use holdfast_core::inventory::{Inventory, Reading};
+use holdfast_core::plan::judge::OnRecord;
+use holdfast_core::report::ReasonCode;
+use serde_json::Value;
+
+use super::proof::told;
+use crate::pace::Pace;
+
+/// Why a snapshot of a deregistered AMI stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Need {
+    pub code: ReasonCode,
+    pub words: &'static str,
+}
+
+impl Need {
+    /// Another AMI maps it.
+    pub(super) const IMAGE: Self = Self {
+        code: ReasonCode::UsedByImage,
+        words: "stays: another AMI uses it",
+    };
+    /// An AMI in the Recycle Bin maps it, as the lineage has it.
+    const BINNED: Self = Self {
+        code: ReasonCode::InRecycleBin,
+        words: "stays: an AMI in the Recycle Bin needs it",
+    };
+}
+
+/// The buckets of the APIs that deletions call.
+pub(super) struct Paces {
+    /// `DeregisterImage`.
+    pub images: Pace,
+    /// `DeleteSnapshot`.
+    pub snapshots: Pace,
+}
+
+/// What the deletions of one run stand on.
+pub(super) struct Ground {
+    /// How the lists were read.
+    pub readings: Vec<Reading>,
+    /// The same, for the records.
+    pub lists: Value,
+    /// What the table said before there were verdicts.
+    pub on_record: OnRecord,
+    /// Artifacts that an earlier sweep condemned.
+    pub marked: BTreeSet<String>,
+    /// The pace of the calls.
+    pub paces: Paces,
+    several: BTreeMap<SnapshotId, BTreeSet<ImageId>>,
+    gone: Mutex<BTreeSet<ImageId>>,
+}
+
+impl Ground {
+    pub(super) fn new(lists: &Inventory, on_record: OnRecord, marked: BTreeSet<String>) -> Self {
+        let readings = lists.readings();
+        Self {
+            lists: told(&readings),
+            readings,
+            on_record,
+            marked,
+            paces: Paces {
+                images: Pace::deregister_image(),
+                snapshots: Pace::snapshots(),
+            },
+            several: mapped_by_several(lists),
+            gone: Mutex::default(),
+        }
+    }
+
+    /// Records that an AMI is deregistered.
+    pub(super) fn went(&self, image: &ImageId) {
+        lock(&self.gone).insert(image.clone());
+    }
+
+    /// What needs a snapshot besides its AMI `of`, which is about to go or gone.
+    pub(super) fn needing(&self, snapshot: &str, of: &str) -> Option<Need> {
+        let gone = lock(&self.gone);
+        let stands = |image: &ImageId| image.as_str() != of && !gone.contains(image);
+        let mapping = self.several.get(&SnapshotId::new(snapshot));
+        if mapping.is_some_and(|images| images.iter().any(stands)) {
+            return Some(Need::IMAGE);
+        }
+        let binned = self.on_record.binned.get(snapshot);
+        binned
+            .is_some_and(|images| !images.is_empty())
+            .then_some(Need::BINNED)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The snapshots that several AMIs of one's own map, each with the AMIs.
+fn mapped_by_several(lists: &Inventory) -> BTreeMap<SnapshotId, BTreeSet<ImageId>> {
+    let mut mapped: BTreeMap<&SnapshotId, BTreeSet<&ImageId>> = BTreeMap::new();
+    for image in &lists.images.items {
+        for snapshot in image.snapshots() {
+            mapped.entry(snapshot).or_default().insert(&image.id);
+        }
+    }
+    let several = mapped.into_iter().filter(|(_, images)| images.len() > 1);
+    several
+        .map(|(id, images)| (id.clone(), images.into_iter().cloned().collect()))
+        .collect()
+}

@@ -1,0 +1,106 @@
+//! What the table says of a plan's verdicts: marks, pins, the breaker's window, releases.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast_core::inventory::Inventory;
+use holdfast_core::plan::judge::Verdict;
+use holdfast_core::plan::reopening::{questions, waits};
+use holdfast_core::plan::settle::{Recorded, WINDOW, marked};
+use holdfast_core::ports::records::{Records, TableError, TableErrorKind};
+use jiff::Timestamp;
+
+use super::Sweep;
+use super::census::Counted;
+
+/// What the table says, and what the lists say against it.
+#[derive(Default)]
+pub(super) struct Known {
+    pub recorded: Recorded,
+    pub pin: Vec<String>,
+    pub unpin: Vec<String>,
+    pub release_unknown: bool,
+    pub counted: Option<Counted>,
+}
+
+pub(super) async fn known<R: Records>(
+    records: &R,
+    sweep: &Sweep<'_>,
+    inventory: &Inventory,
+    verdicts: &[Verdict],
+    wall: Timestamp,
+) -> Result<Known, TableError> {
+    let mut known = Known::default();
+    let recorded = &mut known.recorded;
+    let listed = inventory.listed_pins();
+    let on_record = records.pins().await?;
+    let sources: BTreeSet<&str> = verdicts.iter().flat_map(|v| v.subject.sources()).collect();
+    for (source, pinned) in &listed {
+        let was = on_record.contains(*source);
+        match pinned {
+            Some(true) if !was && sources.contains(source) => known.pin.push((*source).into()),
+            Some(false) if was => known.unpin.push((*source).into()),
+            Some(_) | None => {}
+        }
+    }
+    let taken_off = |id: &String| listed.get(id.as_str()) == Some(&Some(false));
+    recorded.pinned = on_record.into_iter().filter(|id| !taken_off(id)).collect();
+
+    let marked = marked(sweep.policies, verdicts);
+    if !marked.is_empty() {
+        recorded.condemned = records.condemned(&marked).await?;
+    }
+    for policy in &sweep.policies.policies {
+        let of_policy: Vec<&Verdict> = verdicts
+            .iter()
+            .filter(|v| v.policy == policy.name)
+            .collect();
+        if of_policy.iter().any(|v| v.is_condemned()) {
+            let mut retired = Vec::new();
+            for name in std::iter::once(&policy.name).chain(&policy.formerly) {
+                retired.extend(records.retired(name, wall - WINDOW, wall).await?);
+            }
+            recorded.retired.insert(policy.name.clone(), retired);
+        }
+    }
+    recorded.unreopened = unreopened(records, verdicts).await?;
+    let counted = Counted::take(records, sweep, inventory, verdicts, wall).await?;
+    recorded.trips = counted.trips(sweep.only);
+    known.counted = Some(counted);
+    if let Some(hash) = sweep.release {
+        let released = records.tripped(hash, wall, sweep.take_release).await?;
+        // The hash was shown to a person; a stored list that does not have it is not that plan.
+        let released = released.filter(|list| {
+            let pairs = list.iter().map(|(p, r)| (p.as_str(), r.as_str()));
+            holdfast_core::plan::settle::plan_hash(pairs) == hash
+        });
+        known.release_unknown = released.is_none();
+        recorded.released = released.into_iter().flatten().collect();
+    }
+    Ok(known)
+}
+
+/// Failed backups whose slot does not know yet that they failed. A record that cannot be read holds
+/// the one that it is about.
+async fn unreopened<R: Records>(
+    records: &R,
+    verdicts: &[Verdict],
+) -> Result<BTreeMap<String, String>, TableError> {
+    let mut waiting = BTreeMap::new();
+    for (id, keys) in questions(verdicts) {
+        for key in keys {
+            let source = std::slice::from_ref(&key.source);
+            let request = key.request.as_deref();
+            let read = records.slots(&key.policy, key.slot, request, source).await;
+            let words = match read {
+                Ok(found) => found.get(&key.source).and_then(|slot| waits(&id, slot)),
+                Err(error) if error.kind == TableErrorKind::Unreadable => Some(error.to_string()),
+                Err(error) => return Err(error),
+            };
+            if let Some(words) = words {
+                waiting.insert(id, words);
+                break;
+            }
+        }
+    }
+    Ok(waiting)
+}

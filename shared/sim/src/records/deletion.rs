@@ -1,0 +1,222 @@
+//! Deletions: marks, intents with their evidence, ends, and the breaker's window; absences and the
+//! census.
+
+use std::collections::BTreeMap;
+
+use holdfast_core::lineage::{Node, NodeState};
+use holdfast_core::plan::settle::{Retired, WINDOW};
+use holdfast_core::ports::records::{Absence, Census, Deletion, DeletionState, Lease, TableError};
+use jiff::{SignedDuration, Timestamp};
+
+use super::contents::{Contents, DeletionRecord, Fenced, TrippedPlan};
+use super::{fenced, graph};
+
+/// Writes over what no newer holder wrote.
+fn put<V>(
+    records: &mut BTreeMap<String, Fenced<V>>,
+    key: &str,
+    value: V,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    if records.get(key).is_some_and(|r| !r.yields_to(lease)) {
+        return Err(fenced("PutItem", key));
+    }
+    let fence = lease.fence;
+    records.insert(key.to_owned(), Fenced { value, fence });
+    Ok(())
+}
+
+/// Deletes what no newer holder wrote; an absent one is no error.
+fn delete<V>(
+    records: &mut BTreeMap<String, Fenced<V>>,
+    key: &str,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    if records.get(key).is_some_and(|r| !r.yields_to(lease)) {
+        return Err(fenced("DeleteItem", key));
+    }
+    records.remove(key);
+    Ok(())
+}
+
+pub(super) fn condemned(contents: &Contents, resources: &[String]) -> BTreeMap<String, Timestamp> {
+    let mark = |id: &String| Some((id.clone(), contents.marks.get(id)?.value?));
+    resources.iter().filter_map(mark).collect()
+}
+
+pub(super) fn set_condemned(
+    contents: &mut Contents,
+    resources: &[String],
+    since: Option<Timestamp>,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    resources
+        .iter()
+        .try_for_each(|id| put(&mut contents.marks, id, since, lease))
+}
+
+fn day(policy: &str, time: Timestamp) -> (String, String) {
+    (policy.to_owned(), time.strftime("%Y-%m-%d").to_string())
+}
+
+fn counted_key(deletion: &Deletion) -> String {
+    format!("{}#{}", deletion.at, deletion.resource)
+}
+
+pub(super) fn retired(
+    contents: &Contents,
+    policy: &str,
+    since: Timestamp,
+    wall: Timestamp,
+) -> Vec<Retired> {
+    let mut days = vec![day(policy, since)];
+    let mut at = since;
+    while at < wall {
+        at = (at + SignedDuration::from_hours(24)).min(wall);
+        days.push(day(policy, at));
+    }
+    days.dedup();
+    let of_days = days.iter().filter_map(|day| contents.retired.get(day));
+    of_days
+        .flat_map(BTreeMap::values)
+        .map(|counted| counted.value.clone())
+        .filter(|retired| retired.at > since)
+        .collect()
+}
+
+/// What may have been deleted counts.
+pub(super) fn intend(
+    contents: &mut Contents,
+    deletion: &Deletion,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    if deletion.good {
+        let day = day(&deletion.policy, deletion.at);
+        let counted = Retired {
+            resource: deletion.resource.clone(),
+            time: deletion.time,
+            at: deletion.at,
+        };
+        let of_day = contents.retired.entry(day).or_default();
+        put(of_day, &counted_key(deletion), counted, lease)?;
+    }
+    set_state(contents, deletion, DeletionState::Intended, None, lease)
+}
+
+fn set_state(
+    contents: &mut Contents,
+    deletion: &Deletion,
+    state: DeletionState,
+    refused: Option<&str>,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    let record = DeletionRecord {
+        deletion: deletion.clone(),
+        state,
+        refused: refused.map(str::to_owned),
+    };
+    put(&mut contents.deletions, &deletion.resource, record, lease)
+}
+
+pub(super) fn end(
+    contents: &mut Contents,
+    deletion: &Deletion,
+    refused: Option<&str>,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    if refused.is_none() {
+        set_state(contents, deletion, DeletionState::Deleted, None, lease)?;
+        // Restored from the Recycle Bin, it would have to be condemned anew.
+        delete(&mut contents.marks, &deletion.resource, lease)?;
+        let node = Node::new(&deletion.resource, NodeState::Deleted, deletion.at);
+        return graph::record(contents, &[node], &[], lease);
+    }
+    set_state(contents, deletion, DeletionState::Refused, refused, lease)?;
+    let day = day(&deletion.policy, deletion.at);
+    if let Some(of_day) = contents.retired.get_mut(&day).filter(|_| deletion.good) {
+        // Nothing went, so it does not count.
+        delete(of_day, &counted_key(deletion), lease)?;
+        contents.retired.retain(|_, of_day| !of_day.is_empty());
+    }
+    Ok(())
+}
+
+pub(super) fn deletions(
+    contents: &Contents,
+    resources: &[String],
+) -> BTreeMap<String, (Deletion, DeletionState)> {
+    let recorded = |id: &String| {
+        let record = &contents.deletions.get(id)?.value;
+        Some((id.clone(), (record.deletion.clone(), record.state)))
+    };
+    resources.iter().filter_map(recorded).collect()
+}
+
+/// Over a plan that was released and not carried out whole, too: it is offered again.
+pub(super) fn save_tripped(
+    contents: &mut Contents,
+    plan_hash: &str,
+    deletions: &[(String, String)],
+    wall: Timestamp,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    let plan = TrippedPlan {
+        deletions: deletions.to_vec(),
+        at: wall,
+        taken: false,
+    };
+    put(&mut contents.tripped, plan_hash, plan, lease)
+}
+
+/// One that is too old is taken all the same, and not given.
+pub(super) fn tripped(
+    contents: &mut Contents,
+    plan_hash: &str,
+    wall: Timestamp,
+    take: bool,
+) -> Option<Vec<(String, String)>> {
+    let plan = &mut contents.tripped.get_mut(plan_hash)?.value;
+    if plan.taken {
+        return None;
+    }
+    plan.taken = take;
+    (wall.duration_since(plan.at) <= WINDOW).then(|| plan.deletions.clone())
+}
+
+pub(super) fn absences(contents: &Contents) -> BTreeMap<String, Absence> {
+    let absences = contents.absences.iter();
+    absences
+        .map(|(id, absence)| (id.clone(), absence.value))
+        .collect()
+}
+
+pub(super) fn set_absences(
+    contents: &mut Contents,
+    changes: &BTreeMap<String, Option<Absence>>,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    changes.iter().try_for_each(|(id, absence)| match absence {
+        Some(absence) => put(&mut contents.absences, id, *absence, lease),
+        None => delete(&mut contents.absences, id, lease),
+    })
+}
+
+pub(super) fn census(contents: &Contents) -> Option<Census> {
+    contents.census.as_ref().map(|census| census.value.clone())
+}
+
+pub(super) fn save_census(
+    contents: &mut Contents,
+    census: &Census,
+    lease: Option<&Lease>,
+) -> Result<(), TableError> {
+    let newer = |stands: &Fenced<Census>| lease.is_some_and(|lease| !stands.yields_to(lease));
+    if contents.census.as_ref().is_some_and(newer) {
+        return Err(fenced("PutItem", "census"));
+    }
+    contents.census = Some(Fenced {
+        value: census.clone(),
+        fence: lease.map_or(0, |lease| lease.fence),
+    });
+    Ok(())
+}

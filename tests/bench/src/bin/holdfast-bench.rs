@@ -1,0 +1,298 @@
+//! `make bench`: what a sweep takes, beside a plain boto3 script, and what the planner takes alone.
+//!
+//! It ends with 0 whatever the figures are; a goal that is not reached is printed as MISSED. It fails
+//! only when something could not be measured, or did not do the work that it is measured at.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use clap::Parser;
+use holdfast_bench::fleet::{
+    BAKED_ONCE_MORE, BAKES, CRITICAL, DEVICES, Fleet, MACHINES, TEMPLATES,
+};
+use holdfast_bench::goals::{Goals, median};
+use holdfast_bench::pages::Pages;
+use holdfast_bench::server::{Server, Terms};
+use holdfast_bench::sweep::Asked;
+use holdfast_bench::{BenchError, policies, script, sweep};
+use jiff::Timestamp;
+use serde_json::json;
+
+/// What a sweep of 100,000 snapshots takes.
+#[derive(Parser)]
+struct Arguments {
+    /// Release binary of sweep-retention
+    #[arg(long, default_value = "target/release/sweep-retention")]
+    sweep: PathBuf,
+    /// Python with boto3
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
+    /// Rounds of what is compared; medians are shown
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Leave out the 1,000 deletions under EC2's token buckets, which take three minutes
+    #[arg(long)]
+    without_buckets: bool,
+}
+
+/// Snapshots of volumes that are condemned: the oldest of each.
+const SNAPSHOTS: u64 = (MACHINES * DEVICES) as u64;
+/// Requests besides pages and launch templates that a sweep may make, whatever the account's size.
+const CONSTANT: u64 = 25;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), BenchError> {
+    let mut goals = Goals::default();
+    planner(&mut goals)?;
+    eprintln!("Rendering the account.");
+    let server = Server::open(Pages::render(Fleet::at(Timestamp::now()))).await?;
+    let bench = Bench {
+        server,
+        arguments,
+        files: tempfile::tempdir().map_err(BenchError::io("a temporary directory"))?,
+    };
+    bench.deciding(&mut goals).await?;
+    bench.concurrency(&mut goals).await?;
+    if !bench.arguments.without_buckets {
+        bench.enforcing(&mut goals).await?;
+    }
+    goals.sum_up();
+    Ok(())
+}
+
+/// Runs the program beside this one that plans without any I/O.
+fn planner(goals: &mut Goals) -> Result<(), BenchError> {
+    println!("The planner alone: 1,000,000 snapshots, 100,000 images, 200,000 references");
+    let own = std::env::current_exe().map_err(BenchError::io("this program's own path"))?;
+    let output = Command::new(own.with_file_name("planner"))
+        .output()
+        .map_err(BenchError::io("starting the planner"))?;
+    let wrong = |what: String| BenchError::Wrong {
+        who: "the planner",
+        what,
+    };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        return Err(wrong(format!("{} {text}", output.status)));
+    }
+    let figures: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let number = |key: &str| {
+        figures[key]
+            .as_f64()
+            .ok_or_else(|| wrong(format!("no {key}")))
+    };
+    let (seconds, peak, given) = (
+        number("seconds")?,
+        number("peak_mib")?,
+        number("given_mib")?,
+    );
+    goals.hold(seconds < 2.0, "under 2 s", &format!("{seconds:.2} s"));
+    let figure = format!("{peak:.0} MiB, of which the lists it is given are {given:.0}");
+    goals.hold(peak <= 1024.0, "at most 1 GiB", &figure);
+    Ok(())
+}
+
+struct Bench {
+    server: Server,
+    arguments: Arguments,
+    files: tempfile::TempDir,
+}
+
+impl Bench {
+    fn policies(&self, images_last: usize) -> Result<PathBuf, BenchError> {
+        let path = self.files.path().join(format!("last-{images_last}.yaml"));
+        let written = std::fs::write(&path, policies::file(images_last));
+        written.map_err(BenchError::io(path.display().to_string()))?;
+        Ok(path)
+    }
+
+    fn asked<'a>(&'a self, policies: &'a Path, mode: &'a str) -> Asked<'a> {
+        Asked {
+            binary: &self.arguments.sweep,
+            policies,
+            mode,
+            request: json!({}),
+            terms: Terms::default(),
+        }
+    }
+
+    /// Listing and deciding, against the script.
+    async fn deciding(&self, goals: &mut Goals) -> Result<(), BenchError> {
+        let rounds = self.arguments.rounds.max(1);
+        println!(
+            "\nListing and deciding: 100,000 snapshots, 10,000 images ({rounds} rounds, medians)"
+        );
+        let policies = self.policies(BAKES)?;
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let run = sweep::run(&self.server, &self.asked(&policies, "plan")).await?;
+            check(&run, "planned", SNAPSHOTS + BAKED_ONCE_MORE as u64)?;
+            ours.push(run);
+            let run = script::run(&self.server, &self.arguments.python, BAKES, false).await?;
+            let (images, snapshots) = (BAKED_ONCE_MORE as u64, SNAPSHOTS);
+            if (run.images, run.snapshots) != (images, snapshots) {
+                let what = format!(
+                    "it would delete {} images, {} snapshots",
+                    run.images, run.snapshots
+                );
+                return Err(BenchError::Wrong {
+                    who: "the boto3 script",
+                    what,
+                });
+            }
+            theirs.push(run);
+        }
+        let of = |values: Vec<Duration>| median(&values).unwrap_or_default().as_secs_f64();
+        let cpu = of(ours.iter().map(|run| run.cpu).collect());
+        let script_cpu = of(theirs.iter().map(|run| run.cpu).collect());
+        let took = of(ours.iter().map(|run| run.took).collect());
+        let script_took = of(theirs.iter().map(|run| run.took).collect());
+        let peak = mib(median(
+            &ours.iter().map(|run| run.peak_kib).collect::<Vec<_>>(),
+        ));
+        let script_peak = mib(median(
+            &theirs.iter().map(|run| run.peak_kib).collect::<Vec<_>>(),
+        ));
+        println!("  sweep-retention  {cpu:7.2} s CPU  {took:7.2} s  {peak:7.1} MiB");
+        println!(
+            "  boto3 script     {script_cpu:7.2} s CPU  {script_took:7.2} s  {script_peak:7.1} MiB"
+        );
+        let ratio = script_cpu / cpu.max(0.01);
+        let goal = "at most 1/8 of the script's CPU";
+        goals.hold(ratio >= 8.0, goal, &format!("1/{ratio:.1}"));
+        goals.hold(peak <= 40.0, "at most 40 MiB", &format!("{peak:.1} MiB"));
+
+        let Some(traffic) = ours.last().map(|run| &run.traffic) else {
+            return Ok(());
+        };
+        let pages = self.server.pages();
+        let lists = [
+            &pages.snapshots,
+            &pages.images,
+            &pages.instances,
+            &pages.volumes,
+        ];
+        let needed: usize = lists.iter().map(|list| list.pages.len()).sum();
+        let rest = traffic.total().saturating_sub((needed + TEMPLATES) as u64);
+        let goal = "requests: pages, one per launch template, a constant";
+        let figure = format!("{} = {needed} + {TEMPLATES} + {rest}", traffic.total());
+        goals.hold(rest <= CONSTANT, goal, &figure);
+        for (kind, count) in &traffic.requests {
+            println!("    {count:5} {kind}");
+        }
+        Ok(())
+    }
+
+    /// Deletions at 40 ms a call, as many as the bucket lets through at once.
+    async fn concurrency(&self, goals: &mut Goals) -> Result<(), BenchError> {
+        let latency = Duration::from_millis(40);
+        let policies = self.policies(BAKES)?;
+        let deletions = (CRITICAL * DEVICES) as u32;
+        println!("\nDeleting {deletions} snapshots at 40 ms a call");
+        let asked = Asked {
+            request: json!({"run": "critical"}),
+            terms: Terms {
+                latency,
+                buckets: false,
+            },
+            ..self.asked(&policies, "enforce")
+        };
+        let run = sweep::run(&self.server, &asked).await?;
+        check(&run, "deleted", u64::from(deletions))?;
+        let (took, sequential) = (run.traffic.deleting(), latency * deletions);
+        let figure = format!(
+            "{:.2} s for what takes {:.2} s one by one; {} at once",
+            took.as_secs_f64(),
+            sequential.as_secs_f64(),
+            run.traffic.at_once
+        );
+        let concurrent = run.traffic.at_once > 1 && took < sequential;
+        goals.hold(concurrent, "deletions run concurrently", &figure);
+        Ok(())
+    }
+
+    /// 1,000 deletions under EC2's buckets; and the CPU of the same deletions, against the script.
+    async fn enforcing(&self, goals: &mut Goals) -> Result<(), BenchError> {
+        println!(
+            "\nDeleting {SNAPSHOTS} snapshots with EC2's token buckets: 100 at once, then 5 a second"
+        );
+        let policies = self.policies(BAKES + 1)?;
+        let asked = Asked {
+            terms: Terms {
+                latency: Duration::ZERO,
+                buckets: true,
+            },
+            ..self.asked(&policies, "enforce")
+        };
+        let run = sweep::run(&self.server, &asked).await?;
+        check(&run, "deleted", SNAPSHOTS)?;
+        let limit = SNAPSHOTS.saturating_sub(100) as f64 / 5.0;
+        let took = run.traffic.deleting().as_secs_f64();
+        let goal = "within 10 % of the bucket's own limit";
+        let figure = format!("{took:.1} s of {limit:.0} s");
+        goals.hold(took <= limit * 1.1, goal, &figure);
+        let throttled = run.traffic.throttled as f64 / run.traffic.deletions().max(1) as f64;
+        let figure = format!("{:.2} % of {}", throttled * 100.0, run.traffic.deletions());
+        goals.hold(
+            throttled < 0.01,
+            "under 1 % of deletions throttled",
+            &figure,
+        );
+        let planned = sweep::run(&self.server, &self.asked(&policies, "plan")).await?;
+        let reads = run.traffic.reads().saturating_sub(planned.traffic.reads());
+        let each = reads as f64 / SNAPSHOTS as f64;
+        let figure = format!("{each:.2} ({reads} in all)");
+        goals.hold(
+            each <= 2.0,
+            "at most 2 reads for each deleted artifact",
+            &figure,
+        );
+
+        let theirs = script::run(&self.server, &self.arguments.python, BAKES + 1, true).await?;
+        let (cpu, script_cpu) = (run.cpu.as_secs_f64(), theirs.cpu.as_secs_f64());
+        let ratio = script_cpu / cpu.max(0.01);
+        println!(
+            "  sweep-retention  {cpu:7.2} s CPU  {:7.1} MiB",
+            mib(Some(run.peak_kib))
+        );
+        println!(
+            "  boto3 script     {script_cpu:7.2} s CPU  {:7.1} MiB",
+            mib(Some(theirs.peak_kib))
+        );
+        let goal = "listing, deciding and deleting: at most 1/8 of the script's CPU";
+        goals.hold(ratio >= 8.0, goal, &format!("1/{ratio:.1}"));
+        Ok(())
+    }
+}
+
+/// A sweep that decided something else is not what is to be measured.
+fn check(run: &sweep::Run, outcome: &str, expected: u64) -> Result<(), BenchError> {
+    if run.count(outcome) == expected {
+        return Ok(());
+    }
+    let failure = run.failure.as_deref().unwrap_or("no failed item");
+    let what = format!(
+        "{expected} {outcome} expected, the report counts {}; {failure}",
+        run.summary
+    );
+    Err(BenchError::Wrong {
+        who: "sweep-retention",
+        what,
+    })
+}
+
+fn mib(kib: Option<u64>) -> f64 {
+    kib.unwrap_or(0) as f64 / 1024.0
+}

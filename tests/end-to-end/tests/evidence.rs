@@ -1,0 +1,137 @@
+//! `holdfast evidence`: the proof of a deletion, after the resource is gone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::process::Output;
+
+use holdfast_end_to_end::images::{MACHINE, POLICIES, stands, sweep, world};
+use holdfast_end_to_end::{World, codes, item_of};
+use serde_json::{Value, json};
+
+fn evidence(world: &World, arguments: &[&str]) -> (String, Output) {
+    let mut all = vec!["evidence"];
+    all.extend(arguments);
+    let output = world.holdfast(&all);
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    (text, output)
+}
+
+fn shown(world: &World, ids: &[&str]) -> (Value, i32) {
+    let mut all = ids.to_vec();
+    all.push("--json");
+    let (text, output) = evidence(world, &all);
+    let words = String::from_utf8_lossy(&output.stderr);
+    let report = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}\n{words}"));
+    (report, output.status.code().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_ami_and_its_snapshots_tell_why_they_went_and_what_was_read() {
+    let (world, baked) = world("enforce", POLICIES, 3).await;
+    let swept = sweep(&world).await;
+    let (ami, root) = (baked[2].id.as_str(), baked[2].snapshots[0].as_str());
+    assert_eq!(item_of(&swept, ami)["outcome"], "deleted", "{swept:#}");
+    assert!(!stands(&world, root));
+    let _ = world.calls();
+
+    let (report, status) = shown(&world, &[ami, root, ami]);
+    assert_eq!(
+        (status, &report["summary"]),
+        (0, &json!({ "deleted": 2 })),
+        "{report:#}"
+    );
+    assert_eq!(
+        (&report["schema"], &report["run"]["function"]),
+        (&json!(1), &json!("evidence"))
+    );
+    let item = item_of(&report, ami);
+    assert_eq!(
+        (&item["action"], &item["outcome"]),
+        (&json!("delete"), &json!("deleted"))
+    );
+    assert_eq!(
+        (&item["policy"], &item["source"]),
+        (&json!("bake"), &json!(MACHINE))
+    );
+    assert_eq!(codes(item), ["expired"]);
+    assert_eq!(item["deletion"]["state"], "deleted");
+    assert_eq!(item["deletion"]["run"], swept["run"]["id"]);
+    let proof = &item["evidence"];
+    assert_eq!(proof["snapshots"], json!(baked[2].snapshots));
+    assert_eq!(proof["tags"]["holdfast:policy"], "bake");
+    assert_eq!(proof["policy_sha256"], swept["run"]["policy_sha256"]);
+    let lists = proof["lists"].as_array().unwrap();
+    let instances = lists
+        .iter()
+        .find(|one| one["source"] == "instances")
+        .unwrap();
+    assert_eq!(
+        (&instances["complete"], &instances["count"]),
+        (&json!(true), &json!(1))
+    );
+    assert!(instances["read_at"].is_string());
+    assert_eq!(item_of(&report, root)["deletion"]["image"], ami);
+    assert_eq!(world.calls(), Vec::<String>::new(), "EC2 is not asked");
+
+    let (text, output) = evidence(&world, &[ami]);
+    assert_eq!(output.status.code(), Some(0));
+    for words in [
+        format!("{ami}: deleted"),
+        "expired: no rule of bake keeps it".into(),
+        "holdfast:policy=bake".into(),
+        "lists:".into(),
+        "instances".into(),
+    ] {
+        assert!(text.contains(&words), "{words:?} in\n{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_on_record_says_so_and_needs_attention_and_the_rest_is_shown() {
+    let (world, baked) = world("enforce", POLICIES, 3).await;
+    sweep(&world).await;
+    let unknown = "snap-0000000000000dead";
+    let (report, status) = shown(&world, &[&baked[2].id, unknown, &baked[0].id]);
+    assert_eq!(status, 3);
+    assert_eq!(report["summary"], json!({ "deleted": 1, "failed": 2 }));
+    for id in [unknown, &baked[0].id] {
+        let item = item_of(&report, id);
+        assert_eq!(codes(item), ["not-found"]);
+        assert!(item["evidence"].is_null() && item["deletion"].is_null());
+    }
+    let (text, output) = evidence(&world, &[unknown]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text.contains("not on record") && text.contains("no deletion of it is on record"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_whose_end_nobody_heard_needs_attention_and_a_refused_one_does_not() {
+    let (world, baked) = world("enforce", POLICIES, 3).await;
+    sweep(&world).await;
+    let key = format!("delete#{}", baked[2].id);
+    for (state, outcome, code, expected) in [
+        ("intended", "deferred", "outcome-unknown", 3),
+        ("refused", "held", "refused", 0),
+    ] {
+        world.change(&key, "deletion", |item| {
+            item["state"] = json!({ "S": state })
+        });
+        let (report, status) = shown(&world, &[&baked[2].id]);
+        let item = item_of(&report, &baked[2].id);
+        assert_eq!(item["outcome"], outcome);
+        assert_eq!(codes(item), ["expired", code]);
+        assert_eq!(status, expected, "{state}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_snapshots_and_amis_have_deletions() {
+    let (world, _) = world("plan", POLICIES, 1).await;
+    for wrong in [&["vol-0a1"][..], &["i-0a1"], &[]] {
+        let (text, output) = evidence(&world, wrong);
+        assert_eq!(
+            (output.status.code(), text.as_str()),
+            (Some(2), ""),
+            "{wrong:?}"
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! sweep-retention and counts that collapse against the last sweep's.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use holdfast_end_to_end::backups::{NOW, POLICIES, VOLUME, day};
+use holdfast_end_to_end::images::{self, sweep_at};
+use holdfast_end_to_end::{World, codes, item_of, items, report, seed_backup};
+use holdfast_sim::InstanceSeed;
+use holdfast_sim::request::{Request, TerminateInstances};
+use serde_json::{Value, json};
+
+const LATER: &str = "2026-03-02T11:00:00Z";
+const LATEST: &str = "2026-03-02T12:00:00Z";
+
+fn census(world: &World) -> Value {
+    let item = world.item("census", "census").expect("a census");
+    serde_json::from_str(item["listed"]["S"].as_str().unwrap()).unwrap()
+}
+
+/// Three backups of one volume, two of which stay, beside twelve instances; what was launched.
+async fn with_instances(mode: &str) -> (World, Vec<String>) {
+    let world = World::new(POLICIES, mode, |account| {
+        holdfast_end_to_end::backups::volume(account, &[("Backup", "nightly")]);
+        for n in 0..2 {
+            seed_backup(account, "nightly", VOLUME, &day(n), &[]);
+        }
+    })
+    .await;
+    let launch =
+        |_| world.account(|account| account.seed_instance(InstanceSeed::default()).to_string());
+    let instances = (0..12).map(launch).collect();
+    (world, instances)
+}
+
+fn terminate(world: &World, ids: &[String]) {
+    let ids = ids.to_vec();
+    let request = Request::TerminateInstances(TerminateInstances { ids });
+    world.account(|account| account.call(&request)).unwrap();
+}
+
+#[tokio::test]
+async fn a_collapse_of_what_is_listed_holds_everything_until_the_shown_plan_is_released() {
+    let (world, instances) = with_instances("enforce").await;
+    let first = sweep_at(&world, NOW).await;
+    assert_eq!(first["summary"], json!({ "kept": 2 }), "{first:#}");
+    assert_eq!(census(&world)["instances"], 12);
+    terminate(&world, &instances[..8]);
+    world.account(|account| seed_backup(account, "nightly", VOLUME, &day(5), &[]));
+    for time in [LATER, LATEST] {
+        let tripped = sweep_at(&world, time).await;
+        let held = items(&tripped, "held");
+        assert_eq!(held.len(), 1, "{tripped:#}");
+        assert_eq!(codes(held[0]), ["circuit-breaker"]);
+        assert_eq!(codes(item_of(&tripped, "nightly")), ["circuit-breaker"]);
+        assert_eq!(census(&world)["instances"], 12, "waiting releases nothing");
+        let hash = tripped["run"]["plan_hash"].clone();
+        if time == LATEST {
+            let request = json!({ "override": hash, "now": LATEST });
+            let released = report(&world.function("sweep-retention"), &request).await;
+            assert_eq!(items(&released, "deleted").len(), 1, "{released:#}");
+        }
+    }
+    assert_eq!(
+        census(&world)["instances"],
+        4,
+        "the release accepts the counts"
+    );
+    let next = sweep_at(&world, "2026-03-02T13:00:00Z").await;
+    assert_eq!(next["summary"], json!({ "kept": 2 }), "{next:#}");
+}
+
+#[tokio::test]
+async fn a_sweep_that_only_plans_keeps_its_counts_and_a_dry_run_does_not() {
+    let (world, _) = with_instances("plan").await;
+    let request = json!({ "dry_run": true, "now": NOW });
+    report(&world.function("sweep-retention"), &request).await;
+    assert_eq!(world.item("census", "census"), None);
+    sweep_at(&world, NOW).await;
+    assert_eq!(census(&world)["instances"], 12);
+}
+
+#[tokio::test]
+async fn what_the_sweep_itself_deregistered_is_no_collapse() {
+    let generous = images::POLICIES.replace("retain:", "limits: { free: 50 }\n    retain:");
+    let (world, _) = images::world("enforce", &generous, 22).await;
+    let first = images::sweep(&world).await;
+    assert_eq!(
+        first["summary"],
+        json!({ "deleted": 20, "kept": 2 }),
+        "{}",
+        first["summary"]
+    );
+    assert_eq!(census(&world)["images"], 2);
+    let second = sweep_at(&world, LATER).await;
+    assert_eq!(second["summary"], json!({ "kept": 2 }), "{second:#}");
+}
