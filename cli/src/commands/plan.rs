@@ -4,7 +4,6 @@ use holdfast::aws::sts;
 use holdfast::create;
 use holdfast::plan::census::findings;
 use holdfast::plan::due::is_late;
-use holdfast::plan::judge::Verdict;
 use holdfast::ports::records::Records;
 use holdfast::report::{Mode, Report, Run, sources};
 use holdfast::settings::load_policies;
@@ -52,7 +51,7 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
         return Err(unlisted(error));
     }
     let planned = sweep::plan(table, &sweep, &inventory).await;
-    items.extend(planned.verdicts.iter().map(Verdict::planned));
+    items.extend(planned.verdicts.iter().map(|verdict| verdict.planned()));
     items.extend(findings(&planned.settled.trips));
     let unread = lists::unread(&inventory);
     let complete = unread.is_empty();

@@ -3,8 +3,10 @@
 //! Verdicts come in with their reasons; nothing is decided here.
 
 mod evidence;
+mod items;
 
 pub use evidence::{SourceEvidence, sources, together};
+pub use items::Items;
 
 use std::collections::BTreeMap;
 
@@ -240,7 +242,7 @@ words!(
 );
 
 /// One reason of a verdict.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Reason {
     /// Fixed code, for machines.
     pub code: ReasonCode,
@@ -414,27 +416,38 @@ pub struct Report {
     /// How many items were cut to fit the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items_omitted: Option<u64>,
+    /// How many deletions a tripped circuit breaker holds, those of cut items included.
+    #[serde(skip)]
+    held_by_breaker: u64,
 }
 
 impl Report {
     /// The report of a run. Its times are whole seconds, as the ledger's and the tags' are.
     #[must_use]
-    pub fn new(mut run: Run, mut items: Vec<Item>) -> Self {
+    pub fn new(run: Run, items: Vec<Item>) -> Self {
+        let mut all = Items::within(usize::MAX);
+        all.extend(items);
+        Self::of(run, all)
+    }
+
+    /// The same of items of which only some were made.
+    #[must_use]
+    pub fn of(mut run: Run, items: Items) -> Self {
         run.now = whole_second(run.now);
+        let (summary, held_by_breaker) = (items.summary(), items.held_by_breaker());
+        let left_out: u64 = items.left_out.values().sum();
+        let mut items = items.into_made();
         for item in &mut items {
             item.time = item.time.map(whole_second);
             item.slot = item.slot.map(whole_second);
-        }
-        let mut summary = BTreeMap::new();
-        for item in &items {
-            *summary.entry(item.outcome).or_insert(0) += 1;
         }
         Self {
             schema: 1,
             run,
             summary,
             items,
-            items_omitted: None,
+            items_omitted: (left_out > 0).then_some(left_out),
+            held_by_breaker,
         }
     }
 
@@ -450,8 +463,7 @@ impl Report {
     /// what was held, and what is merely kept last.
     #[must_use]
     pub fn fitted(mut self, limit: usize) -> Self {
-        let size = |value: &Item| serde_json::to_string(value).map_or(0, |text| text.len() + 1);
-        let total: usize = self.items.iter().map(size).sum();
+        let total: usize = self.items.iter().map(json_size).sum();
         // Room for the head: run, summary and the count of what was cut.
         let head = serde_json::to_string(&self.run).map_or(0, |text| text.len());
         let room = limit.saturating_sub(1024 + head);
@@ -463,7 +475,7 @@ impl Report {
         let mut used = 0;
         let mut stays = vec![false; self.items.len()];
         for i in order {
-            used += size(&self.items[i]);
+            used += json_size(&self.items[i]);
             if used > room {
                 break;
             }
@@ -472,7 +484,8 @@ impl Report {
         let before = self.items.len();
         let mut stay = stays.into_iter();
         self.items.retain(|_| stay.next().unwrap_or(false));
-        self.items_omitted = Some((before - self.items.len()) as u64);
+        let cut = (before - self.items.len()) as u64;
+        self.items_omitted = Some(self.items_omitted.unwrap_or(0) + cut);
         self
     }
 
@@ -494,7 +507,7 @@ impl Report {
         ]
         .map(|outcome| (format!("items.{}", outcome.as_str()), self.count(outcome)));
         let further = [
-            ("items.circuit-breaker".to_owned(), self.held_by_breaker()),
+            ("items.circuit-breaker".to_owned(), self.held_by_breaker),
             ("run.incomplete".to_owned(), u64::from(!self.run.complete)),
         ];
         let mut line = serde_json::Map::new();
@@ -516,15 +529,20 @@ impl Report {
         );
         line.into()
     }
+}
 
-    /// How many deletions a tripped circuit breaker holds.
-    fn held_by_breaker(&self) -> u64 {
-        let held = self.items.iter().filter(|item| {
-            let mut reasons = item.reasons.iter();
-            item.outcome == Outcome::Held && reasons.any(|r| r.code == ReasonCode::CircuitBreaker)
-        });
-        held.count() as u64
-    }
+/// How many deletions a tripped circuit breaker holds.
+fn held_by_breaker(items: &[Item]) -> u64 {
+    let held = items.iter().filter(|item| {
+        let mut reasons = item.reasons.iter();
+        item.outcome == Outcome::Held && reasons.any(|r| r.code == ReasonCode::CircuitBreaker)
+    });
+    held.count() as u64
+}
+
+/// Bytes of an item in a report's JSON.
+fn json_size(item: &Item) -> usize {
+    serde_json::to_string(item).map_or(0, |text| text.len() + 1)
 }
 
 /// The second that a time lies in.

@@ -133,12 +133,43 @@ proptest! {
             }
             prop_assert!(!table.read_into(expected.len(), over));
         }
-        let index = table.index();
         for (row, snapshot) in expected.iter().enumerate() {
-            let found = index[&table.pack(&snapshot.id).unwrap()] as usize;
-            prop_assert!(found <= row);
-            prop_assert_eq!(&expected[found].id, &snapshot.id);
+            let first = expected.iter().position(|s| s.id == snapshot.id);
+            prop_assert_eq!(table.find(snapshot.id.as_str()), first);
+            prop_assert_eq!(table.pack(&snapshot.id), table.id(row));
+            prop_assert_eq!(table.state(row), Some(snapshot.state.clone()));
+            prop_assert_eq!(table.volume(row), snapshot.volume.as_ref().map(VolumeId::as_str));
+            for key in ["holdfast:source", "holdfast:slot", "team"] {
+                prop_assert_eq!(table.tag(row, key), snapshot.tags.get(key).map(String::as_str));
+            }
         }
+        let index = table.index();
+        let again = index.repeated();
+        for (row, snapshot) in (0u32..).zip(&expected) {
+            let same = |s: &Snapshot| s.id == snapshot.id;
+            prop_assert_eq!(index.find(&snapshot.id), expected.iter().rposition(same));
+            let first = expected.iter().position(same) == Some(row as usize);
+            prop_assert_eq!(again.contains(&row), !first);
+        }
+        let completed = table.in_state(&SnapshotState::Completed).collect::<Vec<_>>();
+        let rows = expected.iter().enumerate();
+        let expected = rows.filter(|(_, s)| s.state == SnapshotState::Completed);
+        prop_assert_eq!(completed, expected.map(|(row, _)| row).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_changed_row_is_the_only_one_that_changes(
+        snapshots in prop::collection::vec(snapshot(), 1..10), other in snapshot(), at in 0..10usize,
+    ) {
+        let mut table: SnapshotTable = snapshots.iter().cloned().collect();
+        let mut expected: Vec<Snapshot> = table.iter().collect();
+        table.update(at, |one| *one = other.clone());
+        if let Some(changed) = expected.get_mut(at) {
+            *changed = Snapshot { tags: deciding(other.tags.clone()), ..other };
+        }
+        prop_assert_eq!(table.iter().collect::<Vec<_>>(), expected.clone());
+        table.truncate(1);
+        prop_assert_eq!(table.iter().collect::<Vec<_>>(), expected[..1].to_vec());
     }
 
     #[test]
@@ -161,6 +192,6 @@ proptest! {
 #[test]
 fn an_identifier_that_the_table_never_saw_is_found_nowhere() {
     let table = SnapshotTable::default();
-    assert!(table.is_empty() && table.index().is_empty());
+    assert!(table.is_empty() && table.index().repeated().is_empty());
     assert_eq!(table.pack(&SnapshotId::new("snap-odd one")), None);
 }

@@ -1,9 +1,12 @@
 //! A table of images.
 
+use std::borrow::Borrow;
+use std::collections::BTreeSet;
+
 use indexmap::IndexSet;
 use jiff::Timestamp;
 
-use super::packed::PackedId;
+use super::packed::{PackedId, by_id, repeated};
 use super::symbols::{Symbol, Symbols};
 use super::tag_lists::{TagLists, TagRow};
 use crate::id::{ImageId, InstanceId, SnapshotId};
@@ -67,7 +70,21 @@ impl ImageTable {
     }
 
     /// Adds one.
-    pub fn push(&mut self, image: &Image) {
+    pub fn push(&mut self, image: impl Borrow<Image>) {
+        let row = self.row(image.borrow());
+        self.rows.push(row);
+    }
+
+    /// Changes the one at a place; nothing when there is none.
+    pub fn update(&mut self, place: usize, change: impl FnOnce(&mut Image)) {
+        if let Some(mut image) = self.get(place) {
+            change(&mut image);
+            let row = self.row(&image);
+            self.rows[place] = row;
+        }
+    }
+
+    fn row(&mut self, image: &Image) -> Row {
         let symbols = &mut self.symbols;
         let facts = Facts {
             state: symbols.intern(image.state.as_str()),
@@ -98,7 +115,7 @@ impl ImageTable {
             self.mappings.push((device, target));
         }
         let made_of = image.source_instance.as_ref().map(InstanceId::as_str);
-        self.rows.push(Row {
+        Row {
             id: PackedId::pack(image.id.as_str(), symbols),
             name: symbols.optional(image.name.as_deref()),
             created: image.created,
@@ -108,7 +125,7 @@ impl ImageTable {
             facts: place(facts),
             mappings: (begin, place(self.mappings.len())),
             tags: self.tags.put(&image.tags, symbols),
-        });
+        }
     }
 
     /// The one at a place, as it was pushed but for what a table leaves out.
@@ -222,7 +239,9 @@ impl ImageTable {
             .unwrap_or_default()
     }
 
-    fn snapshot(&self, id: PackedId) -> SnapshotId {
+    /// A snapshot's identifier, as this table packs it.
+    #[must_use]
+    pub fn snapshot(&self, id: PackedId) -> SnapshotId {
         SnapshotId::new(self.unpacked(id))
     }
 
@@ -230,6 +249,47 @@ impl ImageTable {
         let mut text = String::new();
         id.unpack(&self.symbols, &mut text);
         text
+    }
+
+    /// The identifier at a place.
+    #[must_use]
+    pub fn id(&self, row: usize) -> Option<PackedId> {
+        self.rows.get(row).map(|row| row.id)
+    }
+
+    /// The place of an identifier; of several with the same one, the first.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<usize> {
+        let wanted = PackedId::find(id, &self.symbols)?;
+        self.rows.iter().position(|row| row.id == wanted)
+    }
+
+    /// The places of those whose identifier an earlier one has.
+    #[must_use]
+    pub fn repeated(&self) -> BTreeSet<u32> {
+        let by_id = by_id(self.rows.iter().map(|row| row.id));
+        repeated(&by_id, |place| self.rows[place as usize].id)
+    }
+
+    /// The instance at a place that EC2 says it was made of.
+    #[must_use]
+    pub fn source_instance(&self, row: usize) -> Option<&str> {
+        let instance = self.rows.get(row)?.source_instance?;
+        Some(self.symbols.text(instance))
+    }
+
+    /// The state at a place.
+    #[must_use]
+    pub fn state(&self, row: usize) -> Option<ImageState> {
+        let facts = self.facts.get_index(self.rows.get(row)?.facts as usize)?;
+        Some(ImageState::parse(self.symbols.text(facts.state)))
+    }
+
+    /// A tag's value at a place; one that a table leaves out is none.
+    #[must_use]
+    pub fn tag(&self, row: usize, key: &str) -> Option<&str> {
+        self.tags
+            .value(self.rows.get(row)?.tags, &self.symbols, key)
     }
 
     /// The identifier's text at a place.
@@ -248,7 +308,7 @@ impl ImageTable {
 impl Extend<Image> for ImageTable {
     fn extend<I: IntoIterator<Item = Image>>(&mut self, images: I) {
         for image in images {
-            self.push(&image);
+            self.push(image);
         }
     }
 }

@@ -15,4 +15,4 @@ mod tag_lists;
 
 pub use images::ImageTable;
 pub use packed::PackedId;
-pub use snapshots::SnapshotTable;
+pub use snapshots::{SnapshotIndex, SnapshotTable, blank};

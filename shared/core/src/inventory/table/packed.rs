@@ -1,18 +1,22 @@
 //! EC2's identifiers in sixteen bytes.
 
+use std::collections::BTreeSet;
+
 use super::symbols::{Symbol, Symbols};
 
-/// Prefixes of the identifiers that are packed; others become symbols.
-const PREFIXES: [&str; 4] = ["snap-", "ami-", "vol-", "i-"];
+/// Prefixes of the identifiers that are packed, ascending; others become symbols.
+const PREFIXES: [&str; 4] = ["ami-", "i-", "snap-", "vol-"];
 /// Hexadecimal digits that fit beside prefix and length.
 const MOST_DIGITS: usize = 29;
-const LENGTH_SHIFT: u32 = 116;
+/// From the lowest bit: the number of digits, the digits (the first of them highest), the prefix.
+const DIGITS_SHIFT: u32 = 5;
 const PREFIX_SHIFT: u32 = 121;
 const SYMBOL: u128 = 1 << 127;
 
-/// An identifier: prefix, number of hexadecimal digits and their value, or a symbol for anything of
-/// another shape. Equal exactly when the texts are, within one table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// An identifier: prefix, hexadecimal digits and their number, or a symbol for anything of another
+/// shape. Equal exactly when the texts are, within one table. Those that EC2 shaped are equal
+/// across tables too, and in the order of their texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PackedId(u128);
 
 impl PackedId {
@@ -27,11 +31,17 @@ impl PackedId {
         if digits.is_empty() || digits.len() > MOST_DIGITS || !digits.bytes().all(lower) {
             return None;
         }
-        let value = u128::from_str_radix(digits, 16).ok()?;
+        let value = u128::from_str_radix(digits, 16).ok()? << (4 * (MOST_DIGITS - digits.len()));
         let length = digits.len() as u128;
         Some(Self(
-            (prefix << PREFIX_SHIFT) | (length << LENGTH_SHIFT) | value,
+            (prefix << PREFIX_SHIFT) | (value << DIGITS_SHIFT) | length,
         ))
+    }
+
+    /// Whether EC2 shaped it, so that it means the same in every table.
+    #[must_use]
+    pub fn is_shaped(self) -> bool {
+        self.0 & SYMBOL == 0
     }
 
     pub(super) fn pack(text: &str, symbols: &mut Symbols) -> Self {
@@ -52,18 +62,32 @@ impl PackedId {
         use std::fmt::Write;
 
         to.clear();
-        if self.0 & SYMBOL != 0 {
+        if !self.is_shaped() {
             let symbol = u32::try_from(self.0 & u128::from(u32::MAX)).unwrap_or(u32::MAX);
             to.push_str(symbols.text(Symbol(symbol)));
             return;
         }
         let prefix = usize::try_from((self.0 >> PREFIX_SHIFT) & 0x3f).unwrap_or(usize::MAX);
-        let length = usize::try_from((self.0 >> LENGTH_SHIFT) & 0x1f).unwrap_or(0);
-        let value = self.0 & ((1 << LENGTH_SHIFT) - 1);
+        let length = usize::try_from(self.0 & 0x1f).unwrap_or(0);
+        let digits = (self.0 >> DIGITS_SHIFT) & ((1 << (4 * MOST_DIGITS)) - 1);
+        let value = digits >> (4 * MOST_DIGITS.saturating_sub(length));
         to.push_str(PREFIXES.get(prefix).copied().unwrap_or_default());
         // Writing to a string cannot fail.
         let _ = write!(to, "{value:0length$x}");
     }
+}
+
+/// All places by identifier, and by place where several have the same one.
+pub(super) fn by_id(ids: impl Iterator<Item = PackedId>) -> Vec<u32> {
+    let mut keys: Vec<(PackedId, u32)> = ids.zip(0u32..).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|(_, place)| place).collect()
+}
+
+/// The places of those whose identifier an earlier one has.
+pub(super) fn repeated(by_id: &[u32], id: impl Fn(u32) -> PackedId) -> BTreeSet<u32> {
+    let again = by_id.windows(2).filter(|pair| id(pair[0]) == id(pair[1]));
+    again.map(|pair| pair[1]).collect()
 }
 
 #[cfg(test)]
@@ -93,6 +117,25 @@ mod tests {
         ] {
             assert_eq!(round_trip(text), text);
         }
+    }
+
+    #[test]
+    fn the_order_is_that_of_the_texts() {
+        let texts = [
+            "ami-0",
+            "ami-00",
+            "ami-1",
+            "ami-10",
+            "i-9",
+            "snap-0123456789abcdef0",
+            "snap-0123456789abcdef1",
+            "snap-1",
+            "snap-fffffffffffffffff",
+            "vol-0",
+        ];
+        let packed: Vec<PackedId> = texts.iter().filter_map(|text| PackedId::of(text)).collect();
+        assert_eq!(packed.len(), texts.len());
+        assert!(packed.is_sorted());
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! A table of snapshots.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::BTreeSet;
 
 use indexmap::IndexSet;
 use jiff::Timestamp;
 
-use super::packed::PackedId;
+use super::packed::{PackedId, by_id, repeated};
 use super::symbols::{Symbol, Symbols};
 use super::tag_lists::{TagLists, TagRow};
 use crate::id::{SnapshotId, VolumeId};
@@ -54,7 +55,26 @@ impl SnapshotTable {
     }
 
     /// Adds one.
-    pub fn push(&mut self, snapshot: &Snapshot) {
+    pub fn push(&mut self, snapshot: impl Borrow<Snapshot>) {
+        let row = self.row(snapshot.borrow());
+        self.rows.push(row);
+    }
+
+    /// Changes the one at a place; nothing when there is none.
+    pub fn update(&mut self, place: usize, change: impl FnOnce(&mut Snapshot)) {
+        if let Some(mut snapshot) = self.get(place) {
+            change(&mut snapshot);
+            let row = self.row(&snapshot);
+            self.rows[place] = row;
+        }
+    }
+
+    /// Leaves the first `length` of them.
+    pub fn truncate(&mut self, length: usize) {
+        self.rows.truncate(length);
+    }
+
+    fn row(&mut self, snapshot: &Snapshot) -> Row {
         let symbols = &mut self.symbols;
         let facts = Facts {
             state: symbols.intern(snapshot.state.as_str()),
@@ -68,13 +88,13 @@ impl SnapshotTable {
             Some(index) => index,
             None => self.facts.insert_full(facts).0,
         };
-        self.rows.push(Row {
+        Row {
             id: PackedId::pack(snapshot.id.as_str(), symbols),
             start: snapshot.start,
             volume: symbols.optional(snapshot.volume.as_ref().map(VolumeId::as_str)),
             facts: u32::try_from(facts).unwrap_or(u32::MAX),
             tags: self.tags.put(&snapshot.tags, symbols),
-        });
+        }
     }
 
     /// The one at a place, as it was pushed but for what a table leaves out.
@@ -143,20 +163,61 @@ impl SnapshotTable {
         Some(text)
     }
 
+    /// The identifier at a place, as others take it.
+    #[must_use]
+    pub fn snapshot_id(&self, row: usize) -> Option<SnapshotId> {
+        self.id_text(row).map(SnapshotId::new)
+    }
+
     /// The point in time at a place, UTC.
     #[must_use]
     pub fn start(&self, row: usize) -> Option<Timestamp> {
         self.rows.get(row)?.start
     }
 
-    /// Places by identifier; of several with the same one, the first.
+    /// All places by identifier.
     #[must_use]
-    pub fn index(&self) -> HashMap<PackedId, u32> {
-        let mut index = HashMap::with_capacity(self.len());
-        for (row, place) in self.rows.iter().zip(0u32..) {
-            index.entry(row.id).or_insert(place);
-        }
-        index
+    pub fn index(&self) -> SnapshotIndex<'_> {
+        let by_id = by_id(self.rows.iter().map(|row| row.id));
+        SnapshotIndex { table: self, by_id }
+    }
+
+    /// The place of an identifier; of several with the same one, the first.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<usize> {
+        let wanted = PackedId::find(id, &self.symbols)?;
+        self.rows.iter().position(|row| row.id == wanted)
+    }
+
+    /// The state at a place.
+    #[must_use]
+    pub fn state(&self, row: usize) -> Option<SnapshotState> {
+        let facts = self.facts.get_index(self.rows.get(row)?.facts as usize)?;
+        Some(SnapshotState::parse(self.symbols.text(facts.state)))
+    }
+
+    /// The places of those in a state.
+    pub fn in_state(&self, state: &SnapshotState) -> impl Iterator<Item = usize> {
+        let wanted = self.symbols.find(state.as_str());
+        let rows = self.rows.iter().enumerate();
+        rows.filter_map(move |(place, row)| {
+            let facts = self.facts.get_index(row.facts as usize)?;
+            (Some(facts.state) == wanted).then_some(place)
+        })
+    }
+
+    /// The volume at a place.
+    #[must_use]
+    pub fn volume(&self, row: usize) -> Option<&str> {
+        let volume = self.rows.get(row)?.volume?;
+        Some(self.symbols.text(volume))
+    }
+
+    /// A tag's value at a place; one that a table leaves out is none.
+    #[must_use]
+    pub fn tag(&self, row: usize, key: &str) -> Option<&str> {
+        self.tags
+            .value(self.rows.get(row)?.tags, &self.symbols, key)
     }
 
     /// An identifier as this table packs it; `None` when nothing here has it.
@@ -166,9 +227,42 @@ impl SnapshotTable {
     }
 }
 
-/// A snapshot to be written over.
+/// The places of a table's snapshots by identifier.
+#[derive(Clone, Debug)]
+pub struct SnapshotIndex<'t> {
+    table: &'t SnapshotTable,
+    by_id: Vec<u32>,
+}
+
+impl<'t> SnapshotIndex<'t> {
+    /// The table.
+    #[must_use]
+    pub fn table(&self) -> &'t SnapshotTable {
+        self.table
+    }
+
+    /// The place of an identifier; of several with the same one, the last.
+    #[must_use]
+    pub fn find(&self, id: &SnapshotId) -> Option<usize> {
+        let rows = &self.table.rows;
+        let wanted = self.table.pack(id)?;
+        let not_after = |place: &u32| rows[*place as usize].id <= wanted;
+        let end = self.by_id.partition_point(not_after);
+        let place = *self.by_id.get(end.checked_sub(1)?)? as usize;
+        (rows[place].id == wanted).then_some(place)
+    }
+
+    /// The places of those whose identifier an earlier one has.
+    #[must_use]
+    pub fn repeated(&self) -> BTreeSet<u32> {
+        let rows = &self.table.rows;
+        repeated(&self.by_id, |place| rows[place as usize].id)
+    }
+}
+
+/// A snapshot to be written over by [`SnapshotTable::read_into`].
 #[must_use]
-fn blank() -> Snapshot {
+pub fn blank() -> Snapshot {
     Snapshot {
         id: SnapshotId::new(String::new()),
         volume: None,
@@ -187,7 +281,7 @@ fn blank() -> Snapshot {
 impl Extend<Snapshot> for SnapshotTable {
     fn extend<I: IntoIterator<Item = Snapshot>>(&mut self, snapshots: I) {
         for snapshot in snapshots {
-            self.push(&snapshot);
+            self.push(snapshot);
         }
     }
 }

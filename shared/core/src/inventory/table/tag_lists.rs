@@ -47,6 +47,22 @@ impl TagLists {
         }
     }
 
+    /// The value of a tag.
+    pub(super) fn value<'s>(
+        &self,
+        row: TagRow,
+        symbols: &'s Symbols,
+        key: &str,
+    ) -> Option<&'s str> {
+        if key == SOURCE {
+            return row.source.map(|source| symbols.text(source));
+        }
+        let list = self.0.get_index(row.list as usize)?;
+        let mut tags = list.iter().map(|&(k, v)| (symbols.text(k), v));
+        let (_, value) = tags.find(|(k, _)| *k == key)?;
+        Some(symbols.text(value))
+    }
+
     /// Writes the tags over what `to` holds, leaving what is the same already.
     pub(super) fn read_into(&self, row: TagRow, symbols: &Symbols, to: &mut Tags) {
         let list = self

@@ -16,7 +16,7 @@ use super::{Evidence, Standing, Subject, Verdict, governing};
 pub(super) struct Pins<'a>(BTreeSet<&'a str>);
 
 impl<'a> Pins<'a> {
-    pub(super) fn new(evidence: &Evidence<'a>) -> Self {
+    pub(super) fn new(evidence: &Evidence<'a, '_>) -> Self {
         let volumes = evidence
             .inventory
             .volumes
@@ -42,7 +42,7 @@ pub(super) struct Read {
 }
 
 impl Read {
-    pub(super) fn new(evidence: &Evidence<'_>, now: Timestamp) -> Self {
+    pub(super) fn new(evidence: &Evidence<'_, '_>, now: Timestamp) -> Self {
         let readings = evidence.inventory.readings();
         let newest = readings.iter().map(|reading| reading.read_at).max();
         Self {
@@ -59,8 +59,8 @@ fn pinned(tags: &Tags) -> bool {
 /// Everything that stands in the way of a deletion; empty when nothing does.
 pub(super) fn holds(
     policies: &PolicyFile,
-    evidence: &Evidence<'_>,
-    standing: &Standing<'_>,
+    evidence: &Evidence<'_, '_>,
+    standing: &Standing<'_, '_>,
     pins: &Pins<'_>,
     read: &Read,
     verdict: &Verdict,
@@ -114,7 +114,7 @@ pub(super) fn holds(
 /// Why a snapshot that would go with its AMI must not.
 fn own_backing(
     policies: &PolicyFile,
-    evidence: &Evidence<'_>,
+    evidence: &Evidence<'_, '_>,
     verdict: &Verdict,
     image: &Image,
     snapshot: &Snapshot,

@@ -14,12 +14,12 @@ mod snapshot;
 pub(super) use proof::Runner;
 
 use futures::{StreamExt, stream};
-use holdfast_core::inventory::{Inventory, Listing, Reading};
-use holdfast_core::plan::judge::{Subject, Verdict};
+use holdfast_core::inventory::{Inventory, Reading};
+use holdfast_core::plan::judge::{Decision, Judged, Subject, Verdict};
 use holdfast_core::plan::settle::Settled;
 use holdfast_core::ports::records::{Lease, Records};
 use holdfast_core::ports::{ReadEc2, WriteEc2};
-use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
+use holdfast_core::report::{Action, FUNCTION_LIMIT, Item, Items, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
 
 use self::call::deferred;
@@ -54,21 +54,32 @@ pub(super) struct Deleter<'a, E, R: Records> {
 /// What came of carrying out a plan.
 pub(super) struct Enforced {
     /// The report's items.
-    pub items: Vec<Item>,
+    pub items: Items,
     /// Whether nothing is left to do.
     pub complete: bool,
     /// How the last look read what only it reads.
     pub looked: Vec<Reading>,
 }
 
+/// What is known before the first deletion, so that the lists of artifacts can be let go of.
+pub(super) struct Prepared {
+    condemned: Vec<Verdict>,
+    ground: Ground,
+    account: Option<String>,
+    counted: Option<Counted>,
+    /// AMIs that are to go.
+    images: u64,
+    work: Work,
+}
+
 impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
-    /// Deletes what is condemned. The lists are let go of before: what is still needed of them
-    /// stands in the verdicts.
-    pub(super) async fn enforce(
+    /// Puts on record what must be there before the first deletion, and takes over what the
+    /// deletions need of the plan.
+    pub(super) async fn prepare(
         &self,
-        planned: Planned,
-        mut lists: Inventory,
-    ) -> Result<Enforced, RunError> {
+        planned: Planned<'_>,
+        lists: &Inventory,
+    ) -> Result<Prepared, RunError> {
         let Planned {
             verdicts,
             settled,
@@ -80,7 +91,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             ..
         } = planned;
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
-        let mut items = self.close_refuted(&lists).await?;
+        let mut items = Items::within(FUNCTION_LIMIT);
+        items.extend(self.close_refuted(lists).await?);
         // A pin is on record before anything is deleted, so that it outlives its source.
         self.records.pin(&pin, Some(&lease)).await?;
         self.records.unpin(&unpin, &lease).await?;
@@ -91,20 +103,44 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             .set_condemned(&settled.freed, None, &lease)
             .await?;
         items.extend(self.save_tripped(&settled, &lease).await);
-        self.record_holders(&lists).await?;
+        self.record_holders(lists).await?;
         // Cut off, this sweep must not look like a collapse to the next.
-        let planned = condemned_images(&verdicts);
-        items.extend(self.keep_counts(counted.as_ref(), planned).await);
+        let images = condemned_images(&verdicts);
+        items.extend(self.keep_counts(counted.as_ref(), images).await);
 
-        let ground = Ground::new(&lists, on_record, marked);
-        let account = lists.own_account(self.sweep.account).map(str::to_owned);
-        forget_artifacts(&mut lists);
-        let (condemned, others): (Vec<Verdict>, Vec<Verdict>) =
-            verdicts.into_iter().partition(Verdict::is_condemned);
-        let waits = |v: &Verdict| v.reasons().iter().any(|r| r.code == ReasonCode::RetryLater);
-        let complete = !others.iter().any(waits);
-        items.extend(others.iter().map(|v| v.item(Outcome::Held)));
-        drop(others);
+        let mut condemned = Vec::new();
+        let mut complete = true;
+        for v in 0..verdicts.len() {
+            let decision = verdicts.decision(v);
+            if matches!(decision, Decision::Condemn(_)) {
+                condemned.extend(verdicts.get(v));
+                continue;
+            }
+            let reasons = decision.reasons();
+            complete &= reasons.iter().all(|r| r.code != ReasonCode::RetryLater);
+            let outcome = decision.outcome(Outcome::Held);
+            items.offer(outcome, reasons, || verdicts.item(v, Outcome::Held));
+        }
+        Ok(Prepared {
+            condemned,
+            ground: Ground::new(lists, on_record, marked),
+            account: lists.own_account(self.sweep.account).map(str::to_owned),
+            counted,
+            images,
+            work: Work { items, complete },
+        })
+    }
+
+    /// Deletes what is condemned. Of the lists only those of what may refer to it are looked at.
+    pub(super) async fn carry_out(&self, prepared: Prepared, lists: &mut Inventory) -> Enforced {
+        let Prepared {
+            condemned,
+            ground,
+            account,
+            counted,
+            images: planned,
+            mut work,
+        } = prepared;
         let (images, mut snapshots): (Vec<Verdict>, Vec<Verdict>) = condemned
             .into_iter()
             .partition(|v| matches!(v.subject, Subject::Image { .. }));
@@ -112,26 +148,24 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         snapshots.sort_by(|a, b| a.orphan_of.cmp(&b.orphan_of));
         let Sweep { policies, now, .. } = *self.sweep;
         let look = Look::new(self.ec2, policies, now, account, &ground.readings);
-        let mut work = Work { items, complete };
         // An AMI goes before its snapshots: EC2 refuses the other order.
-        self.images(images, &look, &ground, &mut lists, &mut work)
-            .await;
-        self.snapshots(snapshots, &look, &ground, &mut lists, &mut work)
+        self.images(images, &look, &ground, lists, &mut work).await;
+        self.snapshots(snapshots, &look, &ground, lists, &mut work)
             .await;
         let Work {
             mut items,
             complete,
         } = work;
-        let deleted = deleted_images(&items);
+        let deleted = deleted_images(items.made());
         if deleted != planned {
             items.extend(self.keep_counts(counted.as_ref(), deleted).await);
         }
-        items.sort_by(|a, b| (a.time, &a.resource).cmp(&(b.time, &b.resource)));
-        Ok(Enforced {
+        items.sort();
+        Enforced {
             items,
             complete,
             looked: look.readings(),
-        })
+        }
     }
 
     async fn images(
@@ -251,7 +285,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
 
 /// What is done so far.
 struct Work {
-    items: Vec<Item>,
+    items: Items,
     complete: bool,
 }
 
@@ -273,17 +307,4 @@ impl Work {
 fn is_part(next: &Verdict, of: &[Verdict]) -> bool {
     let last = of.last();
     next.orphan_of.is_some() && last.is_some_and(|last| last.orphan_of == next.orphan_of)
-}
-
-/// Lets go of the lists of what may be deleted and of what it was made of. Those of what may refer
-/// to it stay.
-fn forget_artifacts(lists: &mut Inventory) {
-    fn forget<T>(list: &mut Listing<T>) {
-        list.items = Vec::new();
-    }
-    forget(&mut lists.snapshots);
-    forget(&mut lists.mapped);
-    forget(&mut lists.pending);
-    forget(&mut lists.images);
-    forget(&mut lists.volumes);
 }
