@@ -49,6 +49,7 @@ pub fn keep<I: Ord>(
         .within
         .map(|d| (d, d.before(backups[newest].time, timezone)));
     let mut rules = rules(retain);
+    rules.retain(|rule| rule.left > 0);
     let last = order.len() - 1;
     for (position, &i) in order.iter().enumerate() {
         let local = timezone.to_datetime(backups[i].time);

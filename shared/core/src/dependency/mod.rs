@@ -34,8 +34,8 @@ use templates::{Templates, by_template};
 #[derive(Debug)]
 pub struct References<'a> {
     inventory: &'a Inventory,
-    /// Places of images by what they map.
-    images: HashMap<PackedId, Vec<u32>>,
+    /// Places of images behind what they map, ascending.
+    images: Vec<(PackedId, u32)>,
     instances: HashMap<&'a ImageId, Vec<&'a Instance>>,
     /// By the AMI or the snapshot that they name.
     versions: HashMap<&'a str, Vec<&'a LaunchTemplateVersion>>,
@@ -83,7 +83,7 @@ impl<'a> References<'a> {
         };
         let mut graph = Self {
             inventory,
-            images: HashMap::new(),
+            images: Vec::new(),
             instances: HashMap::new(),
             versions: HashMap::new(),
             referrers: HashMap::new(),
@@ -98,10 +98,12 @@ impl<'a> References<'a> {
         let account = inventory.own_account(None);
         let images = &inventory.images.items;
         for (row, place) in (0..images.len()).zip(0u32..) {
-            for snapshot in images.mapped(row) {
-                push(&mut graph.images, snapshot, place);
-            }
+            let mapped = images.mapped(row);
+            graph
+                .images
+                .extend(mapped.map(|snapshot| (snapshot, place)));
         }
+        graph.images.sort_unstable();
         for instance in &inventory.instances.items {
             if let Some(image) = &instance.image {
                 push(&mut graph.instances, image, instance);
@@ -181,7 +183,8 @@ impl<'a> References<'a> {
     pub fn images_of(&self, snapshot: &SnapshotId) -> Vec<Image> {
         let images = &self.inventory.images.items;
         let rows = self.rows_over(snapshot).iter();
-        rows.filter_map(|&row| images.get(row as usize)).collect()
+        rows.filter_map(|&(_, row)| images.get(row as usize))
+            .collect()
     }
 
     /// Whether any image maps a snapshot.
@@ -190,10 +193,13 @@ impl<'a> References<'a> {
         !self.rows_over(snapshot).is_empty()
     }
 
-    fn rows_over(&self, snapshot: &SnapshotId) -> &[u32] {
-        let packed = self.inventory.images.items.pack(snapshot);
-        let rows = packed.and_then(|packed| self.images.get(&packed));
-        rows.map_or(&[], Vec::as_slice)
+    fn rows_over(&self, snapshot: &SnapshotId) -> &[(PackedId, u32)] {
+        let Some(wanted) = self.inventory.images.items.pack(snapshot) else {
+            return &[];
+        };
+        let from = self.images.partition_point(|(id, _)| *id < wanted);
+        let rest = self.images.get(from..).unwrap_or_default();
+        &rest[..rest.partition_point(|(id, _)| *id == wanted)]
     }
 
     /// Everything that needs a snapshot, each with its path; empty when nothing does. An image that

@@ -79,7 +79,7 @@ pub(super) fn look<'p: 's, 's>(
     }
     // `may_be_copy` has seen the source.
     let source = artifact.source.clone()?;
-    let group = GroupKey::of(&policy.group, &source, &artifact);
+    let group = GroupKey::of(&policy.group, &source, artifact.group.as_deref());
     Some(Looked::good(policy, group))
 }
 

@@ -173,7 +173,8 @@ struct Former {
 impl Former {
     fn group(&self, policy: &Policy, verdict: &Verdict) -> Option<GroupKey> {
         let artifact = verdict.artifact.as_ref()?;
-        Some(GroupKey::of(&policy.group, &self.source, artifact))
+        let value = artifact.group.as_deref();
+        Some(GroupKey::of(&policy.group, &self.source, value))
     }
 }
 

@@ -258,7 +258,7 @@ fn usable_of<'p, 'o>(
         size: remains.members.len() + remains.in_use.len(),
         times: times.into_iter().collect(),
     };
-    let group = GroupKey::of(&policy.group, &key.source, artifact);
+    let group = GroupKey::of(&policy.group, &key.source, artifact.group.as_deref());
     Some((policy.name.as_str(), group, usable))
 }
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
-use crate::artifact::Artifact;
 use crate::policy::{GroupBy, Policy};
 use crate::report::{Reason, ReasonCode};
 use crate::retention::{self, Backup};
@@ -22,16 +21,13 @@ pub(super) enum GroupKey {
 }
 
 impl GroupKey {
-    pub(super) fn of(by: &GroupBy, source: &str, artifact: &Artifact) -> Self {
+    pub(super) fn of(by: &GroupBy, source: &str, group: Option<&str>) -> Self {
         let source = || Self::Source(source.to_owned());
         match by {
             GroupBy::Source => source(),
             GroupBy::Policy => Self::Policy,
             // A source without the tag is a group of its own: smaller groups keep more.
-            GroupBy::Tag(_) => artifact
-                .group
-                .as_ref()
-                .map_or_else(source, |value| Self::Value(value.clone())),
+            GroupBy::Tag(_) => group.map_or_else(source, |value| Self::Value(value.to_owned())),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::artifact::{Artifact, ArtifactKind, SLOT};
+use crate::artifact::{Artifact, ArtifactKind, Claim, SLOT};
 use crate::inventory::{Snapshot, SnapshotState};
 use crate::policy::PolicyFile;
 use crate::report::{Reason, ReasonCode};
@@ -75,9 +75,12 @@ impl Sets {
         &self,
         policies: &PolicyFile,
         snapshot: &Snapshot,
-        artifact: &Artifact,
+        claim: &Claim<'_>,
     ) -> Option<Reason> {
-        let run = run_of(policies, artifact)?;
+        if self.runs.is_empty() {
+            return None;
+        }
+        let run = run_of(policies, &claim.artifact())?;
         let made = self.runs.get(&run)?;
         let (policy, slot, source, name) = &run;
         if made.failed.is_empty() || !source.starts_with("i-") {

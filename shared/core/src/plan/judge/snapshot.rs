@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::artifact::{self, Artifact, ArtifactKind};
+use crate::artifact::{self, ArtifactKind, Claim};
 use crate::inventory::{Snapshot, SnapshotState};
 use crate::policy::{Policy, PolicyFile, Protect};
 use crate::report::{Reason, ReasonCode};
@@ -33,9 +33,8 @@ pub(super) fn look<'a: 'r, 'r, 'p: 's, 's>(
         .tags
         .get(artifact::POLICY)
         .map_or("", String::as_str);
-    let artifact = match Artifact::read(&snapshot.tags, snapshot.owner.as_deref(), evidence.account)
-    {
-        Ok(artifact) => artifact,
+    let claim = match Claim::read(&snapshot.tags, snapshot.owner.as_deref(), evidence.account) {
+        Ok(claim) => claim,
         Err(reason) => {
             return Some(Looked::held(tagged, reason));
         }
@@ -44,13 +43,13 @@ pub(super) fn look<'a: 'r, 'r, 'p: 's, 's>(
         let reason = Reason::with(ReasonCode::ManagedByOther, "it lies in an AWS Backup vault");
         return Some(Looked::held(tagged, reason));
     }
-    let policy = governing(policies, &artifact.policy);
+    let policy = governing(policies, claim.policy);
     let name = policy.map_or(tagged, |p| p.name.as_str());
     let held = |reason| Some(Looked::held(name, reason));
-    match artifact.kind {
+    match claim.kind {
         ArtifactKind::Snapshot => {}
         ArtifactKind::ImageSnapshot => {
-            if !evidence.inventory.images.is_complete() || standing.backs(snapshot, &artifact) {
+            if !evidence.inventory.images.is_complete() || standing.backs(snapshot, &claim) {
                 return None;
             }
             // The lists are read side by side: that of AMIs may be from before it was made.
@@ -98,10 +97,10 @@ pub(super) fn look<'a: 'r, 'r, 'p: 's, 's>(
         let reason = Reason::with(ReasonCode::EvidenceIncomplete, "EC2 gave it no start time");
         return held(reason);
     }
-    if let Some(reason) = sets.replaced(policies, snapshot, &artifact) {
+    if let Some(reason) = sets.replaced(policies, snapshot, &claim) {
         return Some(Looked::condemned(name, reason));
     }
-    let Some(group) = group_of(policy, snapshot, &artifact) else {
+    let Some(group) = group_of(policy, snapshot, &claim) else {
         let reason = Reason::with(
             ReasonCode::EvidenceIncomplete,
             "EC2 does not tell which volume it is of; it may be a copy",
@@ -129,9 +128,9 @@ fn ungoverned(policy: Option<&Policy>, tagged: &str, made: Protect) -> Option<Re
     Some(Reason::with(ReasonCode::PolicyChanged, detail))
 }
 
-fn group_of(policy: &Policy, snapshot: &Snapshot, artifact: &Artifact) -> Option<GroupKey> {
+fn group_of(policy: &Policy, snapshot: &Snapshot, claim: &Claim<'_>) -> Option<GroupKey> {
     let volume = snapshot.volume.as_ref().map(AsRef::as_ref);
     // A copy holds another point in time than its own: in no group may it crowd out the originals.
     let volume = volume.filter(|id| *id != COPY_PLACEHOLDER)?;
-    Some(GroupKey::of(&policy.group, volume, artifact))
+    Some(GroupKey::of(&policy.group, volume, claim.group()))
 }

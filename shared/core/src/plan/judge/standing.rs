@@ -1,6 +1,6 @@
 //! The lists and who refers to what, as the first looks need them.
 
-use crate::artifact::Artifact;
+use crate::artifact::Claim;
 use crate::dependency::{References, Words};
 use crate::inventory::Snapshot;
 use crate::report::Reason;
@@ -25,8 +25,9 @@ impl<'a: 'r, 'r> Standing<'a, 'r> {
     }
 
     /// Whether an AMI stands that the snapshot backs.
-    pub(super) fn backs(&self, snapshot: &Snapshot, artifact: &Artifact) -> bool {
-        self.references.is_mapped(&snapshot.id) || self.listed.is_made_with(snapshot, artifact)
+    pub(super) fn backs(&self, snapshot: &Snapshot, claim: &Claim<'_>) -> bool {
+        self.references.is_mapped(&snapshot.id)
+            || self.listed.is_made_with(snapshot, &claim.artifact())
     }
 
     /// Everything that needs the subject by a policy's words, each with its path.
