@@ -45,14 +45,14 @@ impl PackedId {
     }
 
     pub(super) fn pack(text: &str, symbols: &mut Symbols) -> Self {
-        Self::of(text).unwrap_or_else(|| Self(SYMBOL | u128::from(symbols.intern(text).0)))
+        Self::of(text).unwrap_or_else(|| Self(SYMBOL | u128::from(symbols.intern(text).number())))
     }
 
     /// The packed form of a text that may not be known to the table.
     pub(super) fn find(text: &str, symbols: &Symbols) -> Option<Self> {
         let known = || {
             let symbol = symbols.find(text)?;
-            Some(Self(SYMBOL | u128::from(symbol.0)))
+            Some(Self(SYMBOL | u128::from(symbol.number())))
         };
         Self::of(text).or_else(known)
     }
@@ -63,8 +63,8 @@ impl PackedId {
 
         to.clear();
         if !self.is_shaped() {
-            let symbol = u32::try_from(self.0 & u128::from(u32::MAX)).unwrap_or(u32::MAX);
-            to.push_str(symbols.text(Symbol(symbol)));
+            let number = u32::try_from(self.0 & u128::from(u32::MAX)).unwrap_or(u32::MAX);
+            to.push_str(Symbol::of(number).map_or("", |symbol| symbols.text(symbol)));
             return;
         }
         let prefix = usize::try_from((self.0 >> PREFIX_SHIFT) & 0x3f).unwrap_or(usize::MAX);

@@ -1,10 +1,29 @@
 //! Texts that occur many times, each kept once.
 
+use std::num::NonZeroU32;
+
 use indexmap::IndexSet;
 
-/// The place of a text.
+/// The place of a text, from one on, so that none takes no room of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Symbol(pub(super) u32);
+pub(super) struct Symbol(NonZeroU32);
+
+impl Symbol {
+    fn at(index: usize) -> Self {
+        let place = u32::try_from(index).unwrap_or(u32::MAX);
+        Self(NonZeroU32::MIN.saturating_add(place))
+    }
+
+    /// The symbol of that number.
+    pub(super) fn of(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+
+    /// Its number.
+    pub(super) fn number(self) -> u32 {
+        self.0.get()
+    }
+}
 
 /// The texts.
 #[derive(Clone, Debug, Default)]
@@ -18,17 +37,17 @@ impl Symbols {
             Some(index) => index,
             None => self.0.insert_full(text.into()).0,
         };
-        Symbol(u32::try_from(index).unwrap_or(u32::MAX))
+        Symbol::at(index)
     }
 
     pub(super) fn find(&self, text: &str) -> Option<Symbol> {
         let index = self.0.get_index_of(text)?;
-        Some(Symbol(u32::try_from(index).ok()?))
+        Some(Symbol::at(index))
     }
 
     pub(super) fn text(&self, symbol: Symbol) -> &str {
         self.0
-            .get_index(symbol.0 as usize)
+            .get_index(symbol.number() as usize - 1)
             .map_or("", |text| &**text)
     }
 

@@ -1,10 +1,10 @@
-//! The tags that decisions rest on. What one run writes on all it makes differs in the source
-//! alone, so that is kept apart and the rest once.
+//! The tags that decisions rest on. What a policy makes for one slot differs in source and run
+//! alone, so these are kept apart and the rest once.
 
 use indexmap::IndexSet;
 
 use super::symbols::{Symbol, Symbols};
-use crate::artifact::{PREFIX, SOURCE};
+use crate::artifact::{PREFIX, RUN, SOURCE};
 use crate::inventory::Tags;
 
 /// Tags by which Image Builder marks what it made (Image Builder User Guide, "Tag resources").
@@ -19,9 +19,13 @@ pub(super) struct TagLists(IndexSet<List>);
 /// The tags of one resource.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TagRow {
-    source: Option<Symbol>,
+    /// The values of [`APART`].
+    apart: [Option<Symbol>; 2],
     list: u32,
 }
+
+/// Keys whose values differ from one resource to the next, while the other tags are those of many.
+const APART: [&str; 2] = [SOURCE, RUN];
 
 /// Whether a decision may rest on a tag of this key.
 fn decides(key: &str) -> bool {
@@ -30,10 +34,10 @@ fn decides(key: &str) -> bool {
 
 impl TagLists {
     pub(super) fn put(&mut self, tags: &Tags, symbols: &mut Symbols) -> TagRow {
-        let source = symbols.optional(tags.get(SOURCE).map(String::as_str));
+        let apart = APART.map(|key| symbols.optional(tags.get(key).map(String::as_str)));
         let kept = tags
             .iter()
-            .filter(|(key, _)| decides(key) && key.as_str() != SOURCE);
+            .filter(|(key, _)| decides(key) && !APART.contains(&key.as_str()));
         let list: List = kept
             .map(|(key, value)| (symbols.intern(key), symbols.intern(value)))
             .collect();
@@ -42,7 +46,7 @@ impl TagLists {
             None => self.0.insert_full(list).0,
         };
         TagRow {
-            source,
+            apart,
             list: u32::try_from(index).unwrap_or(u32::MAX),
         }
     }
@@ -54,8 +58,8 @@ impl TagLists {
         symbols: &'s Symbols,
         key: &str,
     ) -> Option<&'s str> {
-        if key == SOURCE {
-            return row.source.map(|source| symbols.text(source));
+        if let Some(place) = APART.iter().position(|apart| *apart == key) {
+            return row.apart[place].map(|value| symbols.text(value));
         }
         let list = self.0.get_index(row.list as usize)?;
         let mut tags = list.iter().map(|&(k, v)| (symbols.text(k), v));
@@ -69,7 +73,11 @@ impl TagLists {
             .0
             .get_index(row.list as usize)
             .map_or(&[][..], |list| &**list);
-        let count = list.len() + usize::from(row.source.is_some());
+        let apart = || {
+            let values = APART.into_iter().zip(row.apart);
+            values.filter_map(|(key, value)| Some((key, symbols.text(value?))))
+        };
+        let count = list.len() + apart().count();
         let mut set = |key: &str, value: &str| match to.get_mut(key) {
             Some(old) => {
                 old.clear();
@@ -85,15 +93,14 @@ impl TagLists {
         for &(key, value) in list {
             same &= set(symbols.text(key), symbols.text(value));
         }
-        if let Some(source) = row.source {
-            same &= set(SOURCE, symbols.text(source));
+        for (key, value) in apart() {
+            same &= set(key, value);
         }
         if same && to.len() == count {
             return;
         }
         let of_list = |key: &String| {
-            list.iter().any(|(k, _)| symbols.text(*k) == key)
-                || (row.source.is_some() && key == SOURCE)
+            list.iter().any(|(k, _)| symbols.text(*k) == key) || apart().any(|(k, _)| k == key)
         };
         to.retain(|key, _| of_list(key));
     }
