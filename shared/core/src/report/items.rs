@@ -161,8 +161,8 @@ mod tests {
                 Some(Item::new(Action::Delete, "snap-1", Outcome::Kept))
             });
         }
-        // Each takes more than forty bytes of JSON: the third is the first that does not fit.
-        assert_eq!(made, 3);
+        // Each takes 56 bytes of JSON and a comma: the second is the first that does not fit.
+        assert_eq!(made, 2);
         assert_eq!(items.summary()[&Outcome::Kept], 1000);
     }
 }
