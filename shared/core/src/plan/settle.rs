@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::judge::{Decision, FormerImage, Judged, SetKey, share_fate};
+use super::judge::{Decision, FormerImage, Judged, SetKey, recorded_pin, share_fate};
 use crate::policy::{Policy, PolicyFile};
 use crate::report::{Reason, ReasonCode};
 
@@ -16,6 +16,9 @@ pub const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// How long what is left of an AMI that somebody else deregistered stays after a sweep first found
 /// that the policy would have retired the AMI.
+///
+/// What holds it meanwhile, the Recycle Bin too, ends the wait: the week begins anew when nothing
+/// needs it any more. An AMI leaves the bin after a year at most, so that this comes to an end.
 pub const ORPHANS_STAY: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The first pause before a deletion that EC2 refused is tried again.
@@ -51,6 +54,8 @@ pub struct Recorded {
     pub trips: BTreeMap<String, Vec<Reason>>,
     /// Failed backups whose slot has not been reopened yet, with the words to say so.
     pub unreopened: BTreeMap<String, String>,
+    /// Artifacts whose own record this version cannot read, with the words to say so.
+    pub unreadable: BTreeMap<String, String>,
     /// Why the table could not be read, if so.
     pub error: Option<String>,
 }
@@ -127,10 +132,16 @@ pub fn settle(
         }
     }
     for v in verdicts.condemned() {
-        let mut sources = verdicts.sources(v).into_iter();
-        if let Some(source) = sources.find(|s| recorded.pinned.contains(s)) {
-            let detail = format!("its source {source} was pinned when last seen");
-            verdicts.hold(v, Reason::with(ReasonCode::Pinned, detail));
+        if let Some(words) = recorded.unreadable.get(verdicts.id(v).as_ref()) {
+            let detail = format!("lineage: {words}");
+            verdicts.hold(v, Reason::with(ReasonCode::EvidenceIncomplete, detail));
+        }
+    }
+    for v in verdicts.condemned() {
+        let sources = verdicts.sources(v);
+        let sources = sources.iter().map(String::as_str);
+        if let Some(reason) = recorded_pin(&verdicts.id(v), sources, &recorded.pinned) {
+            verdicts.hold(v, reason);
         }
     }
     for v in verdicts.condemned() {
@@ -138,8 +149,12 @@ pub fn settle(
             verdicts.hold(v, Reason::with(ReasonCode::FailedBackup, words));
         }
     }
+    // A try that lies in the future was recorded by a clock that was wrong, or is damage: believed,
+    // it could hold for ever.
+    let latest = wall.saturating_add(RETRY_LAST).unwrap_or(Timestamp::MAX);
+    let believed = |at: &Timestamp| wall < *at && *at <= latest;
     for v in verdicts.condemned() {
-        if let Some(at) = verdicts.retry_at(v).filter(|at| wall < *at) {
+        if let Some(at) = verdicts.retry_at(v).filter(believed) {
             let detail = format!("EC2 has refused to delete it; it is tried again from {at}");
             verdicts.hold(v, Reason::with(ReasonCode::RetryLater, detail));
         }
@@ -202,7 +217,9 @@ fn grace(
             continue;
         };
         let id = verdicts.id(v).into_owned();
+        // A mark of the future would wait for ever: it begins anew.
         let since = recorded.condemned.get(&id).copied();
+        let since = since.filter(|since| *since <= now);
         let Some(until) = wait(policy, orphan, since.unwrap_or(now)) else {
             continue;
         };
@@ -253,7 +270,14 @@ fn trip(verdicts: &mut impl Judged, recorded: &Recorded, settled: &mut Settled) 
     if recorded.trips.is_empty() {
         return;
     }
-    let released: BTreeSet<&str> = recorded.released.iter().map(|(p, _)| p.as_str()).collect();
+    // A plan's hash covers deletions only. That a policy tripped with nothing condemned is the
+    // table's word alone, and releases nothing that is condemned by now.
+    let named = |(policy, resource): &&(String, String)| {
+        let condemned = verdicts.condemned();
+        !resource.is_empty() || condemned.iter().all(|&v| verdicts.policy(v) != policy)
+    };
+    let released = recorded.released.iter().filter(named);
+    let released: BTreeSet<&str> = released.map(|(policy, _)| policy.as_str()).collect();
     for (policy, reasons) in &recorded.trips {
         if !released.contains(policy.as_str()) {
             settled.trips.insert(policy.clone(), reasons.clone());

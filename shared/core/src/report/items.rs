@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Item, Outcome, Reason, ReasonCode, attention, held_by_breaker, json_size};
+use super::metrics::held_by_breaker;
+use super::{Item, Outcome, Reason, ReasonCode, attention, json_size};
 
 /// The items of a report that keeps no more of them than fit its limit, and counts all.
 ///
@@ -13,8 +14,8 @@ pub struct Items {
     made: Vec<Item>,
     /// Bytes of JSON of what was offered and made, by how much attention it needs.
     sizes: BTreeMap<u8, usize>,
-    pub(super) left_out: BTreeMap<Outcome, u64>,
-    pub(super) left_out_by_breaker: u64,
+    left_out: BTreeMap<Outcome, u64>,
+    left_out_by_breaker: u64,
 }
 
 impl Items {
@@ -73,6 +74,11 @@ impl Items {
             *summary.entry(item.outcome).or_default() += 1;
         }
         summary
+    }
+
+    /// How many were not made.
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out.values().sum()
     }
 
     /// How many deletions a tripped breaker holds, made or not.

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_core::inventory::Inventory;
 use holdfast_core::plan::judge::{Judged, Verdicts};
 use holdfast_core::plan::reopening::{questions, waits};
+use holdfast_core::plan::returned::returned;
 use holdfast_core::plan::settle::{Recorded, WINDOW, marked};
 use holdfast_core::ports::records::{Records, TableError, TableErrorKind};
 use jiff::Timestamp;
 
 use super::Sweep;
 use super::census::Counted;
+use super::each::each;
 
 /// What the table says, and what the lists say against it.
 #[derive(Default)]
@@ -19,6 +21,8 @@ pub(super) struct Known {
     pub pin: Vec<String>,
     pub unpin: Vec<String>,
     pub release_unknown: bool,
+    pub waiting: BTreeSet<String>,
+    pub returned: Vec<String>,
     pub counted: Option<Counted>,
 }
 
@@ -50,13 +54,19 @@ pub(super) async fn known<R: Records>(
 
     let marked = marked(sweep.policies, verdicts);
     if !marked.is_empty() {
-        recorded.condemned = records.condemned(&marked).await?;
+        let (condemned, unread) = each(&marked, async |ids| records.condemned(ids).await).await?;
+        recorded.condemned = condemned;
+        let unread = unread.into_iter();
+        recorded.unreadable = unread.map(|(id, error)| (id, error.to_string())).collect();
     }
     let condemning: BTreeSet<&str> = verdicts
         .condemned()
         .into_iter()
         .map(|v| verdicts.policy(v))
         .collect();
+    let waiting = records.waiting_orphans().await?;
+    known.returned = returned(&waiting, inventory);
+    known.waiting = waiting;
     for policy in &sweep.policies.policies {
         if condemning.contains(policy.name.as_str()) {
             let mut retired = Vec::new();

@@ -17,6 +17,7 @@ mod standing;
 mod subject;
 mod verdicts;
 
+pub use holds::{Obstacles, PIN_RECORDED, recorded_pin};
 pub use judged::{Judged, SetKey};
 pub use leftover::{Leftover, unmapped};
 pub use orphan::{FormerImage, share_fate};
