@@ -347,6 +347,8 @@ impl Records for Ports {
         unpin(sources: &[String], lease: &Lease) -> ();
         condemned(resources: &[String]) -> BTreeMap<String, Timestamp>;
         set_condemned(resources: &[String], since: Option<Timestamp>, lease: &Lease) -> ();
+        waiting_orphans() -> BTreeSet<String>;
+        set_waiting_orphans(snapshots: &[String], waits: bool, lease: &Lease) -> ();
         retired(policy: &str, since: Timestamp, wall: Timestamp) -> Vec<Retired>;
         intend_deletion(deletion: &Deletion, lease: &Lease) -> ();
         end_deletion(deletion: &Deletion, refused: Option<&str>, lease: &Lease) -> ();
