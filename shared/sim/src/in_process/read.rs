@@ -1,10 +1,9 @@
 //! The lists of resources, read to their last page or marked as ending early.
 
 use holdfast_core::id::{ImageId, SnapshotId};
-use holdfast_core::inventory::table::{ImageTable, SnapshotTable};
 use holdfast_core::inventory::{
     Binned, FastRestore, Image, ImageReference, Instance, InstanceType, LaunchTemplateVersion,
-    List, Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock, Source, Volume,
+    Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock, Source, Volume,
 };
 use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 
@@ -140,14 +139,6 @@ impl ReadEc2 for InProcess {
                 })
             }
         }
-    }
-
-    async fn snapshot_table(&self, scope: &SnapshotScope) -> List<SnapshotTable> {
-        self.snapshots(scope).await.into_items()
-    }
-
-    async fn image_table(&self, scope: &ImageScope) -> List<ImageTable> {
-        self.images(scope).await.into_items()
     }
 
     async fn images(&self, scope: &ImageScope) -> Listing<Image> {
