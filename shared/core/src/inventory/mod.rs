@@ -6,9 +6,10 @@
 mod listing;
 mod protection;
 mod referrer;
+pub mod table;
 mod whole;
 
-pub use listing::{Listing, Reading, Source};
+pub use listing::{Items, List, Listing, Reading, Source};
 pub use protection::{
     Binned, FastRestore, ImageReference, ReferenceScope, ReferenceType, Share, SnapshotLock,
 };

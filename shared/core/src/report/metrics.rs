@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Outcome, ReasonCode, Report};
+use super::{Item, Outcome, ReasonCode, Report};
 
 impl Report {
     /// One line in CloudWatch's embedded metric format: a count for each outcome of this run, of the
@@ -23,7 +23,7 @@ impl Report {
         ]
         .map(|outcome| (format!("items.{}", outcome.as_str()), self.count(outcome)));
         let further = [
-            ("items.circuit-breaker".to_owned(), self.held_by_breaker()),
+            ("items.circuit-breaker".to_owned(), self.held_by_breaker),
             ("run.incomplete".to_owned(), u64::from(!self.run.complete)),
         ];
         let mut line = serde_json::Map::new();
@@ -45,21 +45,21 @@ impl Report {
         );
         line.into()
     }
+}
 
-    /// How many deletions a tripped circuit breaker holds.
-    fn held_by_breaker(&self) -> u64 {
-        let held = self.items.iter().filter(|item| {
-            let mut reasons = item.reasons.iter();
-            item.outcome == Outcome::Held && reasons.any(|r| r.code == ReasonCode::CircuitBreaker)
-        });
-        held.count() as u64
-    }
+/// How many deletions a tripped circuit breaker holds.
+pub(super) fn held_by_breaker(items: &[Item]) -> u64 {
+    let held = items.iter().filter(|item| {
+        let mut reasons = item.reasons.iter();
+        item.outcome == Outcome::Held && reasons.any(|r| r.code == ReasonCode::CircuitBreaker)
+    });
+    held.count() as u64
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::run;
-    use super::super::{Action, Item, Reason, Run};
+    use super::super::{Action, Reason, Run};
     use super::*;
 
     #[test]
