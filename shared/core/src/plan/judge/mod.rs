@@ -4,6 +4,7 @@
 //! live evidence must both bear out: since when a source is gone, and which snapshots one of
 //! Holdfast's own deregistrations left behind.
 
+mod duplicate;
 mod holds;
 mod image;
 mod leftover;
@@ -268,8 +269,10 @@ pub fn judge(
     }
 
     let gone = Gone::new(evidence, &verdicts);
+    let duplicates = duplicate::set_aside(&verdicts, &mut candidates);
     retention::apply(&mut verdicts, &candidates, &gone, now);
     retention::keep_sets(&mut verdicts);
+    duplicate::condemn(&mut verdicts, duplicates);
     let leftovers = &evidence.on_record.leftovers;
     let orphans = Orphans::find(evidence, &verdicts, leftovers);
     let by_others = &orphans.by_others;
