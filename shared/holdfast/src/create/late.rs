@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::agenda::Agenda;
 use super::job::Job;
-use super::some_of;
+use super::missed::some_of;
 
 /// What of one job was started late.
 pub(super) struct Late {

@@ -5,6 +5,7 @@ mod devices;
 mod job;
 mod late;
 mod left;
+mod missed;
 mod on_demand;
 mod pick;
 mod preview;
@@ -18,7 +19,7 @@ pub use preview::preview;
 
 use holdfast_core::event::{self, CreateEvent, Origin};
 use holdfast_core::inventory::{Instance, Listing, Volume};
-use holdfast_core::plan::due::{self, Due};
+use holdfast_core::plan::due;
 use holdfast_core::policy::{Policy, PolicyFile, Protect};
 use holdfast_core::ports::records::{OpenSource, Records, RunRecord, TableError};
 use holdfast_core::ports::{InstanceScope, ReadEc2, WriteEc2};
@@ -38,6 +39,7 @@ use crate::pace::Pace;
 use agenda::Agenda;
 use job::{Job, JobEnd, Wanted};
 use left::Group;
+use missed::{missed, unmade};
 
 /// The name of the function that makes snapshots, in events, reports and records.
 pub const SNAPSHOTS: &str = "create-snapshots";
@@ -46,9 +48,6 @@ pub const IMAGES: &str = "create-images";
 
 /// The words of what is left to the next heartbeat.
 const OUT_OF_TIME: &str = "this invocation's time is over";
-
-/// Sources that a finding names; of the rest it tells how many there are.
-const NAMED: usize = 10;
 
 /// The function that makes what a policy protects its sources by.
 #[must_use]
@@ -474,51 +473,4 @@ pub fn named<'p>(policies: &'p PolicyFile, name: &str) -> Result<&'p Policy, Run
                 known: known.join(", "),
             }
         })
-}
-
-/// One finding for all the slots that a policy missed: an hourly policy may have missed hundreds.
-fn missed(due: &Due<'_>) -> Option<Item> {
-    let (first, last) = (due.missed.first()?, due.missed.last()?);
-    let detail = format!(
-        "{} slots from {first} to {last} were missed or left unfinished; only {} is made up",
-        due.missed.len(),
-        due.slot
-    );
-    Some(
-        Item::new(Action::Check, &due.policy.name, Outcome::Finding)
-            .policy(&due.policy.name)
-            .slot(*last)
-            .reason(Reason::with(ReasonCode::SlotMissed, detail)),
-    )
-}
-
-/// One finding for the sources that a slot was over for before they were made.
-fn unmade(job: &Job<'_>, sources: &[String], newer: Timestamp) -> Option<Item> {
-    let detail = format!(
-        "{} without a backup for {}, which {newer} takes the place of: {}",
-        counted(sources.len()),
-        job.slot,
-        some_of(sources)
-    );
-    let item = Item::new(Action::Check, &job.policy.name, Outcome::Finding)
-        .policy(&job.policy.name)
-        .slot(job.slot)
-        .reason(Reason::with(ReasonCode::SlotMissed, detail));
-    (!sources.is_empty()).then_some(item)
-}
-
-fn counted(sources: usize) -> String {
-    match sources {
-        1 => "1 source is".to_owned(),
-        many => format!("{many} sources are"),
-    }
-}
-
-/// The first few by name.
-fn some_of(sources: &[String]) -> String {
-    let named = sources.iter().take(NAMED).map(String::as_str);
-    let mut words: Vec<&str> = named.collect();
-    let more = format!("{} more", sources.len().saturating_sub(NAMED));
-    words.extend((sources.len() > NAMED).then_some(more.as_str()));
-    words.join(", ")
 }
