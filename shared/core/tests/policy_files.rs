@@ -106,7 +106,6 @@ policies:
       volumes:   { tags: { Backup: [nightly, critical] } }
       exclude:   { tags: { Scratch: "*" }, boot_volumes: false }
     schedule: "cron(0 3 * * ? *)"
-    start_within: 3h
     timezone: Europe/Berlin
     triggers: [stopped]
     reboot: false
@@ -123,6 +122,7 @@ policies:
     source_gone: { delete_after: never }
     state: active
     formerly: [db-nightly]
+    start_within: 3h
 "#;
 
 #[test]

@@ -321,9 +321,9 @@ pub trait Records: Send + Sync {
         sources: &[String],
     ) -> impl Future<Output = Result<BTreeMap<String, SlotRecord>, TableError>> + Send;
 
-    /// The slot of the newest backup of each of these sources that the ledger knows to be made,
-    /// looking at each one's [`LOOKED_BACK`] newest records; none of those without. It decides whose
-    /// turn is first and nothing else, so it may be a moment behind.
+    /// When the newest backup of each of these sources that the ledger knows to be made was asked
+    /// for, on the wall clock, looking at each one's [`LOOKED_BACK`] newest records; none of those
+    /// without. It decides whose turn is first and nothing else, so it may be a moment behind.
     fn newest_made(
         &self,
         policy: &str,

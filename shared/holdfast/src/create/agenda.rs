@@ -18,14 +18,14 @@ const AT_ONCE: usize = 50;
 /// What a heartbeat knows of the policies that are due.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
-    /// The slot of each source's newest backup, by policy.
+    /// When each source's newest backup was asked for, by policy.
     newest: BTreeMap<String, BTreeMap<String, Timestamp>>,
     /// Policies that begin their first slot.
     first: BTreeSet<String>,
 }
 
 impl Agenda {
-    /// The slot of a source's newest backup; none goes before all others.
+    /// When a source's newest backup was asked for; none goes before all others.
     pub(super) fn newest(&self, policy: &str, source: &str) -> Option<Timestamp> {
         self.newest.get(policy)?.get(source).copied()
     }
@@ -40,8 +40,8 @@ impl Agenda {
     pub(super) fn sort(&self, due: &mut [Due<'_>]) {
         due.sort_by_key(|due| {
             let newest = self.newest.get(&due.policy.name);
-            let slots = || newest.into_iter().flat_map(BTreeMap::values);
-            (slots().max().copied(), slots().min().copied())
+            let times = || newest.into_iter().flat_map(BTreeMap::values);
+            (times().max().copied(), times().min().copied())
         });
     }
 }
@@ -75,9 +75,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             for name in std::iter::once(&due.policy.name).chain(&due.policy.formerly) {
                 match self.records.newest_made(name, ids).await {
                     Ok(made) => {
-                        for (source, slot) in made {
-                            let known = newest.entry(source).or_insert(slot);
-                            *known = slot.max(*known);
+                        for (source, time) in made {
+                            let known = newest.entry(source).or_insert(time);
+                            *known = time.max(*known);
                         }
                     }
                     Err(error) => {

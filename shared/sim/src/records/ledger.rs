@@ -157,7 +157,7 @@ pub(super) fn newest_made(
         let records = contents.slots.get(&(policy.to_owned(), source.clone()))?;
         let mut newest = records.values().rev().take(LOOKED_BACK);
         let made = newest.find(|record| record.state.is_made())?;
-        Some((source.clone(), made.slot))
+        Some((source.clone(), made.requested_at.unwrap_or(made.slot)))
     };
     sources.iter().filter_map(of).collect()
 }

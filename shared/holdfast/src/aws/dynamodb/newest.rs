@@ -52,8 +52,8 @@ async fn made_of(table: &Table, pk: &str) -> Result<Option<Timestamp>, TableErro
     let items = output.items.unwrap_or_default().into_iter().map(Item);
     let made = |item: &Item| {
         let state = SlotState::parse(item.get("state")?)?;
-        (state.is_made() && item.number("schema") == Some(SCHEMA))
-            .then(|| item.timestamp("slot"))?
+        let asked = || item.timestamp("requested_at").or(item.timestamp("slot"));
+        (state.is_made() && item.number("schema") == Some(SCHEMA)).then(asked)?
     };
     Ok({ items }.find_map(|item| made(&item)))
 }
