@@ -122,6 +122,7 @@ policies:
     source_gone: { delete_after: never }
     state: active
     formerly: [db-nightly]
+    start_within: 3h
 "#;
 
 #[test]
@@ -146,6 +147,7 @@ fn every_key_of_the_format_reaches_the_policy() {
     assert_eq!(policy.select.exclude_tags["Scratch"], TagPattern::Any);
     assert!(!policy.select.exclude_boot_volumes);
     assert_eq!(policy.schedules.len(), 1);
+    assert_eq!(policy.start_within, Period::parse("3h").unwrap());
     assert_eq!(policy.timezone.iana_name(), Some("Europe/Berlin"));
     assert_eq!(policy.triggers, BTreeSet::from([Trigger::Stopped]));
     let retain = &policy.retain;
@@ -185,6 +187,7 @@ fn what_is_left_out_has_the_documented_default() {
     let file = parse(text).unwrap_or_else(|e| panic!("{e}"));
     let policy = &file.policies[0];
     assert_eq!(policy.timezone.iana_name(), Some("UTC"));
+    assert_eq!(policy.start_within, Period::parse("1h").unwrap());
     assert_eq!((policy.reboot, policy.min_copies), (false, 1));
     assert_eq!(policy.group, GroupBy::Source);
     assert_eq!(

@@ -45,10 +45,7 @@ impl Invocation {
             id: context.request_id.clone(),
             account: account.map(|text| (*text).to_owned()),
             region: region.or_else(|| arn.get(3).map(|text| (*text).to_owned())),
-            stop_at: deadline.map(|at| {
-                let half = at.duration_since(Timestamp::now()) / 2;
-                at - STOP_BEFORE.min(half.max(SignedDuration::ZERO))
-            }),
+            stop_at: deadline.map(|at| stop_at(at, Timestamp::now())),
         }
     }
 
@@ -68,6 +65,12 @@ impl Invocation {
     pub fn has_time(&self) -> bool {
         self.stop_at.is_none_or(|at| Timestamp::now() < at)
     }
+}
+
+/// When to stop starting new work, given Lambda's deadline.
+fn stop_at(deadline: Timestamp, wall: Timestamp) -> Timestamp {
+    let half = deadline.duration_since(wall) / 2;
+    deadline - STOP_BEFORE.min(half.max(SignedDuration::ZERO))
 }
 
 /// What a handler works with; made once and kept over invocations.
@@ -176,6 +179,20 @@ fn log(report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_stops_half_a_minute_before_the_deadline_or_half_way_where_that_is_nearer() {
+        let wall = Timestamp::UNIX_EPOCH;
+        let stops_after = |seconds| {
+            let deadline = wall + SignedDuration::from_secs(seconds);
+            stop_at(deadline, wall).duration_since(wall).as_secs()
+        };
+        assert_eq!(stops_after(900), 870);
+        assert_eq!(stops_after(60), 30);
+        assert_eq!(stops_after(20), 10);
+        // A deadline that has passed leaves nothing.
+        assert_eq!(stops_after(-5), -5);
+    }
 
     fn invocation(stop_at: Option<Timestamp>) -> Invocation {
         Invocation {

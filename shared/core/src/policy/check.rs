@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::field::{At, Fields, Findings, one_of};
 use super::node::Value;
+use super::period::Period;
 use super::schedule::{MIN_SPACING_MINUTES, Schedule};
 use super::spacing::too_close;
 use super::{
@@ -17,14 +18,18 @@ use super::{
 /// The largest count that a keep rule, `min_copies` or `limits.free` may have.
 const MAX_COUNT: u32 = 100_000;
 
+/// `start_within` where a policy does not say.
+const START_WITHIN: &str = "1h";
+
 /// The most schedules that one policy may have.
 const MAX_SCHEDULES: usize = 32;
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "name",
     "protect",
     "select",
     "schedule",
+    "start_within",
     "timezone",
     "triggers",
     "reboot",
@@ -122,6 +127,9 @@ fn body(
         let message = "has neither a schedule nor triggers; write a `schedule`, `triggers` or both";
         found.add(at.line, &at.path, message);
     }
+    let start_within = fields
+        .get("start_within")
+        .map_or(Period::parse(START_WITHIN).ok(), |at| at.period(found));
     let reboot = reboot(fields, protect, found);
     let min_copies = fields
         .get("min_copies")
@@ -157,6 +165,7 @@ fn body(
         schedules: schedules?,
         timezone: timezone?,
         triggers: triggers?,
+        start_within: start_within?,
         reboot: reboot?,
         retain: retain?,
         min_copies: min_copies?,

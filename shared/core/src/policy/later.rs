@@ -12,13 +12,7 @@ use super::selector;
 pub(super) const FILE_KEYS: [&str; 2] = ["require", "prices"];
 
 /// Such keys of a policy.
-pub(super) const POLICY_KEYS: [&str; 5] = [
-    "consistency",
-    "application",
-    "start_within",
-    "cooldown",
-    "rpo",
-];
+pub(super) const POLICY_KEYS: [&str; 4] = ["consistency", "application", "cooldown", "rpo"];
 
 /// Refuses those of the file.
 pub(super) fn refuse_file_keys(fields: &Fields<'_>, found: &mut Findings) {

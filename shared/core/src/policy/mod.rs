@@ -213,6 +213,8 @@ pub struct Policy {
     pub select: Select,
     /// When it makes a backup; may be empty when there are triggers.
     pub schedules: Vec<schedule::Schedule>,
+    /// How long after its slot a backup may be started and still be on time.
+    pub start_within: Period,
     /// Zone in which cron slots and retention periods are reckoned.
     pub timezone: TimeZone,
     /// State changes that make a backup.

@@ -198,8 +198,11 @@ words!(
         Refused = "refused",
         /// Holdfast's table refused.
         TableFailed = "table-failed",
-        /// The event is older than one already handled.
+        /// The event is older than one already handled; or a slot was started later than the policy's
+        /// `start_within`.
         Late = "late",
+        /// Another backup of the same policy, slot and source was made before it.
+        Duplicate = "duplicate",
         /// A slot is due.
         SlotDue = "slot-due",
         /// EC2 refuses to deregister it.

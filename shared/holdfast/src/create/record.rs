@@ -36,6 +36,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             }
         };
         for item in &mut items {
+            item.reasons.extend(self.late.reason(creation));
             if matches!(quiet, Quiet::Adopted) {
                 let detail = "found by what the call wrote on it; an earlier request had made it";
                 let reason = Reason::with(ReasonCode::Adopted, detail);

@@ -4,6 +4,7 @@
 //! live evidence must both bear out: since when a source is gone, and which snapshots one of
 //! Holdfast's own deregistrations left behind.
 
+mod duplicate;
 mod holds;
 mod image;
 mod judged;
@@ -252,10 +253,12 @@ impl<'a> Verdicts<'a> {
         'a: 'r,
     {
         let standing = Standing::new(evidence);
-        let (mut verdicts, groups) = first_looks(policies, evidence, &standing, now, only);
+        let (mut verdicts, mut groups) = first_looks(policies, evidence, &standing, now, only);
         let gone = Gone::new(evidence, &verdicts);
+        let duplicates = duplicate::set_aside(&verdicts, &mut groups);
         retention::apply(&mut verdicts, &groups, &gone, now);
         retention::keep_sets(&mut verdicts);
+        duplicate::condemn(&mut verdicts, duplicates);
         let leftovers = &evidence.on_record.leftovers;
         let orphans = Orphans::find(evidence, &verdicts, leftovers);
         let by_others = &orphans.by_others;

@@ -132,6 +132,20 @@ impl<'p> Groups<'p> {
         }
     }
 
+    /// The places of all verdicts on good backups.
+    pub(super) fn members(&self) -> impl Iterator<Item = u32> {
+        self.0
+            .values()
+            .flat_map(|group| group.members.iter().copied())
+    }
+
+    /// Takes verdicts out of their groups.
+    pub(super) fn without(&mut self, verdicts: &BTreeSet<u32>) {
+        for group in self.0.values_mut() {
+            group.members.retain(|place| !verdicts.contains(place));
+        }
+    }
+
     /// The backups of a group as retention takes them, oldest first.
     pub(super) fn backups(
         &self,

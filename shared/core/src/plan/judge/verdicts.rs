@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexSet;
 use jiff::Timestamp;
 
-use crate::artifact::{ARTIFACT, Artifact, RUN, SOURCE};
+use crate::artifact::{ARTIFACT, Artifact, RUN, SLOT, SOURCE};
 use crate::id::ImageId;
 use crate::inventory::Snapshot;
 use crate::inventory::table::{PackedId, blank};
@@ -183,6 +183,16 @@ impl<'a> Verdicts<'a> {
             return None;
         };
         self.listed.snapshots().tag(row as usize, RUN)
+    }
+
+    /// The policy that governs it, and the slot and source that its tags name.
+    pub(super) fn asked(&self, place: usize) -> Option<(u32, &str, &str)> {
+        let entry = self.entries.get(place)?;
+        let tag = |key| match entry.row {
+            Row::Snapshot(row) => self.listed.snapshots().tag(row as usize, key),
+            Row::Image(row) => self.listed.images().tag(row as usize, key),
+        };
+        Some((entry.policy, tag(SLOT)?, tag(SOURCE)?))
     }
 
     pub(super) fn set_former_image(&mut self, place: usize, image: ImageId) {
