@@ -1,6 +1,6 @@
 //! What the four Lambda functions have in common: start-up, context, logging, answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use holdfast_core::report::{FUNCTION_LIMIT, Report};
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::aws::dynamodb::Table;
 use crate::aws::ec2::Ec2;
+use crate::aws::ssm::Ssm;
 use crate::aws::{SdkConfig, check_config, load_config};
 use crate::error::RunError;
 use crate::settings::Settings;
@@ -53,7 +54,14 @@ impl Invocation {
     /// Whether there is time to begin something more.
     #[must_use]
     pub fn has_time(&self) -> bool {
-        self.stop_at.is_none_or(|at| Timestamp::now() < at)
+        self.has(SignedDuration::ZERO)
+    }
+
+    /// Whether there is time to begin something that may take this long.
+    #[must_use]
+    pub fn has(&self, needed: SignedDuration) -> bool {
+        self.stop_at
+            .is_none_or(|at| at.duration_since(Timestamp::now()) > needed)
     }
 }
 
@@ -67,6 +75,7 @@ pub struct Context {
     /// The settings.
     pub settings: Settings,
     config: SdkConfig,
+    guests: OnceLock<Ssm>,
 }
 
 impl Context {
@@ -80,10 +89,17 @@ impl Context {
         let table = Table::new(&config, &settings.table);
         Ok(Self {
             config: config.clone(),
+            guests: OnceLock::new(),
             ec2: Ec2::new(&config),
             table,
             settings,
         })
+    }
+
+    /// Systems Manager. Made when it is first asked for: most invocations send no commands.
+    #[must_use]
+    pub fn guests(&self) -> &Ssm {
+        self.guests.get_or_init(|| Ssm::new(&self.config))
     }
 }
 

@@ -27,6 +27,10 @@ use tempfile::TempDir;
 /// When the account's clock begins: a Monday well in the past.
 pub const START: &str = "2026-03-02T00:00:00Z";
 
+/// Name and ARN of the document that the functions' roles let them run in instances.
+pub const DOCUMENT: &str = "holdfast-freeze";
+const DOCUMENT_ARN: &str = "arn:aws:ssm:eu-central-1:111122223333:document/holdfast-freeze";
+
 /// The local AWS with a policy file.
 pub struct World {
     /// The local AWS.
@@ -167,6 +171,7 @@ impl World {
             seed: Some(Box::new(seed)),
             policies: path,
             mode: mode.to_owned(),
+            parameters: vec![("GuestDocuments", DOCUMENT_ARN.to_owned())],
             ..Options::default()
         })
         .await

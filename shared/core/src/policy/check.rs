@@ -10,8 +10,8 @@ use super::node::Value;
 use super::schedule::{MIN_SPACING_MINUTES, Schedule};
 use super::spacing::too_close;
 use super::{
-    EvidenceSource, GroupBy, Limits, Policy, PolicyState, Protect, Retain, Trigger, holding, later,
-    selector,
+    EvidenceSource, GroupBy, Limits, Policy, PolicyState, Protect, Retain, Trigger, consistency,
+    holding, later, selector,
 };
 
 /// The largest count that a keep rule, `min_copies` or `limits.free` may have.
@@ -20,7 +20,7 @@ const MAX_COUNT: u32 = 100_000;
 /// The most schedules that one policy may have.
 const MAX_SCHEDULES: usize = 32;
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 22] = [
     "name",
     "protect",
     "select",
@@ -28,6 +28,8 @@ const KEYS: [&str; 20] = [
     "timezone",
     "triggers",
     "reboot",
+    "consistency",
+    "application",
     "retain",
     "min_copies",
     "group",
@@ -123,6 +125,12 @@ fn body(
         found.add(at.line, &at.path, message);
     }
     let reboot = reboot(fields, protect, found);
+    let beside = consistency::Beside {
+        protect,
+        reboot,
+        triggers: triggers.as_ref(),
+    };
+    let consistency = consistency::consistency(fields, &beside, found);
     let min_copies = fields
         .get("min_copies")
         .map_or(Some(1), |at| at.integer(found, 1, MAX_COUNT));
@@ -158,6 +166,7 @@ fn body(
         timezone: timezone?,
         triggers: triggers?,
         reboot: reboot?,
+        consistency: consistency?,
         retain: retain?,
         min_copies: min_copies?,
         group: group?,

@@ -1,6 +1,7 @@
 //! create-snapshots and create-images: backups of what the policies pick, exactly once.
 
 mod devices;
+mod guest;
 mod job;
 mod left;
 mod on_demand;
@@ -18,6 +19,7 @@ use holdfast_core::event::{self, CreateEvent, Origin};
 use holdfast_core::inventory::{Instance, Listing, Volume};
 use holdfast_core::plan::due::{self, Due};
 use holdfast_core::policy::{Policy, PolicyFile, Protect};
+use holdfast_core::ports::guest::GuestCommands;
 use holdfast_core::ports::records::{OpenSource, Records, RunRecord, TableError};
 use holdfast_core::ports::{InstanceScope, ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run};
@@ -55,7 +57,8 @@ pub async fn snapshots(
     payload: &Value,
     invocation: &Invocation,
 ) -> Result<Report, RunError> {
-    handle(Protect::Volumes, context, payload, invocation).await
+    let guests = context.guests();
+    handle(Protect::Volumes, context, Some(guests), payload, invocation).await
 }
 
 /// Handles one invocation of create-images.
@@ -67,18 +70,20 @@ pub async fn images(
     payload: &Value,
     invocation: &Invocation,
 ) -> Result<Report, RunError> {
-    handle(Protect::Instances, context, payload, invocation).await
+    handle(Protect::Instances, context, None, payload, invocation).await
 }
 
 async fn handle(
     protect: Protect,
     context: &Context,
+    guests: Option<&dyn GuestCommands>,
     payload: &Value,
     invocation: &Invocation,
 ) -> Result<Report, RunError> {
     let creator = Creator {
         protect,
         ec2: &context.ec2,
+        guests,
         records: &context.table,
         settings: &context.settings,
         invocation,
@@ -107,6 +112,8 @@ impl Default for Paces {
 struct Creator<'a, E, R> {
     protect: Protect,
     ec2: &'a E,
+    /// Commands in guests; none for a function that sends none.
+    guests: Option<&'a dyn GuestCommands>,
     records: &'a R,
     settings: &'a Settings,
     invocation: &'a Invocation,

@@ -7,6 +7,8 @@ impl Request {
     pub const EC2: &str = "ec2";
     /// Auto Scaling as IAM names it.
     pub const AUTO_SCALING: &str = "autoscaling";
+    /// Systems Manager as IAM names it.
+    pub const SSM: &str = "ssm";
 
     /// The service that answers it, as IAM names it.
     #[must_use]
@@ -15,6 +17,9 @@ impl Request {
             Self::DescribeLaunchConfigurations(_) | Self::DescribeAutoScalingGroups(_) => {
                 Self::AUTO_SCALING
             }
+            Self::DescribeInstanceInformation(_)
+            | Self::SendCommand(_)
+            | Self::GetCommandInvocation(_) => Self::SSM,
             _ => Self::EC2,
         }
     }
@@ -42,6 +47,7 @@ impl Request {
             Self::DescribeSpotInstanceRequests(r) => Some(&r.page),
             Self::DescribeLaunchConfigurations(r) => Some(&r.page),
             Self::DescribeAutoScalingGroups(r) => Some(&r.page),
+            Self::DescribeInstanceInformation(r) => Some(&r.page),
             _ => None,
         }
     }
@@ -58,7 +64,9 @@ impl Request {
         self.is_list()
             || matches!(
                 self,
-                Self::DescribeSnapshotAttribute(_) | Self::DescribeImageAttribute(_)
+                Self::DescribeSnapshotAttribute(_)
+                    | Self::DescribeImageAttribute(_)
+                    | Self::GetCommandInvocation(_)
             )
     }
 
@@ -144,6 +152,9 @@ impl Request {
             Self::DescribeImageReferences(r) => r.ids.clone(),
             Self::DescribeLaunchConfigurations(r) => r.names.clone(),
             Self::DescribeAutoScalingGroups(r) => r.names.clone(),
+            Self::DescribeInstanceInformation(r) => r.instances.clone(),
+            Self::SendCommand(r) => vec![r.instance.clone(), r.script.clone()],
+            Self::GetCommandInvocation(r) => vec![r.instance.clone(), r.command.clone()],
             Self::DescribeFleets(r) => r.ids.clone(),
             Self::DescribeSpotFleetRequests(r) => r.ids.clone(),
             Self::DescribeSpotInstanceRequests(r) => r.ids.clone(),
