@@ -252,8 +252,14 @@ fn consistency(words: &str) -> RequestedConsistency {
 #[test]
 fn consistency_is_crash_unless_the_file_says_otherwise() {
     assert_eq!(consistency(""), RequestedConsistency::Crash);
-    assert_eq!(consistency("    consistency: crash\n"), RequestedConsistency::Crash);
-    assert_eq!(consistency("    consistency: stopped\n"), RequestedConsistency::Stopped);
+    assert_eq!(
+        consistency("    consistency: crash\n"),
+        RequestedConsistency::Crash
+    );
+    assert_eq!(
+        consistency("    consistency: stopped\n"),
+        RequestedConsistency::Stopped
+    );
 }
 
 #[test]
@@ -264,7 +270,10 @@ fn commands_in_the_guest_have_a_minute_and_no_fallback_unless_the_file_says_othe
         timeout: SignedDuration::from_secs(60),
         on_failure: OnFailure::Skip,
     };
-    assert_eq!(consistency(words), RequestedConsistency::Application(expected));
+    assert_eq!(
+        consistency(words),
+        RequestedConsistency::Application(expected)
+    );
     let arn = "arn:aws:ssm:eu-central-1:111122223333:document/Freeze";
     for (timeout, seconds) in [("10s", 10), ("2m", 120), ("300s", 300)] {
         let words = format!(
@@ -276,7 +285,10 @@ fn commands_in_the_guest_have_a_minute_and_no_fallback_unless_the_file_says_othe
             timeout: SignedDuration::from_secs(seconds),
             on_failure: OnFailure::Crash,
         };
-        assert_eq!(consistency(&words), RequestedConsistency::Application(expected));
+        assert_eq!(
+            consistency(&words),
+            RequestedConsistency::Application(expected)
+        );
     }
 }
 

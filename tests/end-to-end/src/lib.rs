@@ -11,6 +11,7 @@ pub mod lineage;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use holdfast_core::id::{SnapshotId, VolumeId};
 use holdfast_local_aws::lambda::{Function, Invocation, find_binary};
@@ -193,6 +194,15 @@ impl World {
     #[must_use]
     pub fn function(&self, name: &str) -> Function {
         self.local.function(name).unwrap()
+    }
+
+    /// A function with the time that the template gives it, instead of the minute that is enough for
+    /// most tests.
+    #[must_use]
+    pub fn patient_function(&self, name: &str) -> Function {
+        let mut config = self.local.function_config(name).unwrap();
+        config.timeout = Duration::from_secs(900);
+        Function::start(config).unwrap()
     }
 
     /// A function with some variables of its environment changed.

@@ -89,10 +89,13 @@ fn slot(world: &World) -> Value {
 #[tokio::test]
 async fn writes_are_held_before_the_call_and_let_go_right_after_it() {
     let world = world(&application("skip"), |guest| guest.late_answers = 1).await;
-    let create = world.function("create-snapshots");
+    let create = world.patient_function("create-snapshots");
     let first = report(&create, &world.heartbeat(SLOT)).await;
     assert_eq!(first["summary"], json!({ "created": 2 }), "{first:#}");
-    assert_eq!(order(&world), ["pre-script", "CreateSnapshots", "post-script"]);
+    assert_eq!(
+        order(&world),
+        ["pre-script", "CreateSnapshots", "post-script"]
+    );
     assert!(!frozen(&world));
     // Both halves are of one execution, a UUID.
     let executions = world.account(|account| {
@@ -127,7 +130,7 @@ async fn a_failed_pre_script_is_followed_by_the_post_script_and_no_snapshot_and_
         guest.pre = Conduct::Fails(201);
     })
     .await;
-    let create = world.function("create-snapshots");
+    let create = world.patient_function("create-snapshots");
     let failed = report(&create, &world.heartbeat(SLOT)).await;
     let item = item_of(&failed, &machine(&world));
     assert_eq!(item["outcome"], "failed");
@@ -154,12 +157,24 @@ async fn a_failed_pre_script_is_followed_by_the_post_script_and_no_snapshot_and_
 }
 
 #[tokio::test]
+async fn a_pre_script_that_never_ends_is_given_up_and_what_it_holds_is_let_go() {
+    let world = world(&application("skip"), |guest| guest.pre = Conduct::Hangs).await;
+    let create = world.patient_function("create-snapshots");
+    let failed = report(&create, &world.heartbeat(SLOT)).await;
+    assert_eq!(failed["summary"], json!({ "failed": 1 }), "{failed:#}");
+    assert_eq!(codes(item_of(&failed, &machine(&world))), ["freeze-failed"]);
+    assert_eq!(order(&world), ["pre-script", "post-script"]);
+    assert!(!frozen(&world));
+    assert_eq!(world.snapshots().len(), 0);
+}
+
+#[tokio::test]
 async fn with_on_failure_crash_the_backup_is_taken_and_says_what_it_is_not() {
     let world = world(&application("crash"), |guest| {
         guest.pre = Conduct::Fails(206);
     })
     .await;
-    let create = world.function("create-snapshots");
+    let create = world.patient_function("create-snapshots");
     let taken = report(&create, &world.heartbeat(SLOT)).await;
     let created = items(&taken, "created");
     assert_eq!(created.len(), 2, "{taken:#}");
@@ -173,7 +188,10 @@ async fn with_on_failure_crash_the_backup_is_taken_and_says_what_it_is_not() {
     for snapshot in world.snapshots() {
         assert_eq!(snapshot.tags["holdfast:consistency"], "application");
     }
-    assert_eq!(order(&world), ["pre-script", "post-script", "CreateSnapshots"]);
+    assert_eq!(
+        order(&world),
+        ["pre-script", "post-script", "CreateSnapshots"]
+    );
 }
 
 #[tokio::test]
@@ -187,7 +205,7 @@ async fn an_instance_that_cannot_be_frozen_fails_with_the_reason_before_anything
             guest.platform = platform.to_owned();
         })
         .await;
-        let create = world.function("create-snapshots");
+        let create = world.patient_function("create-snapshots");
         let failed = report(&create, &world.heartbeat(SLOT)).await;
         let item = item_of(&failed, &machine(&world));
         assert_eq!(item["outcome"], "failed");
@@ -210,7 +228,7 @@ async fn an_instance_without_agent_and_a_detached_volume_are_refused_or_taken_as
             });
         })
         .await;
-        let create = world.function("create-snapshots");
+        let create = world.patient_function("create-snapshots");
         let report = report(&create, &world.heartbeat(SLOT)).await;
         let found = items(&report, outcome);
         assert_eq!(found.len(), 2, "{report:#}");
@@ -228,7 +246,7 @@ async fn an_instance_without_agent_and_a_detached_volume_are_refused_or_taken_as
 #[tokio::test]
 async fn a_lost_post_script_is_told_and_the_guests_own_timer_lets_writes_go() {
     let world = world(&application("skip"), |guest| guest.post = Conduct::Lost).await;
-    let create = world.function("create-snapshots");
+    let create = world.patient_function("create-snapshots");
     let taken = report(&create, &world.heartbeat(SLOT)).await;
     // The backup is there and is kept; what it is worth was not confirmed.
     let created = items(&taken, "created");
@@ -252,15 +270,15 @@ async fn a_lost_post_script_is_told_and_the_guests_own_timer_lets_writes_go() {
 #[tokio::test]
 async fn writes_are_let_go_when_the_call_is_refused_or_its_answer_lost() {
     let busy = ApiError::new("SnapshotLimitExceeded", "too many");
-    for (fault, snapshots) in [
-        (Fault::Error(busy), 0),
-        (Fault::AppliedButResponseLost, 2),
-    ] {
+    for (fault, snapshots) in [(Fault::Error(busy), 0), (Fault::AppliedButResponseLost, 2)] {
         let world = world(&application("skip"), |_| {}).await;
         world.inject(FaultRule::next("CreateSnapshots", fault));
-        let create = world.function("create-snapshots");
+        let create = world.patient_function("create-snapshots");
         let report = report(&create, &world.heartbeat(SLOT)).await;
-        assert_eq!(order(&world), ["pre-script", "CreateSnapshots", "post-script"]);
+        assert_eq!(
+            order(&world),
+            ["pre-script", "CreateSnapshots", "post-script"]
+        );
         assert!(!frozen(&world));
         assert_eq!(world.snapshots().len(), snapshots, "{report:#}");
         // Found again by its tags; nobody saw when EC2 took it.
@@ -275,7 +293,7 @@ async fn a_lost_answer_to_a_command_is_asked_for_again_with_the_same_execution()
     let world = world(&application("skip"), |_| {}).await;
     let lost = FaultRule::next("SendCommand", Fault::AppliedButResponseLost);
     world.inject(lost);
-    let create = world.function("create-snapshots");
+    let create = world.patient_function("create-snapshots");
     let taken = report(&create, &world.heartbeat(SLOT)).await;
     assert_eq!(taken["summary"], json!({ "created": 2 }), "{taken:#}");
     let sent = ["pre-script", "pre-script", "CreateSnapshots", "post-script"];
@@ -329,7 +347,7 @@ async fn stopped_takes_stopped_instances_and_no_others_until_they_stop() {
         let running = all.find(|i| i.state == InstanceState::Running);
         running.unwrap().id.clone()
     });
-    let create = world.function("create-snapshots");
+    let create = world.patient_function("create-snapshots");
     let first = report(&create, &world.heartbeat(SLOT)).await;
     let created = items(&first, "created");
     assert_eq!(created.len(), 1, "{first:#}");
@@ -345,11 +363,10 @@ async fn stopped_takes_stopped_instances_and_no_others_until_they_stop() {
     assert_eq!(world.snapshots()[0].tags["holdfast:consistency"], "stopped");
     assert!(!world.calls().iter().any(|call| call == "StopInstances"));
 
-    let stop = holdfast_sim::request::Request::StopInstances(
-        holdfast_sim::request::StopInstances {
+    let stop =
+        holdfast_sim::request::Request::StopInstances(holdfast_sim::request::StopInstances {
             ids: vec![running.to_string()],
-        },
-    );
+        });
     world.account(|account| account.call(&stop)).unwrap();
     let later = report(&create, &world.heartbeat("2026-03-03T03:20:00Z")).await;
     assert_eq!(resources(&items(&later, "created")).len(), 1, "{later:#}");
@@ -374,7 +391,10 @@ policies:
     .await;
     let create = world.function("create-images");
     let failed = report(&create, &world.heartbeat(SLOT)).await;
-    assert_eq!(codes(item_of(&failed, &machine(&world))), ["instance-state"]);
+    assert_eq!(
+        codes(item_of(&failed, &machine(&world))),
+        ["instance-state"]
+    );
     let images = |world: &World| world.account(|a| a.images().cloned().collect::<Vec<_>>());
     assert!(images(&world).is_empty());
     world.set_policies(&text.replace("    consistency: stopped\n", ""));

@@ -50,8 +50,12 @@ impl Machine {
             table.push_str(line);
             table.push('\n');
         }
-        table.push_str(&format!("90 21 8:16 / {one} rw,noatime - ext4 /dev/nvme1n1 rw\n"));
-        table.push_str(&format!("91 21 8:32 / {two} rw shared:7 - xfs /dev/nvme2n1 rw\n"));
+        table.push_str(&format!(
+            "90 21 8:16 / {one} rw,noatime - ext4 /dev/nvme1n1 rw\n"
+        ));
+        table.push_str(&format!(
+            "91 21 8:32 / {two} rw shared:7 - xfs /dev/nvme2n1 rw\n"
+        ));
         fs::write(&machine.table, table).unwrap();
         // Frozen is what has a file of its name; a name in `broken` cannot be frozen. As the real
         // one, it refuses what is frozen and what is not.
@@ -77,7 +81,8 @@ impl Machine {
             let image = machine.path(&format!("image-{n}"));
             let image = image.to_str().unwrap();
             fs::File::create(image).unwrap().set_len(8 << 20).unwrap();
-            let made = run("mkfs.ext4", &["-q", image]) && run("mount", &["-o", "loop", image, mount]);
+            let made =
+                run("mkfs.ext4", &["-q", image]) && run("mount", &["-o", "loop", image, mount]);
             if !made {
                 return None;
             }
@@ -93,7 +98,11 @@ impl Machine {
         let mut all = vec![Self::recorded_with(&[])];
         all.extend(Self::real());
         for machine in &all {
-            let kind = if machine.real { "real loop mounts" } else { "a recorded fsfreeze" };
+            let kind = if machine.real {
+                "real loop mounts"
+            } else {
+                "a recorded fsfreeze"
+            };
             eprintln!("on {kind}");
         }
         all
@@ -150,7 +159,10 @@ impl Machine {
             .replace("{{ executionId }}", execution);
         let script = self.path(&format!("{command}-{execution}.sh"));
         executable(&script, &text);
-        let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", self.path("bin").display());
+        let path = format!(
+            "{}:/usr/sbin:/usr/bin:/sbin:/bin",
+            self.path("bin").display()
+        );
         Command::new("sh")
             .arg("-c")
             .arg(&script)
@@ -219,7 +231,10 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         // Ends the timer that waits, if one does, and leaves nothing frozen or mounted.
-        let gate = fs::OpenOptions::new().read(true).write(true).open(self.path("gate"));
+        let gate = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.path("gate"));
         drop(gate.map(|mut gate| std::io::Write::write_all(&mut gate, b"\n")));
         if self.real {
             for mount in &self.data {
@@ -241,9 +256,16 @@ fn the_document_in_the_template_runs_this_very_shell_with_awss_own_parameters() 
     let lines = &step["inputs"]["runCommand"];
     assert_eq!(lines.as_array().unwrap().len(), 1);
     let shell = infra("ssm/freeze.sh");
-    assert_eq!(lines[0].as_str().unwrap(), shell, "copy infra/ssm/freeze.sh into it");
+    assert_eq!(
+        lines[0].as_str().unwrap(),
+        shell,
+        "copy infra/ssm/freeze.sh into it"
+    );
     let commands = &content["parameters"]["command"]["allowedValues"];
-    assert_eq!(*commands, serde_json::json!(["pre-script", "post-script", "dry-run"]));
+    assert_eq!(
+        *commands,
+        serde_json::json!(["pre-script", "post-script", "dry-run"])
+    );
     let names: Vec<&String> = content["parameters"].as_object().unwrap().keys().collect();
     assert_eq!(names.len(), 2);
     assert!(content["parameters"].get("executionId").is_some());

@@ -90,7 +90,10 @@ pub(super) fn consistency(
     };
     let Some(at) = fields.get("consistency") else {
         if let Some((at, _)) = application {
-            at.error(found, "belongs to `consistency: application`; write that too");
+            at.error(
+                found,
+                "belongs to `consistency: application`; write that too",
+            );
             return None;
         }
         return Some(RequestedConsistency::Crash);
@@ -98,7 +101,10 @@ pub(super) fn consistency(
     let words = [("crash", 0), ("application", 1), ("stopped", 2)];
     let choice = at.choice(found, &words)?;
     if let (Some((at, _)), 0 | 2) = (&application, choice) {
-        at.error(found, "belongs to `consistency: application`, and this policy has another");
+        at.error(
+            found,
+            "belongs to `consistency: application`, and this policy has another",
+        );
         return None;
     }
     match choice {
@@ -175,7 +181,10 @@ fn application(at: &At<'_>, found: &mut Findings) -> Option<Application> {
     let on_failure = fields
         .get("on_failure")
         .map_or(Some(OnFailure::Skip), |at| {
-            at.choice(found, &[("skip", OnFailure::Skip), ("crash", OnFailure::Crash)])
+            at.choice(
+                found,
+                &[("skip", OnFailure::Skip), ("crash", OnFailure::Crash)],
+            )
         });
     Some(Application {
         document: document?,

@@ -117,6 +117,5 @@ pub trait GuestCommands: Send + Sync {
     ///
     /// # Errors
     /// The call failed.
-    fn state<'a>(&'a self, command: &'a str, instance: &'a InstanceId)
-    -> Answer<'a, CommandState>;
+    fn state<'a>(&'a self, command: &'a str, instance: &'a InstanceId) -> Answer<'a, CommandState>;
 }

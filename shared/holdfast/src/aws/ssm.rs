@@ -60,9 +60,12 @@ impl Ssm {
             .send();
         // A page may be empty and another follow.
         while let Some(page) = pages.next().await {
-            let page = page
-                .map_err(|e| call_error("DescribeInstanceInformation", instance.as_str(), &e))?;
-            let mut listed = page.instance_information_list.unwrap_or_default().into_iter();
+            let page =
+                page.map_err(|e| call_error("DescribeInstanceInformation", instance.as_str(), &e))?;
+            let mut listed = page
+                .instance_information_list
+                .unwrap_or_default()
+                .into_iter();
             let found = listed.find(|one| one.instance_id.as_deref() == Some(instance.as_str()));
             if let Some(found) = found {
                 return Ok(Some(guest(&found)));
@@ -112,7 +115,11 @@ impl Ssm {
             Err(error) if error.code() == Some("InvocationDoesNotExist") => {
                 Ok(CommandState::UnderWay)
             }
-            Err(error) => Err(call_error("GetCommandInvocation", instance.as_str(), &error)),
+            Err(error) => Err(call_error(
+                "GetCommandInvocation",
+                instance.as_str(),
+                &error,
+            )),
         }
     }
 }
@@ -126,11 +133,7 @@ impl GuestCommands for Ssm {
         Box::pin(self.send_once(command))
     }
 
-    fn state<'a>(
-        &'a self,
-        command: &'a str,
-        instance: &'a InstanceId,
-    ) -> Answer<'a, CommandState> {
+    fn state<'a>(&'a self, command: &'a str, instance: &'a InstanceId) -> Answer<'a, CommandState> {
         Box::pin(self.read(command, instance))
     }
 }

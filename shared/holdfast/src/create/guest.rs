@@ -92,6 +92,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             let reason = Reason::with(ReasonCode::NoGuest, detail);
             return stop(NotFrozen::lasting(reason)).await;
         }
+        let instance = &request.instance;
+        let not = match guests.guest(instance).await {
+            Ok(found) => unfit(instance, found.as_ref()),
+            Err(error) => Some(NotFrozen::passing(failed(&error))),
+        };
+        if let Some(not) = not {
+            return stop(not).await;
+        }
         let needed = time_needed(application, CALL_TIMEOUT);
         if !self.creator.invocation.has(needed) {
             let detail = format!(
@@ -103,14 +111,6 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
                 items: vec![self.item(creation, Outcome::Deferred, reason)],
                 complete: false,
             }));
-        }
-        let instance = &request.instance;
-        let not = match guests.guest(instance).await {
-            Ok(found) => unfit(instance, found.as_ref()),
-            Err(error) => Some(NotFrozen::passing(failed(&error))),
-        };
-        if let Some(not) = not {
-            return stop(not).await;
         }
         let frozen = Frozen {
             instance: instance.clone(),
@@ -192,9 +192,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             }
             OnFailure::Skip => {
                 let item = self.item(creation, Outcome::Failed, not.reason);
-                let mut progress = self
-                    .not_taken(creation, before, item, not.passing)
-                    .await?;
+                let mut progress = self.not_taken(creation, before, item, not.passing).await?;
                 progress.items.extend(told);
                 Ok(Ready::Stop(progress))
             }
@@ -291,7 +289,9 @@ impl Frozen {
         let late = |last: Option<CallError>| {
             let last = last.map_or_else(String::new, |error| format!(" ({error})"));
             let seconds = self.timeout.as_secs();
-            Ran::Unheard(format!("no end of it was heard of within {seconds} s{last}"))
+            Ran::Unheard(format!(
+                "no end of it was heard of within {seconds} s{last}"
+            ))
         };
         // Asked again after a lost answer: the scripts know a repetition by its execution.
         let mut last = None;

@@ -12,11 +12,10 @@ use crate::response::Response;
 
 impl GuestCommands for InProcess {
     fn guest<'a>(&'a self, instance: &'a InstanceId) -> Answer<'a, Option<Guest>> {
-        let request =
-            Request::DescribeInstanceInformation(request::DescribeInstanceInformation {
-                instances: vec![instance.to_string()],
-                page: PageRequest::default(),
-            });
+        let request = Request::DescribeInstanceInformation(request::DescribeInstanceInformation {
+            instances: vec![instance.to_string()],
+            page: PageRequest::default(),
+        });
         let answer = match self.make(&request, instance.as_str()) {
             Ok(Response::Guests(page)) => Ok(page.items.first().map(guest)),
             Ok(_) => Err(mismatch(request.operation(), instance.as_str())),
@@ -42,11 +41,7 @@ impl GuestCommands for InProcess {
         Box::pin(std::future::ready(answer))
     }
 
-    fn state<'a>(
-        &'a self,
-        command: &'a str,
-        instance: &'a InstanceId,
-    ) -> Answer<'a, CommandState> {
+    fn state<'a>(&'a self, command: &'a str, instance: &'a InstanceId) -> Answer<'a, CommandState> {
         let request = Request::GetCommandInvocation(request::GetCommandInvocation {
             command: command.to_owned(),
             instance: instance.to_string(),

@@ -69,7 +69,10 @@ impl Account {
             let id = guest.seed.instance.as_str();
             request.instances.is_empty() || request.instances.iter().any(|one| one == id)
         };
-        let sorted = self.guests.iter().map(|(id, guest)| (id.to_string(), guest));
+        let sorted = self
+            .guests
+            .iter()
+            .map(|(id, guest)| (id.to_string(), guest));
         let begin = cursor.after.as_deref().unwrap_or_default();
         let rest = sorted.filter(|(id, _)| id.as_str() > begin);
         Ok(Response::Guests(cursor.collect(rest, wanted)))

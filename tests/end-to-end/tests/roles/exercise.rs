@@ -12,7 +12,7 @@ use super::{POLICIES, VOLUME, instance};
 
 /// Slots done, resumed and made up, events, and requests, with a lost answer and a refusal.
 async fn exercise_creation(world: &World, name: &str, policy: &str, operation: &str) {
-    let function = world.function(name);
+    let function = world.patient_function(name);
     let instance = instance(world);
     report(&function, &world.heartbeat("2026-03-03T03:00:00Z")).await;
     world.inject(FaultRule::next(operation, Fault::AppliedButResponseLost).on(&instance));

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use holdfast::permissions;
 use holdfast_core::id::{InstanceId, VolumeId};
-use holdfast_end_to_end::{DOCUMENT, World, at, device, function_names, seed_backup, seed_instance, tags};
+use holdfast_end_to_end::{
+    DOCUMENT, World, at, device, function_names, seed_backup, seed_instance, tags,
+};
 use holdfast_local_aws::iam::{Demand, Effect, Role, Statement, access_key, ec2};
 use holdfast_sim::request::{
     CreateImage, CreateSnapshot, CreateSnapshots, Request, TagSpecification,
@@ -33,7 +35,7 @@ policies:
     select: { instances: { tags: { Backup: nightly } } }
     schedule: "cron(0 4 * * ? *)"
     consistency: application
-    application: { document: holdfast-freeze }
+    application: { document: holdfast-freeze, timeout: 30s }
     retain: { last: 1 }
   - name: golden
     protect: instances

@@ -127,7 +127,10 @@ pub fn demands(request: &Request, account: &Account) -> Vec<Demand> {
             };
             // The document and each instance (Service Authorization Reference, "Actions, resources,
             // and condition keys for AWS Systems Manager").
-            vec![Demand::new(&call.action, document), call.existing(&r.instance)]
+            vec![
+                Demand::new(&call.action, document),
+                call.existing(&r.instance),
+            ]
         }
         // Lists have no resource-level permissions; the rest is no function's.
         _ => vec![Demand::new(call.action, "*")],
