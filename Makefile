@@ -50,6 +50,14 @@ test: ## Run all tests
 	@$(CARGO) build --locked --workspace --bins
 	@$(CARGO) test --locked --workspace
 
+SOAK ?= 20
+
+.PHONY: soak
+soak: ## Run the property tests of the decisions over and over, in new random worlds (SOAK=20 times)
+	@$(CARGO) test --locked -p holdfast-core -p holdfast-sim --no-run
+	@for round in $$(seq $(SOAK)); do echo "Round $$round of $(SOAK)" >&2; \
+		$(CARGO) test --quiet --locked -p holdfast-core -p holdfast-sim || exit 1; done
+
 .PHONY: witness
 witness: ## Ask the simulated account and moto the same; needs Python 3
 	@tests/witness/run.sh
@@ -73,9 +81,8 @@ lint: ## Check formatting and lints
 deny: ## Check licences, sources and banned crates; needs cargo-deny
 	@$(CARGO) deny --offline check licenses bans sources
 
-# Release profile as in Cargo.toml: cargo-lambda's own would abort on a panic, which lambda_runtime
-# otherwise answers with an error. Its check of the target asks rustup to download; where the target
-# is installed that is not needed.
+# Release profile as in Cargo.toml, not cargo-lambda's own. Its check of the target asks rustup to
+# download; where the target is installed that is not needed.
 build: $(BUILD_TOOLS)/ready ## Build the functions for Lambda, in release (ARCH=arm64 or x86_64)
 	@echo "Building $(FUNCTIONS) for $(ARCH). The first build takes a quarter of an hour or more." >&2
 	@export PATH="$(BUILD_TOOLS)/bin:$$PATH"; check=; \

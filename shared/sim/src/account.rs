@@ -14,7 +14,7 @@ use crate::error::{ApiError, CallFailure};
 use crate::fault::{Fault, FaultRule, Faults};
 use crate::ids::IdSource;
 use crate::limits::Buckets;
-use crate::model::auto_scaling::{AutoScalingGroup, LaunchConfiguration};
+use crate::model::auto_scaling::{AutoScalingGroup, InstanceRefresh, LaunchConfiguration};
 use crate::model::fast_restore::FastRestore;
 use crate::model::fleet::{Fleet, SpotFleet, SpotRequest};
 use crate::model::guest::{Command, Guest};
@@ -78,6 +78,7 @@ pub struct Account {
     pub(crate) spot_requests: BTreeMap<String, SpotRequest>,
     pub(crate) launch_configurations: BTreeMap<String, LaunchConfiguration>,
     pub(crate) auto_scaling_groups: BTreeMap<String, AutoScalingGroup>,
+    pub(crate) instance_refreshes: BTreeMap<String, InstanceRefresh>,
     pub(crate) launch_templates: BTreeMap<LaunchTemplateId, LaunchTemplate>,
     /// What runs in instances that Systems Manager manages.
     pub(crate) guests: BTreeMap<InstanceId, Guest>,
@@ -131,6 +132,7 @@ impl Account {
             spot_requests: BTreeMap::new(),
             launch_configurations: BTreeMap::new(),
             auto_scaling_groups: BTreeMap::new(),
+            instance_refreshes: BTreeMap::new(),
             launch_templates: BTreeMap::new(),
             guests: BTreeMap::new(),
             documents: BTreeSet::new(),

@@ -94,6 +94,7 @@ impl Account {
             Request::DescribeSpotInstanceRequests(r) => self.describe_spot_instance_requests(r),
             Request::DescribeLaunchConfigurations(r) => self.describe_launch_configurations(r),
             Request::DescribeAutoScalingGroups(r) => self.describe_auto_scaling_groups(r),
+            Request::DescribeInstanceRefreshes(r) => self.describe_instance_refreshes(r),
             Request::DescribeInstanceInformation(r) => self.describe_instance_information(r),
             Request::SendCommand(r) => self.send_command(r),
             Request::GetCommandInvocation(r) => self.get_command_invocation(r),

@@ -135,6 +135,7 @@ operations! {
     DescribeSpotInstanceRequests,
     DescribeLaunchConfigurations,
     DescribeAutoScalingGroups,
+    DescribeInstanceRefreshes,
     DescribeInstanceInformation,
     SendCommand,
     GetCommandInvocation,

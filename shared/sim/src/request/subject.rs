@@ -14,9 +14,9 @@ impl Request {
     #[must_use]
     pub fn service(&self) -> &'static str {
         match self {
-            Self::DescribeLaunchConfigurations(_) | Self::DescribeAutoScalingGroups(_) => {
-                Self::AUTO_SCALING
-            }
+            Self::DescribeLaunchConfigurations(_)
+            | Self::DescribeAutoScalingGroups(_)
+            | Self::DescribeInstanceRefreshes(_) => Self::AUTO_SCALING,
             Self::DescribeInstanceInformation(_)
             | Self::SendCommand(_)
             | Self::GetCommandInvocation(_) => Self::SSM,
@@ -47,6 +47,7 @@ impl Request {
             Self::DescribeSpotInstanceRequests(r) => Some(&r.page),
             Self::DescribeLaunchConfigurations(r) => Some(&r.page),
             Self::DescribeAutoScalingGroups(r) => Some(&r.page),
+            Self::DescribeInstanceRefreshes(r) => Some(&r.page),
             Self::DescribeInstanceInformation(r) => Some(&r.page),
             _ => None,
         }
@@ -152,6 +153,9 @@ impl Request {
             Self::DescribeImageReferences(r) => r.ids.clone(),
             Self::DescribeLaunchConfigurations(r) => r.names.clone(),
             Self::DescribeAutoScalingGroups(r) => r.names.clone(),
+            Self::DescribeInstanceRefreshes(r) => {
+                std::iter::once(&r.group).chain(&r.ids).cloned().collect()
+            }
             Self::DescribeInstanceInformation(r) => r.instances.clone(),
             Self::SendCommand(r) => vec![r.instance.clone(), r.script.clone()],
             Self::GetCommandInvocation(r) => vec![r.instance.clone(), r.command.clone()],

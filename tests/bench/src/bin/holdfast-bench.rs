@@ -14,6 +14,7 @@ use holdfast_bench::fleet::{
 use holdfast_bench::goals::{Goals, median};
 use holdfast_bench::pages::Pages;
 use holdfast_bench::server::{Server, Terms};
+use holdfast_bench::start::{self, Program, Start};
 use holdfast_bench::sweep::Asked;
 use holdfast_bench::{BenchError, policies, script, sweep};
 use jiff::Timestamp;
@@ -31,6 +32,12 @@ struct Arguments {
     /// Rounds of what is compared; medians are shown
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Starts of each function that are compared; medians are shown
+    #[arg(long, default_value_t = 30)]
+    starts: usize,
+    /// Measure the starts of the functions only
+    #[arg(long)]
+    starts_only: bool,
     /// Leave out the 1,000 deletions under EC2's token buckets, which take three minutes
     #[arg(long)]
     without_buckets: bool,
@@ -38,6 +45,13 @@ struct Arguments {
 
 /// Snapshots of volumes that are condemned: the oldest of each.
 const SNAPSHOTS: u64 = (MACHINES * DEVICES) as u64;
+/// The four functions, whose executables lie side by side.
+const FUNCTIONS: [&str; 4] = [
+    "create-snapshots",
+    "create-images",
+    "sweep-retention",
+    "check-dependencies",
+];
 /// Requests besides pages and launch templates that a sweep may make, whatever the account's size.
 const CONSTANT: u64 = 25;
 
@@ -54,6 +68,11 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), BenchError> {
     let mut goals = Goals::default();
+    starting(&arguments, &mut goals).await?;
+    if arguments.starts_only {
+        goals.sum_up();
+        return Ok(());
+    }
     planner(&mut goals)?;
     eprintln!("Rendering the account.");
     let server = Server::open(Pages::render(Fleet::at(Timestamp::now()))).await?;
@@ -68,6 +87,80 @@ async fn run(arguments: Arguments) -> Result<(), BenchError> {
         bench.enforcing(&mut goals).await?;
     }
     goals.sum_up();
+    Ok(())
+}
+
+/// Starts the functions beside a bare one and one in Python, in turn.
+async fn starting(arguments: &Arguments, goals: &mut Goals) -> Result<(), BenchError> {
+    let rounds = arguments.starts.max(1);
+    println!("A function's start, to its first question for work ({rounds} each, medians)");
+    let files = tempfile::tempdir().map_err(BenchError::io("a temporary directory"))?;
+    let policies = files.path().join("policies.yaml");
+    let written = std::fs::write(&policies, policies::file(BAKES));
+    written.map_err(BenchError::io(policies.display().to_string()))?;
+    let own = std::env::current_exe().map_err(BenchError::io("this program's own path"))?;
+    let bare = own.with_file_name("bare-function");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("function.py");
+    let binaries = FUNCTIONS.map(|name| arguments.sweep.with_file_name(name));
+    let mut programs = vec![Program {
+        name: "bare-function",
+        executable: &bare,
+        argument: None,
+    }];
+    for (name, executable) in FUNCTIONS.iter().zip(&binaries) {
+        programs.push(Program {
+            name,
+            executable,
+            argument: None,
+        });
+    }
+    programs.push(Program {
+        name: "python, boto3",
+        executable: &arguments.python,
+        argument: Some(&script),
+    });
+    let mut starts: Vec<Vec<Start>> = vec![Vec::new(); programs.len()];
+    // Once without counting: the first start of each reads the executable from the disk.
+    for round in 0..=rounds {
+        for (program, starts) in programs.iter().zip(&mut starts) {
+            let start = start::measure(program, &policies).await?;
+            if round > 0 {
+                starts.push(start);
+            }
+        }
+    }
+    let took = |starts: &[Start]| {
+        let times: Vec<Duration> = starts.iter().map(|start| start.took).collect();
+        median(&times).unwrap_or_default().as_secs_f64() * 1000.0
+    };
+    let peak = |starts: &[Start]| {
+        mib(median(
+            &starts.iter().map(|s| s.peak_kib).collect::<Vec<_>>(),
+        ))
+    };
+    for (program, starts) in programs.iter().zip(&starts) {
+        let (took, peak) = (took(starts), peak(starts));
+        println!("  {:<18} {took:7.1} ms  {peak:6.1} MiB", program.name);
+    }
+    let (Some(bare), Some(python)) = (starts.first(), starts.last()) else {
+        return Ok(());
+    };
+    let (bare, python) = (took(bare), took(python));
+    let ours = &starts[1..=FUNCTIONS.len()];
+    let slowest = ours.iter().map(|starts| took(starts)).fold(0.0, f64::max);
+    let largest = ours.iter().map(|starts| peak(starts)).fold(0.0, f64::max);
+    let figure = format!("{:.2} times (the slowest of the four)", slowest / bare);
+    goals.hold(
+        slowest <= bare * 3.0,
+        "at most 3 times the bare one",
+        &figure,
+    );
+    let figure = format!("1/{:.1}", python / slowest);
+    let goal = "at most 1/15 of the one in Python";
+    goals.hold(slowest <= python / 15.0, goal, &figure);
+    let figure = format!("{largest:.1} MiB");
+    goals.hold(largest <= 16.0, "an idle function: at most 16 MiB", &figure);
+    println!();
     Ok(())
 }
 

@@ -158,6 +158,7 @@ fn body(xml: &mut Xml, context: &Context<'_>, response: &Response) -> io::Result
         // Answers of another service never come in at this door.
         Response::LaunchConfigurations(_)
         | Response::AutoScalingGroups(_)
+        | Response::InstanceRefreshes(_)
         | Response::Guests(_)
         | Response::CommandSent(_)
         | Response::Invocation { .. } => Err(io::Error::other(

@@ -1,6 +1,6 @@
 //! Lists, read to their last page or marked as ending early.
 
-use aws_sdk_ec2::types::Filter;
+use aws_sdk_ec2::types::{self, Filter};
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{
     Binned, FastRestore, Image, ImageReference, Instance, InstanceType, LaunchTemplateVersion,
@@ -51,10 +51,8 @@ impl ReadEc2 for Ec2 {
             collect!(list, "DescribeInstances", request,
                 page => page
                     .reservations
-                    .unwrap_or_default()
-                    .into_iter()
-                    .flat_map(|reservation| reservation.instances.unwrap_or_default()),
-                convert::instance);
+                    .map(|all| all.into_iter().flat_map(convert::instances)),
+                |instance: Option<types::Instance>| convert::instance(instance?));
         }
         list
     }
@@ -67,7 +65,7 @@ impl ReadEc2 for Ec2 {
             .include_managed_resources(true)
             .max_results(PAGE);
         collect!(list, "DescribeVolumes", request,
-            page => page.volumes.unwrap_or_default(), convert::volume);
+            page => page.volumes, convert::volume);
         list
     }
 
@@ -96,7 +94,7 @@ impl ReadEc2 for Ec2 {
         };
         for request in requests {
             collect!(list, "DescribeSnapshots", request,
-                page => page.snapshots.unwrap_or_default(), convert::snapshot);
+                page => page.snapshots, convert::snapshot);
         }
         list
     }
@@ -130,7 +128,7 @@ impl ReadEc2 for Ec2 {
         };
         for request in requests {
             collect!(list, "DescribeImages", request,
-                page => page.images.unwrap_or_default(), convert::image);
+                page => page.images, convert::image);
         }
         list
     }
@@ -149,7 +147,7 @@ impl ReadEc2 for Ec2 {
                 .filters(filter("instance-type", names))
                 .max_results(100);
             collect!(list, "DescribeInstanceTypes", request,
-                page => page.instance_types.unwrap_or_default(), convert::instance_type);
+                page => Some(page.instance_types.unwrap_or_default()), convert::instance_type);
         }
         list
     }
