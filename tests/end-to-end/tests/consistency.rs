@@ -86,7 +86,7 @@ fn slot(world: &World) -> Value {
     world.item(&pk, SLOT).unwrap_or(Value::Null)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn writes_are_held_before_the_call_and_let_go_right_after_it() {
     let world = world(&application("skip"), |guest| guest.late_answers = 1).await;
     let create = world.patient_function("create-snapshots");

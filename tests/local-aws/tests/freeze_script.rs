@@ -157,7 +157,7 @@ impl Machine {
         let text = infra("ssm/freeze.sh")
             .replace("{{ command }}", command)
             .replace("{{ executionId }}", execution);
-        let script = self.path(&format!("{command}-{execution}.sh"));
+        let script = self.path(&format!("{command}-{}.sh", execution.replace('/', "_")));
         executable(&script, &text);
         let path = format!(
             "{}:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -200,7 +200,8 @@ impl Machine {
         if self.real {
             assert!(run("fsfreeze", &["--freeze", mount]));
         } else {
-            fs::write(self.recorded(mount).with_extension("broken"), "").unwrap();
+            let file = self.recorded(mount);
+            fs::write(format!("{}.broken", file.display()), "").unwrap();
         }
     }
 
@@ -375,7 +376,7 @@ fn what_the_machine_runs_on_is_never_frozen() {
     let calls = fs::read_to_string(machine.path("recorded/calls")).unwrap();
     let frozen: Vec<&str> = calls.lines().collect();
     let [one, two] = &machine.data;
-    // Once each, the one mounted last first; the database's own volume under /var among them.
+    // Once each, the one mounted last first: the database's volume by its later name.
     let expected = [
         format!("--freeze {two}"),
         format!("--freeze {one}"),
