@@ -10,4 +10,5 @@ pub mod judge;
 pub mod reconcile;
 pub mod remedy;
 pub mod reopening;
+pub mod returned;
 pub mod settle;

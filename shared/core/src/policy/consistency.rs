@@ -84,10 +84,8 @@ pub(super) fn consistency(
     beside: &Beside<'_>,
     found: &mut Findings,
 ) -> Option<RequestedConsistency> {
-    let application = match fields.get("application") {
-        Some(at) => Some((at, application(at, found))),
-        None => None,
-    };
+    let application = fields.get("application");
+    let application = application.map(|at| (at, self::application(at, found)));
     let Some(at) = fields.get("consistency") else {
         if let Some((at, _)) = application {
             at.error(
