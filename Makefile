@@ -100,6 +100,7 @@ validate: $(DEPLOY_TOOLS)/ready ## Check the policy file to be deployed and the 
 	@echo "Building holdfast (debug) to check the policy file: some minutes the first time." >&2
 	@$(CARGO) build --quiet --locked --workspace --bin holdfast
 	@$(BIN)/holdfast policies check infra/layer/holdfast/policies.yaml
+	@$(DEPLOY_TOOLS)/bin/shellcheck infra/ssm/freeze.sh
 	@$(DEPLOY_TOOLS)/bin/cfn-lint infra/template.yaml
 	@$(DEPLOY_TOOLS)/bin/sam validate --lint --region $(or $(AWS_REGION),$(AWS_DEFAULT_REGION),us-east-1) --template-file infra/template.yaml
 

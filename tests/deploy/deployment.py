@@ -9,7 +9,8 @@ path points: what the functions read has been through the deployment all the sam
 
 MiniStack enforces the roles here on everything but EC2 (AUTH), so the functions' access to the table
 is what the template gives them. A rule's RetryPolicy and DeadLetterConfig it keeps without acting on
-them; that they are there is what tests/local-aws/tests/deployment holds.
+them; that they are there is what tests/local-aws/tests/deployment holds. It knows no AWS::SSM::Document,
+so ShipFreezeDocument is false.
 """
 
 import argparse
@@ -178,7 +179,7 @@ def deploy(programs, sam, endpoint, architecture):
          "--config-file", infra / "samconfig.toml", "--stack-name", STACK,
          "--no-confirm-changeset", "--parameter-overrides",
          f"Architecture={architecture}", f"PoliciesPath={opt}/holdfast/policies.yaml",
-         "NotificationEmail=operator@example.org"],
+         "NotificationEmail=operator@example.org", "ShipFreezeDocument=false"],
         environment(folder, AWS_ENDPOINT_URL=endpoint),
     )
     return opt

@@ -19,6 +19,9 @@ pub const SLOT: &str = "holdfast:slot";
 pub const RUN: &str = "holdfast:run";
 /// The retention group's value, where the group is not the source.
 pub const GROUP: &str = "holdfast:group";
+/// The consistency that the policy asked for: `crash`, `application` or `stopped`. What was reached
+/// stands in the lineage.
+pub const CONSISTENCY: &str = "holdfast:consistency";
 /// On an AMI that another tool made and `holdfast adopt` took over: the AMI's own identifier, so
 /// that a copy which carried its tags over is not taken for it.
 pub const ADOPTED: &str = "holdfast:adopted";

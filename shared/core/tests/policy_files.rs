@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use holdfast_core::policy::period::Period;
 use holdfast_core::policy::{
-    EvidenceSource, GroupBy, Limits, PolicyErrors, PolicyFile, PolicyState, Protect, TagPattern,
-    TemplateVersions, Trigger,
+    Application, EvidenceSource, GroupBy, Limits, OnFailure, PolicyErrors, PolicyFile, PolicyState,
+    Protect, RequestedConsistency, TagPattern, TemplateVersions, Trigger,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 fn now() -> Timestamp {
@@ -240,6 +240,59 @@ fn values_other_than_the_defaults_are_read() {
     assert!(policy.select.exclude_boot_volumes);
     let triggers = BTreeSet::from([Trigger::Running, Trigger::SpotInterruption]);
     assert_eq!(policy.triggers, triggers);
+}
+
+fn consistency(words: &str) -> RequestedConsistency {
+    let text = format!(
+        "version: 1\npolicies:\n  - name: p\n    protect: volumes\n    \
+         select: {{ instances: {{ tags: {{ A: b }} }} }}\n    schedule: rate(1 day)\n    \
+         retain: {{ last: 1 }}\n{words}"
+    );
+    let mut file = parse(&text).unwrap_or_else(|e| panic!("{e}"));
+    file.policies.remove(0).consistency
+}
+
+#[test]
+fn consistency_is_crash_unless_the_file_says_otherwise() {
+    assert_eq!(consistency(""), RequestedConsistency::Crash);
+    assert_eq!(
+        consistency("    consistency: crash\n"),
+        RequestedConsistency::Crash
+    );
+    assert_eq!(
+        consistency("    consistency: stopped\n"),
+        RequestedConsistency::Stopped
+    );
+}
+
+#[test]
+fn commands_in_the_guest_have_a_minute_and_no_fallback_unless_the_file_says_otherwise() {
+    let words = "    consistency: application\n    application: { document: Freeze }\n";
+    let expected = Application {
+        document: "Freeze".to_owned(),
+        timeout: SignedDuration::from_secs(60),
+        on_failure: OnFailure::Skip,
+    };
+    assert_eq!(
+        consistency(words),
+        RequestedConsistency::Application(expected)
+    );
+    let arn = "arn:aws:ssm:eu-central-1:111122223333:document/Freeze";
+    for (timeout, seconds) in [("10s", 10), ("2m", 120), ("300s", 300)] {
+        let words = format!(
+            "    consistency: application\n    application: {{ document: \"{arn}\", \
+             timeout: {timeout}, on_failure: crash }}\n"
+        );
+        let expected = Application {
+            document: arn.to_owned(),
+            timeout: SignedDuration::from_secs(seconds),
+            on_failure: OnFailure::Crash,
+        };
+        assert_eq!(
+            consistency(&words),
+            RequestedConsistency::Application(expected)
+        );
+    }
 }
 
 #[test]

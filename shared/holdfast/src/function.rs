@@ -1,7 +1,7 @@
 //! What the four Lambda functions have in common: start-up, context, logging, answer.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use holdfast_core::report::{FUNCTION_LIMIT, Report};
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::aws::dynamodb::Table;
 use crate::aws::ec2::Ec2;
+use crate::aws::ssm::Ssm;
 use crate::aws::{SdkConfig, check_config, load_config};
 use crate::error::RunError;
 use crate::settings::Settings;
@@ -63,7 +64,14 @@ impl Invocation {
     /// Whether there is time to begin something more.
     #[must_use]
     pub fn has_time(&self) -> bool {
-        self.stop_at.is_none_or(|at| Timestamp::now() < at)
+        self.has(SignedDuration::ZERO)
+    }
+
+    /// Whether there is time to begin something that may take this long.
+    #[must_use]
+    pub fn has(&self, needed: SignedDuration) -> bool {
+        self.stop_at
+            .is_none_or(|at| at.duration_since(Timestamp::now()) > needed)
     }
 }
 
@@ -83,6 +91,7 @@ pub struct Context {
     /// The settings.
     pub settings: Settings,
     config: SdkConfig,
+    guests: OnceLock<Ssm>,
 }
 
 impl Context {
@@ -96,10 +105,17 @@ impl Context {
         let table = Table::new(&config, &settings.table);
         Ok(Self {
             config: config.clone(),
+            guests: OnceLock::new(),
             ec2: Ec2::new(&config),
             table,
             settings,
         })
+    }
+
+    /// Systems Manager. Made when it is first asked for: most invocations send no commands.
+    #[must_use]
+    pub fn guests(&self) -> &Ssm {
+        self.guests.get_or_init(|| Ssm::new(&self.config))
     }
 }
 

@@ -108,6 +108,18 @@ pub mod write_ec2 {
     pub const DELETE_SNAPSHOT: Actions = &["ec2:DeleteSnapshot"];
 }
 
+/// `GuestCommands`. The template allows them only where its parameter names documents.
+pub mod guest_commands {
+    use super::Actions;
+
+    /// `guest`.
+    pub const GUEST: Actions = &["ssm:DescribeInstanceInformation"];
+    /// `send`: of the document and of the instance.
+    pub const SEND: Actions = &["ssm:SendCommand"];
+    /// `state`.
+    pub const STATE: Actions = &["ssm:GetCommandInvocation"];
+}
+
 /// `Records`. Every function begins, takes a lease, reads and writes records and removes some, so
 /// every function needs them all. A transaction needs the actions of what it does (DynamoDB
 /// Developer Guide, "Using IAM with DynamoDB transactions").
@@ -129,6 +141,9 @@ pub const CREATE_SNAPSHOTS: &[Actions] = &[
     read_ec2::INSTANCE_TYPES,
     write_ec2::CREATE_SNAPSHOTS,
     write_ec2::CREATE_SNAPSHOT,
+    guest_commands::GUEST,
+    guest_commands::SEND,
+    guest_commands::STATE,
     RECORDS,
 ];
 

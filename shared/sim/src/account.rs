@@ -17,6 +17,7 @@ use crate::limits::Buckets;
 use crate::model::auto_scaling::{AutoScalingGroup, InstanceRefresh, LaunchConfiguration};
 use crate::model::fast_restore::FastRestore;
 use crate::model::fleet::{Fleet, SpotFleet, SpotRequest};
+use crate::model::guest::{Command, Guest};
 use crate::model::image::Image;
 use crate::model::image_reference::{Parameter, Recipe};
 use crate::model::instance::Instance;
@@ -79,6 +80,12 @@ pub struct Account {
     pub(crate) auto_scaling_groups: BTreeMap<String, AutoScalingGroup>,
     pub(crate) instance_refreshes: BTreeMap<String, InstanceRefresh>,
     pub(crate) launch_templates: BTreeMap<LaunchTemplateId, LaunchTemplate>,
+    /// What runs in instances that Systems Manager manages.
+    pub(crate) guests: BTreeMap<InstanceId, Guest>,
+    /// Names of documents with pre- and post-scripts.
+    pub(crate) documents: BTreeSet<String>,
+    /// Commands sent, oldest first.
+    pub(crate) commands: Vec<Command>,
     /// Parameters of Systems Manager that hold identifiers of images, by name.
     pub(crate) parameters: BTreeMap<String, Parameter>,
     pub(crate) recipes: Vec<Recipe>,
@@ -127,6 +134,9 @@ impl Account {
             auto_scaling_groups: BTreeMap::new(),
             instance_refreshes: BTreeMap::new(),
             launch_templates: BTreeMap::new(),
+            guests: BTreeMap::new(),
+            documents: BTreeSet::new(),
+            commands: Vec::new(),
             parameters: BTreeMap::new(),
             recipes: Vec::new(),
             instance_types: instance_type::known(),
@@ -259,7 +269,7 @@ impl Account {
         dry_run: bool,
         fault: Option<Fault>,
     ) -> Result<Response, CallFailure> {
-        // The buckets are those of EC2; Auto Scaling publishes none.
+        // The buckets are those of EC2; Auto Scaling and Systems Manager publish none.
         if self.settings.throttling && request.service() == Request::EC2 {
             self.buckets.take(request, self.now)?;
         }

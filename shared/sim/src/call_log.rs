@@ -51,8 +51,8 @@ pub struct CallTally {
     pub unanswered: usize,
 }
 
-/// Codes of a refusal for the rate of requests: EC2's and Auto Scaling's.
-const THROTTLED: [&str; 2] = ["RequestLimitExceeded", "Throttling"];
+/// Codes of a refusal for the rate of requests: EC2's, Auto Scaling's and Systems Manager's.
+const THROTTLED: [&str; 3] = ["RequestLimitExceeded", "Throttling", "ThrottlingException"];
 
 /// Counts calls by operation.
 pub(crate) fn tally(calls: &[CallRecord]) -> BTreeMap<String, CallTally> {

@@ -24,7 +24,7 @@ impl ApiError {
         let code = code.into();
         let http_status = match code.as_str() {
             "RequestLimitExceeded" | "ServiceUnavailable" | "Unavailable" => 503,
-            "InternalError" | "InternalFailure" => 500,
+            "InternalError" | "InternalFailure" | "InternalServerError" => 500,
             "UnauthorizedOperation" | "AuthFailure" | "AccessDenied" => 403,
             "DryRunOperation" => 412,
             _ => 400,
@@ -63,33 +63,32 @@ impl ApiError {
     }
 
     /// The refusal for the rate of requests in the words of a service: Auto Scaling has a code of
-    /// its own (API Reference of Amazon EC2 Auto Scaling, "Common errors").
+    /// its own (API Reference of Amazon EC2 Auto Scaling, "Common errors"), and so has Systems
+    /// Manager.
     pub(crate) fn throttled_by(service: &str) -> Self {
-        if service == Request::EC2 {
-            Self::throttled()
-        } else {
-            Self::new("Throttling", "Rate exceeded")
+        match service {
+            Request::EC2 => Self::throttled(),
+            Request::SSM => Self::new("ThrottlingException", "Rate exceeded"),
+            _ => Self::new("Throttling", "Rate exceeded"),
         }
     }
 
     /// A failure of a service in its words; as [`Self::throttled_by`].
     pub(crate) fn internal_of(service: &str) -> Self {
-        if service == Request::EC2 {
-            Self::internal()
-        } else {
-            Self::new("InternalFailure", "An internal failure has occurred")
+        match service {
+            Request::EC2 => Self::internal(),
+            Request::SSM => Self::new("InternalServerError", "An internal failure has occurred"),
+            _ => Self::new("InternalFailure", "An internal failure has occurred"),
         }
     }
 
     /// A denial in the words of a service; as [`Self::throttled_by`].
     pub(crate) fn denied_by(service: &str) -> Self {
-        if service == Request::EC2 {
-            Self::unauthorized()
-        } else {
-            Self::new(
-                "AccessDenied",
-                "The caller is not authorized to perform this operation.",
-            )
+        let words = "The caller is not authorized to perform this operation.";
+        match service {
+            Request::EC2 => Self::unauthorized(),
+            Request::SSM => Self::new("AccessDeniedException", words),
+            _ => Self::new("AccessDenied", words),
         }
     }
 

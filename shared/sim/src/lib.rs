@@ -57,6 +57,7 @@ pub use model::fast_restore::{
     FastRestore, FastRestoreChanges, FastRestoreRefusal, FastRestoreState,
 };
 pub use model::fleet::{Fleet, LaunchOverride, SpotFleet, SpotRequest, TemplateChoice};
+pub use model::guest::{Command, Conduct, Guest, GuestSeed, Progress};
 pub use model::image::{DeregistrationProtection, Image};
 pub use model::image_reference::{ImageReference, Parameter, Recipe, ReferrerType};
 pub use model::instance::{AttachedDevice, Instance, VirtualDevice};

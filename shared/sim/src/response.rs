@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::model::auto_scaling::{AutoScalingGroup, InstanceRefresh, LaunchConfiguration};
 use crate::model::fast_restore::{FastRestore, FastRestoreChanges};
 use crate::model::fleet::{Fleet, SpotFleet, SpotRequest};
+use crate::model::guest::{Command, Guest};
 use crate::model::image::Image;
 use crate::model::image_reference::ImageReference;
 use crate::model::instance::Instance;
@@ -144,6 +145,17 @@ pub enum Response {
     AutoScalingGroups(Page<AutoScalingGroup>),
     /// Of `DescribeInstanceRefreshes`.
     InstanceRefreshes(Page<InstanceRefresh>),
+    /// Of `DescribeInstanceInformation`.
+    Guests(Page<Guest>),
+    /// Of `SendCommand`.
+    CommandSent(Box<Command>),
+    /// Of `GetCommandInvocation`.
+    Invocation {
+        /// The command.
+        command: Box<Command>,
+        /// Whether it was given up before it was delivered.
+        undelivered: bool,
+    },
     /// Of `CreateVolume`.
     Volume(Box<Volume>),
     /// Of `AttachVolume` and `DetachVolume`.

@@ -37,6 +37,8 @@ pub(crate) enum Transition {
     ProtectionEnds(ImageId),
     /// The owner of an AMI is shown that it was launched at this time.
     LaunchShows(ImageId, Timestamp),
+    /// The timer in a guest lets go the writes that this execution held.
+    GuestThaws(InstanceId, String),
     /// A deregistered AMI lets go of its snapshots.
     SnapshotsReleased(ImageId, Vec<SnapshotId>),
 }

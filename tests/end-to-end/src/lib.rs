@@ -11,6 +11,7 @@ pub mod lineage;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use holdfast_core::id::{SnapshotId, VolumeId};
 use holdfast_local_aws::lambda::{Function, Invocation, find_binary};
@@ -26,6 +27,10 @@ use tempfile::TempDir;
 
 /// When the account's clock begins: a Monday well in the past.
 pub const START: &str = "2026-03-02T00:00:00Z";
+
+/// Name and ARN of the document that the functions' roles let them run in instances.
+pub const DOCUMENT: &str = "holdfast-freeze";
+const DOCUMENT_ARN: &str = "arn:aws:ssm:eu-central-1:111122223333:document/holdfast-freeze";
 
 /// The local AWS with a policy file.
 pub struct World {
@@ -167,6 +172,7 @@ impl World {
             seed: Some(Box::new(seed)),
             policies: path,
             mode: mode.to_owned(),
+            parameters: vec![("GuestDocuments", DOCUMENT_ARN.to_owned())],
             ..Options::default()
         })
         .await
@@ -188,6 +194,15 @@ impl World {
     #[must_use]
     pub fn function(&self, name: &str) -> Function {
         self.local.function(name).unwrap()
+    }
+
+    /// A function with the time that the template gives it, instead of the minute that is enough for
+    /// most tests.
+    #[must_use]
+    pub fn patient_function(&self, name: &str) -> Function {
+        let mut config = self.local.function_config(name).unwrap();
+        config.timeout = Duration::from_secs(900);
+        Function::start(config).unwrap()
     }
 
     /// A function with some variables of its environment changed.

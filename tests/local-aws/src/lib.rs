@@ -1,5 +1,5 @@
 //! A local AWS for tests, demo and benchmarks: a simulated EC2 account over HTTP with Auto Scaling
-//! beside it, DynamoDB embedded, and a host that runs the real Lambda binaries and routes events to them.
+//! and Systems Manager beside it, DynamoDB embedded, and a host that runs the real Lambda binaries and routes events to them.
 //!
 //! What the deployed system is made of (the table's schema, which event reaches which function)
 //! is read from `infra/template.yaml`, never repeated here. Time is virtual: it moves when
@@ -21,5 +21,6 @@ pub mod pace;
 pub mod pattern;
 mod query;
 pub mod rate;
+pub mod ssm;
 pub mod sts;
 pub mod template;

@@ -30,6 +30,8 @@ pub struct Ports {
     pub sts: u16,
     /// Auto Scaling.
     pub auto_scaling: u16,
+    /// Systems Manager.
+    pub ssm: u16,
 }
 
 /// What a local AWS is made of.
@@ -44,6 +46,8 @@ pub struct Options {
     pub storage: Storage,
     /// The template that declares table and rules.
     pub template: PathBuf,
+    /// Parameters of the template that have another value than their default.
+    pub parameters: Vec<(&'static str, String)>,
     /// `HOLDFAST_POLICIES` of the functions.
     pub policies: PathBuf,
     /// `HOLDFAST_MODE` of the functions.
@@ -69,6 +73,7 @@ impl Default for Options {
             storage: Storage::Memory,
             policies: template.with_file_name("layer/holdfast/policies.yaml"),
             template,
+            parameters: Vec::new(),
             mode: "plan".to_owned(),
             ports: Ports::default(),
             pace: Pace::default(),
@@ -117,6 +122,8 @@ pub struct LocalAws {
     pub sts_endpoint: String,
     /// URL of Auto Scaling.
     pub auto_scaling_endpoint: String,
+    /// URL of Systems Manager.
+    pub ssm_endpoint: String,
     /// The simulated account, for looking into it and changing it in process.
     pub account: SharedAccount,
     /// The table, for reading and changing it in process.
@@ -133,7 +140,7 @@ pub struct LocalAws {
     policies: PathBuf,
     mode: String,
     echo: bool,
-    _doors: [Door; 3],
+    _doors: [Door; 4],
 }
 
 impl LocalAws {
@@ -143,7 +150,10 @@ impl LocalAws {
     ///
     /// The template cannot be used, the table not made, or a port not opened.
     pub async fn start(options: Options) -> Result<Self, LocalAwsError> {
-        let template = Template::load(&options.template)?;
+        let mut template = Template::load(&options.template)?;
+        for (name, value) in options.parameters {
+            template.set_parameter(name, value)?;
+        }
         let region = options.settings.region.clone();
         let account_id = options.settings.account_id.clone();
         let mut account = Account::new(options.settings);
@@ -186,11 +196,22 @@ impl LocalAws {
             options.ports.auto_scaling,
         )
         .await?;
+        let ssm = open(
+            "Systems Manager",
+            paced(
+                crate::ssm::guarded(Arc::clone(&account), gate.clone()),
+                &account,
+                options.pace,
+            ),
+            options.ports.ssm,
+        )
+        .await?;
         Ok(Self {
             ec2_endpoint: ec2.endpoint(),
             dynamodb_endpoint: dynamodb.endpoint(),
             sts_endpoint: sts.endpoint(),
             auto_scaling_endpoint: auto_scaling.endpoint(),
+            ssm_endpoint: ssm.endpoint(),
             account,
             dynamodb,
             table_name: options.table_name,
@@ -201,7 +222,7 @@ impl LocalAws {
             policies: options.policies,
             mode: options.mode,
             echo: options.echo,
-            _doors: [ec2, sts, auto_scaling],
+            _doors: [ec2, sts, auto_scaling, ssm],
         })
     }
 
@@ -214,6 +235,7 @@ impl LocalAws {
             ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb_endpoint),
             ("AWS_ENDPOINT_URL_STS", &self.sts_endpoint),
             ("AWS_ENDPOINT_URL_AUTO_SCALING", &self.auto_scaling_endpoint),
+            ("AWS_ENDPOINT_URL_SSM", &self.ssm_endpoint),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("AWS_REGION", &self.region),

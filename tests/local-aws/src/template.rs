@@ -228,6 +228,21 @@ impl Template {
         self.parameters.get(name)
     }
 
+    /// One of the template's conditions.
+    pub(crate) fn condition(&self, name: &str) -> Option<&Value> {
+        self.root["Conditions"].get(name)
+    }
+
+    /// Resources of one type, by logical identifier.
+    pub(crate) fn resources_of<'a>(
+        &'a self,
+        kind: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        let all = self.root["Resources"].as_object().into_iter().flatten();
+        all.filter(move |(_, resource)| resource["Type"] == kind)
+            .map(|(id, resource)| (id.as_str(), resource))
+    }
+
     fn resources<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {
         self.root["Resources"]
             .as_object()

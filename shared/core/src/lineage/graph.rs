@@ -138,6 +138,13 @@ pub struct Node {
     pub time: Option<Timestamp>,
     /// The consistency that the backup reached, where known.
     pub consistency: Option<Consistency>,
+    /// For how long writes were held inside the guest for it, in milliseconds, at most: from sending
+    /// the command that held them to hearing that they go on.
+    pub frozen_ms: Option<u32>,
+    /// Volumes of its source that it leaves out.
+    pub excluded: Vec<String>,
+    /// Instance-store devices of its source, whose data it lacks.
+    pub not_covered: Vec<String>,
     /// The source's tags that did not fit on the artifact.
     pub tags: BTreeMap<String, String>,
 }
@@ -152,6 +159,8 @@ pub enum Consistency {
     Stopped,
     /// EC2 rebooted the instance for it.
     Rebooted,
+    /// Writes were held inside the guest over the point in time, and found held after it.
+    Application,
 }
 
 impl Consistency {
@@ -162,15 +171,21 @@ impl Consistency {
             Self::Crash => "crash",
             Self::Stopped => "stopped",
             Self::Rebooted => "rebooted",
+            Self::Application => "application",
         }
     }
 
     /// The level for a spelling.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Crash, Self::Stopped, Self::Rebooted]
-            .into_iter()
-            .find(|level| level.as_str() == text)
+        [
+            Self::Crash,
+            Self::Stopped,
+            Self::Rebooted,
+            Self::Application,
+        ]
+        .into_iter()
+        .find(|level| level.as_str() == text)
     }
 }
 
@@ -187,6 +202,9 @@ impl Node {
             source: None,
             time: None,
             consistency: None,
+            frozen_ms: None,
+            excluded: Vec::new(),
+            not_covered: Vec::new(),
             tags: BTreeMap::new(),
         }
     }
@@ -208,6 +226,10 @@ impl Node {
         } else {
             &seen.tags
         };
+        let list = |seen: &Vec<String>, before: &Vec<String>| {
+            let known = if seen.is_empty() { before } else { seen };
+            known.clone()
+        };
         Self {
             id: before.id.clone(),
             state,
@@ -218,6 +240,9 @@ impl Node {
             source: seen.source.clone().or_else(|| before.source.clone()),
             time: seen.time.or(before.time),
             consistency: seen.consistency.or(before.consistency),
+            frozen_ms: seen.frozen_ms.or(before.frozen_ms),
+            excluded: list(&seen.excluded, &before.excluded),
+            not_covered: list(&seen.not_covered, &before.not_covered),
             tags: tags.clone(),
         }
     }

@@ -163,7 +163,15 @@ pub fn breaks(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::AttemptsExhausted
         | Code::RetryLater
         | Code::Quiet
-        | Code::NotQuiet => return None,
+        | Code::NotQuiet
+        | Code::ApplicationConsistent
+        | Code::CrashConsistent
+        | Code::GuestOffline
+        | Code::GuestUnsupported
+        | Code::NoGuest
+        | Code::FreezeFailed
+        | Code::ThawFailed
+        | Code::ThawUnknown => return None,
     })
 }
 
@@ -336,7 +344,15 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::NameTaken
         | Code::AttemptsExhausted
         | Code::Quiet
-        | Code::NotQuiet => return None,
+        | Code::NotQuiet
+        | Code::ApplicationConsistent
+        | Code::CrashConsistent
+        | Code::GuestOffline
+        | Code::GuestUnsupported
+        | Code::NoGuest
+        | Code::FreezeFailed
+        | Code::ThawFailed
+        | Code::ThawUnknown => return None,
     })
 }
 

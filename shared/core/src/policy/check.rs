@@ -11,8 +11,8 @@ use super::period::Period;
 use super::schedule::{MIN_SPACING_MINUTES, Schedule};
 use super::spacing::too_close;
 use super::{
-    EvidenceSource, GroupBy, Limits, Policy, PolicyState, Protect, Retain, Trigger, holding, later,
-    selector,
+    EvidenceSource, GroupBy, Limits, Policy, PolicyState, Protect, Retain, Trigger, consistency,
+    holding, later, selector,
 };
 
 /// The largest count that a keep rule, `min_copies` or `limits.free` may have.
@@ -24,7 +24,7 @@ const START_WITHIN: &str = "1h";
 /// The most schedules that one policy may have.
 const MAX_SCHEDULES: usize = 32;
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 23] = [
     "name",
     "protect",
     "select",
@@ -33,6 +33,8 @@ const KEYS: [&str; 21] = [
     "timezone",
     "triggers",
     "reboot",
+    "consistency",
+    "application",
     "retain",
     "min_copies",
     "group",
@@ -131,6 +133,12 @@ fn body(
         .get("start_within")
         .map_or(Period::parse(START_WITHIN).ok(), |at| at.period(found));
     let reboot = reboot(fields, protect, found);
+    let beside = consistency::Beside {
+        protect,
+        reboot,
+        triggers: triggers.as_ref(),
+    };
+    let consistency = consistency::consistency(fields, &beside, found);
     let min_copies = fields
         .get("min_copies")
         .map_or(Some(1), |at| at.integer(found, 1, MAX_COUNT));
@@ -167,6 +175,7 @@ fn body(
         triggers: triggers?,
         start_within: start_within?,
         reboot: reboot?,
+        consistency: consistency?,
         retain: retain?,
         min_copies: min_copies?,
         group: group?,

@@ -5,14 +5,13 @@
 
 use super::field::{At, Fields, Findings};
 use super::node::Value;
-use super::period::Period;
 use super::selector;
 
 /// Such keys of the file.
 pub(super) const FILE_KEYS: [&str; 2] = ["require", "prices"];
 
 /// Such keys of a policy.
-pub(super) const POLICY_KEYS: [&str; 4] = ["consistency", "application", "cooldown", "rpo"];
+pub(super) const POLICY_KEYS: [&str; 2] = ["cooldown", "rpo"];
 
 /// Refuses those of the file.
 pub(super) fn refuse_file_keys(fields: &Fields<'_>, found: &mut Findings) {
@@ -25,11 +24,6 @@ pub(super) fn refuse_file_keys(fields: &Fields<'_>, found: &mut Findings) {
 /// Refuses those of a policy.
 pub(super) fn refuse_policy_keys(fields: &Fields<'_>, found: &mut Findings) {
     refuse(fields, &POLICY_KEYS, found, |key, at, found| match key {
-        "consistency" => {
-            let values = [("crash", ()), ("application", ()), ("stopped", ())];
-            at.choice(found, &values);
-        }
-        "application" => application(at, found),
         "cooldown" => {
             at.period(found);
             if fields.get("triggers").is_none() {
@@ -60,39 +54,6 @@ fn refuse(
                 format!("`{key}` is not supported yet; leave it out of the file"),
             );
         }
-    }
-}
-
-fn application(at: &At<'_>, found: &mut Findings) {
-    let expected = "{ document: NAME, timeout: 60s, on_failure: skip }";
-    let known = ["document", "timeout", "on_failure"];
-    let Some(fields) = at.fields(found, &known, expected) else {
-        return;
-    };
-    if let Some(document) = fields.require(found, "document", "the name of an SSM document")
-        && document.text(found, "the name of an SSM document") == Some("")
-    {
-        document.error(found, "is empty; write the name of an SSM document");
-    }
-    if let Some(timeout) = fields.get("timeout")
-        && let Some(text) = timeout.text(found, "a time-out such as 60s")
-        && !is_timeout(text)
-    {
-        timeout.error(found, "is no time-out; write one such as 60s or 5m");
-    }
-    if let Some(at) = fields.get("on_failure") {
-        at.choice(found, &[("skip", ()), ("crash", ())]);
-    }
-}
-
-/// Whether `text` is positive seconds, which only a time-out has, or another duration.
-fn is_timeout(text: &str) -> bool {
-    match text.strip_suffix('s') {
-        Some(seconds) => {
-            seconds.bytes().all(|b| b.is_ascii_digit())
-                && seconds.parse::<u32>().is_ok_and(|seconds| seconds > 0)
-        }
-        None => Period::parse(text).is_ok(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! This module reads the text it is given; it never reads a clock and does no other I/O.
 
 mod check;
+mod consistency;
 mod cron;
 mod cron_field;
 pub mod error;
@@ -18,6 +19,7 @@ mod selector;
 mod slots;
 pub mod spacing;
 
+pub use consistency::{Application, OnFailure, RequestedConsistency};
 pub use error::{PolicyError, PolicyErrors};
 pub use holding::TemplateVersions;
 
@@ -221,6 +223,8 @@ pub struct Policy {
     pub triggers: BTreeSet<Trigger>,
     /// Reboot the instance for its AMI.
     pub reboot: bool,
+    /// How consistent its backups are to be.
+    pub consistency: RequestedConsistency,
     /// Keep rules.
     pub retain: Retain,
     /// Newest good backups of a group that are never retired; at least 1.

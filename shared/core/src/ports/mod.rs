@@ -2,6 +2,7 @@
 //!
 //! The AWS adapters implement them over the SDK, the simulated account in process.
 
+pub mod guest;
 pub mod records;
 
 use std::future::Future;

@@ -227,5 +227,21 @@ words!(
         Quiet = "quiet",
         /// The instance was not stopped all the while.
         NotQuiet = "not-quiet",
+        /// Writes were held inside the guest over the point in time.
+        ApplicationConsistent = "application-consistent",
+        /// Taken with less consistency than the policy asks for.
+        CrashConsistent = "crash-consistent",
+        /// Systems Manager does not reach the guest.
+        GuestOffline = "guest-offline",
+        /// The guest's operating system cannot be frozen.
+        GuestUnsupported = "guest-unsupported",
+        /// The source is no guest's, so that nothing can hold its writes.
+        NoGuest = "no-guest",
+        /// Writes could not be held inside the guest.
+        FreezeFailed = "freeze-failed",
+        /// Writes were not held to the end, or letting them go failed.
+        ThawFailed = "thaw-failed",
+        /// Nobody knows whether writes inside the guest go on.
+        ThawUnknown = "thaw-unknown",
     }
 );

@@ -199,8 +199,7 @@ impl Table {
             run: node.run.or(before.run.clone()),
             source: node.source.or(before.source.clone()),
             time: node.time.or(before.time),
-            consistency: None,
-            tags: BTreeMap::new(),
+            ..Node::new(&node.id, state, changed)
         };
         self.nodes.insert(node.id, merged);
     }

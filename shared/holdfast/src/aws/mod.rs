@@ -5,6 +5,7 @@ pub mod dynamodb;
 pub mod ec2;
 mod error;
 mod listing;
+pub mod ssm;
 pub mod sts;
 
 use std::time::Duration;

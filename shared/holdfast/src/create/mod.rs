@@ -2,6 +2,7 @@
 
 mod agenda;
 mod devices;
+mod guest;
 mod job;
 mod late;
 mod left;
@@ -21,6 +22,7 @@ use holdfast_core::event::{self, CreateEvent, Origin};
 use holdfast_core::inventory::{Instance, Listing, Volume};
 use holdfast_core::plan::due;
 use holdfast_core::policy::{Policy, PolicyFile, Protect};
+use holdfast_core::ports::guest::GuestCommands;
 use holdfast_core::ports::records::{OpenSource, Records, RunRecord, TableError};
 use holdfast_core::ports::{InstanceScope, ReadEc2, WriteEc2};
 use holdfast_core::report::{
@@ -67,7 +69,8 @@ pub async fn snapshots(
     payload: &Value,
     invocation: &Invocation,
 ) -> Result<Report, RunError> {
-    handle(Protect::Volumes, context, payload, invocation).await
+    let guests = context.guests();
+    handle(Protect::Volumes, context, Some(guests), payload, invocation).await
 }
 
 /// Handles one invocation of create-images.
@@ -79,12 +82,13 @@ pub async fn images(
     payload: &Value,
     invocation: &Invocation,
 ) -> Result<Report, RunError> {
-    handle(Protect::Instances, context, payload, invocation).await
+    handle(Protect::Instances, context, None, payload, invocation).await
 }
 
 async fn handle(
     protect: Protect,
     context: &Context,
+    guests: Option<&dyn GuestCommands>,
     payload: &Value,
     invocation: &Invocation,
 ) -> Result<Report, RunError> {
@@ -92,8 +96,20 @@ async fn handle(
     let now = now_of(&event, Timestamp::now())?;
     let policies = context.settings.load_policies(now)?;
     let (ec2, records) = (&context.ec2, &context.table);
-    let paces = Paces::default();
-    create(protect, ec2, records, &policies, paces, event, invocation).await
+    let means = Means {
+        paces: Paces::default(),
+        guests,
+    };
+    create(protect, ec2, records, &policies, means, event, invocation).await
+}
+
+/// What a run has besides EC2 and the records.
+#[derive(Default)]
+pub struct Means<'a> {
+    /// The account's token buckets.
+    pub paces: Paces,
+    /// Commands in guests; none for a function that sends none.
+    pub guests: Option<&'a dyn GuestCommands>,
 }
 
 /// The time that an event asks to create for.
@@ -108,7 +124,7 @@ fn now_of(event: &CreateEvent, wall: Timestamp) -> Result<Timestamp, RunError> {
 }
 
 /// One run of the creating function of `protect`: makes what the event asks for. Whoever holds EC2's
-/// and the records' ports can run it in his own process; `paces` are the account's token buckets.
+/// and the records' ports can run it in his own process.
 ///
 /// # Errors
 /// [`RunError`]: the run as a whole could not be done.
@@ -117,7 +133,7 @@ pub async fn create<E: ReadEc2 + WriteEc2, R: Records>(
     ec2: &E,
     records: &R,
     policies: &PolicyFile,
-    paces: Paces,
+    means: Means<'_>,
     event: CreateEvent,
     invocation: &Invocation,
 ) -> Result<Report, RunError> {
@@ -127,13 +143,14 @@ pub async fn create<E: ReadEc2 + WriteEc2, R: Records>(
     let creator = Creator {
         protect,
         ec2,
+        guests: means.guests,
         records,
         policies,
         invocation,
         now: now_of(&event, wall)?,
         began,
         stop: left.map(|left| began + Duration::try_from(left).unwrap_or_default()),
-        paces,
+        paces: means.paces,
         agenda: OnceLock::new(),
     };
     creator.run(event).await
@@ -164,6 +181,8 @@ impl Default for Paces {
 struct Creator<'a, E, R> {
     protect: Protect,
     ec2: &'a E,
+    /// Commands in guests; none for a function that sends none.
+    guests: Option<&'a dyn GuestCommands>,
     records: &'a R,
     policies: &'a PolicyFile,
     invocation: &'a Invocation,

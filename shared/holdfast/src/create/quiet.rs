@@ -3,8 +3,8 @@
 use holdfast_core::id::InstanceId;
 use holdfast_core::inventory::{Instance, InstanceState};
 use holdfast_core::lineage::Consistency;
-use holdfast_core::plan::create::{Call, Creation};
-use holdfast_core::policy::Trigger;
+use holdfast_core::plan::create::{Attested, Call, Creation};
+use holdfast_core::policy::{RequestedConsistency, Trigger};
 use holdfast_core::ports::records::Records;
 use holdfast_core::ports::{CallError, InstanceScope, ReadEc2, WriteEc2};
 use holdfast_core::report::{Item, Outcome, Reason, ReasonCode};
@@ -23,6 +23,8 @@ pub(super) enum Before {
     Wait(Item),
     /// Not at all: the machine is no longer what the event said.
     MovedOn(Item),
+    /// The policy takes only stopped instances, and this one is not; whether that may pass.
+    NotStopped(Item, bool),
 }
 
 /// What is known of the disks at the moment of the call.
@@ -37,6 +39,10 @@ pub(super) enum Quiet {
     Broken(String),
     /// An earlier run made it; what it saw is not known.
     Adopted,
+    /// Writes were held inside the guest over it, for so many milliseconds at most.
+    Frozen { ms: u32 },
+    /// It is worth less than the policy asks for; why.
+    Unheld(Reason),
 }
 
 impl Quiet {
@@ -44,7 +50,21 @@ impl Quiet {
         match self {
             Self::Stopped => Consistency::Stopped,
             Self::Rebooted => Consistency::Rebooted,
-            Self::NotAsked | Self::Broken(_) | Self::Adopted => Consistency::Crash,
+            Self::Frozen { .. } => Consistency::Application,
+            Self::NotAsked | Self::Broken(_) | Self::Adopted | Self::Unheld(_) => {
+                Consistency::Crash
+            }
+        }
+    }
+
+    /// What the lineage records of it.
+    pub(super) fn attested(&self) -> Attested {
+        Attested {
+            consistency: self.consistency(),
+            frozen_ms: match self {
+                Self::Frozen { ms } => Some(*ms),
+                _ => None,
+            },
         }
     }
 
@@ -56,6 +76,11 @@ impl Quiet {
                 Some(Reason::with(ReasonCode::Quiet, detail))
             }
             Self::Broken(detail) => Some(Reason::with(ReasonCode::NotQuiet, detail.clone())),
+            Self::Frozen { ms } => {
+                let detail = format!("writes were held inside the guest for {ms} ms at most");
+                Some(Reason::with(ReasonCode::ApplicationConsistent, detail))
+            }
+            Self::Unheld(reason) => Some(reason.clone()),
         }
     }
 }
@@ -63,14 +88,37 @@ impl Quiet {
 impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
     /// Reads the instance's state before the call, where its AMI is to be, or may be, quiet.
     pub(super) async fn before(&self, creation: &Creation, trigger: Option<Trigger>) -> Before {
-        let Call::Image(request) = &creation.call else {
-            return Before::Go(None);
+        let needed = self.needs_stopped();
+        let instance = match &creation.call {
+            Call::Image(request) => &request.instance,
+            Call::Set(request) if needed => &request.instance,
+            Call::Set(_) | Call::Single(_) => return Before::Go(None),
         };
         let promised = trigger == Some(Trigger::Stopped);
-        if !promised && !creation.stopped {
-            return Before::Go(None);
+        if needed && let Some(words) = creation.shared.first() {
+            let detail = format!("{words}, which may write to it");
+            return Before::NotStopped(self.not_stopped(creation, &detail), false);
         }
-        let seen = self.read(&request.instance).await;
+        if !promised && !creation.stopped {
+            return if needed {
+                let detail = "it was not stopped when it was listed; it is never stopped for this";
+                Before::NotStopped(self.not_stopped(creation, detail), true)
+            } else {
+                Before::Go(None)
+            };
+        }
+        let seen = self.read(instance).await;
+        if needed && !promised {
+            let detail = match seen {
+                Ok(Some(instance)) if instance.state == InstanceState::Stopped => {
+                    return Before::Go(Some(Box::new(instance)));
+                }
+                Ok(Some(instance)) => format!("it is {}", instance.state),
+                Ok(None) => "it is not listed any more".to_owned(),
+                Err(error) => format!("whether it is still stopped is not known: {error}"),
+            };
+            return Before::NotStopped(self.not_stopped(creation, &detail), true);
+        }
         if !promised {
             let stopped = seen
                 .ok()
@@ -107,6 +155,11 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
     /// Reads the instance's state after the call, where it was stopped before.
     pub(super) async fn after(&self, creation: &Creation, seen: Option<Box<Instance>>) -> Quiet {
         let Some(before) = seen else {
+            if self.needs_stopped() && matches!(creation.call, Call::Single(_)) {
+                let detail = "the policy asks for stopped: it was attached to nothing when it was \
+                              listed, and whether it stayed so was not looked at";
+                return Quiet::Unheld(Reason::with(ReasonCode::CrashConsistent, detail));
+            }
             let policy_reboots = self.order.policy.reboot;
             let is_image = matches!(creation.call, Call::Image(_));
             if is_image && policy_reboots && !creation.reboots() {
@@ -132,6 +185,17 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             Ok(None) => Quiet::Broken("it was not listed after the call".to_owned()),
             Err(error) => Quiet::Broken(format!("its state after the call is not known: {error}")),
         }
+    }
+
+    /// Whether the policy takes only instances that are stopped.
+    fn needs_stopped(&self) -> bool {
+        self.order.policy.consistency == RequestedConsistency::Stopped
+    }
+
+    fn not_stopped(&self, creation: &Creation, detail: &str) -> Item {
+        let detail = format!("the policy takes it only stopped: {detail}");
+        let reason = Reason::with(ReasonCode::InstanceState, detail);
+        self.item(creation, Outcome::Failed, reason)
     }
 
     async fn read(&self, id: &InstanceId) -> Result<Option<Instance>, CallError> {

@@ -2,7 +2,7 @@
 
 use holdfast_core::artifact::{self, Artifact, ArtifactKind};
 use holdfast_core::inventory::{Image, ImageState, Snapshot, SnapshotState};
-use holdfast_core::lineage::{Consistency, SlotRecord};
+use holdfast_core::lineage::SlotRecord;
 use holdfast_core::plan::create::{Call, Creation, Made};
 use holdfast_core::ports::records::Records;
 use holdfast_core::ports::{CallError, ImageScope, ReadEc2, SnapshotScope, WriteEc2};
@@ -106,8 +106,6 @@ fn judge(creation: &Creation, image: Image) -> Trace {
         ImageState::Pending | ImageState::Available => Trace::Found(Made::Image {
             created: image.created,
             run: image.tags.get(artifact::RUN).cloned(),
-            // Nobody read the instance's state around that call to its end.
-            consistency: Consistency::Crash,
             id: image.id,
         }),
         ImageState::Failed | ImageState::Error => {

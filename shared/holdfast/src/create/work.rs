@@ -1,7 +1,7 @@
 //! One creating call: recorded before it is sent, recorded after it is answered.
 
 use holdfast_core::lineage::ledger::{self, Move, SlotStep};
-use holdfast_core::lineage::{Consistency, SlotRecord, SlotState};
+use holdfast_core::lineage::{SlotRecord, SlotState};
 use holdfast_core::plan::create::{Call, Creation, Made, Order};
 use holdfast_core::policy::Trigger;
 use holdfast_core::ports::records::{Records, TableError, TableErrorKind};
@@ -9,6 +9,7 @@ use holdfast_core::ports::{CallError, ErrorClass, ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
 
+use super::guest::Ready;
 use super::late::Late;
 use super::quiet::{Before, Quiet};
 use super::trace::{FailedTrace, Trace};
@@ -144,14 +145,51 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
                 });
             }
             Before::MovedOn(item) => return self.give_up(creation, before, item).await,
+            Before::NotStopped(item, passing) => {
+                return self.not_taken(creation, before, item, passing).await;
+            }
         };
+        let (guard, mut told) = match self.freeze(creation, before).await? {
+            Ready::Go(guard, told) => (guard, told),
+            Ready::Stop(progress) => return Ok(progress),
+        };
+        let asked = self.ask(creation, before).await;
+        // Whatever came of the call, and whether or not it was sent.
+        let (guarded, thawed) = self.thaw(creation, guard).await;
+        told.extend(thawed);
+        let progress = match asked {
+            Ok(Some((record, Ok(made)))) => {
+                let quiet = match guarded {
+                    Some(quiet) => quiet,
+                    None => self.after(creation, seen).await,
+                };
+                Ok(self.keep(creation, &record, &made, quiet).await)
+            }
+            Ok(Some((record, Err(error)))) => self.refused(creation, before, &record, &error).await,
+            Ok(None) => Ok(Progress {
+                items: Vec::new(),
+                complete: true,
+            }),
+            Err(error) => Err(error),
+        };
+        let mut progress = progress.unwrap_or_else(|error| self.interrupted(creation, &error));
+        progress.items.extend(told);
+        Ok(progress)
+    }
+
+    /// Records the request and sends the call; none where the ledger does not allow it.
+    ///
+    /// The record is written here and not before a freeze: after a crash it is by its time that an
+    /// artifact may still turn up, and a freeze would lie between that time and the call.
+    async fn ask(
+        &self,
+        creation: &Creation,
+        before: Option<&SlotRecord>,
+    ) -> Result<Option<(SlotRecord, Result<Made, CallError>)>, TableError> {
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
         let blank = self.blank(&creation.source, before, lease.fence);
         let Ok(state) = ledger::step(before.map(|r| r.state), SlotStep::Request) else {
-            return Ok(Progress {
-                items: Vec::new(),
-                complete: true,
-            });
+            return Ok(None);
         };
         let record = SlotRecord {
             state,
@@ -175,16 +213,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
                 id,
                 created: None,
                 run: None,
-                consistency: Consistency::Crash,
             }),
         };
-        match made {
-            Ok(made) => {
-                let quiet = self.after(creation, seen).await;
-                Ok(self.keep(creation, &record, &made, quiet).await)
-            }
-            Err(error) => self.refused(creation, before, &record, &error).await,
-        }
+        Ok(Some((record, made)))
     }
 
     fn pace(&self, creation: &Creation) -> &Pace {

@@ -220,8 +220,8 @@ impl Everything<'_> {
             (None, Subject::Snapshot(snapshot)) => self.snapshot(snapshot),
             (None, Subject::Image { image, .. }) => self.image(image),
         };
-        if let Some(level) = self.known.node(id).and_then(|node| node.consistency) {
-            tell_consistency(&mut item, level);
+        if let Some(node) = self.known.node(id) {
+            tell_consistency(&mut item, node);
         }
         tell_archived(&mut item, &subject);
         self.advised(item)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use holdfast_core::id::ImageId;
 use holdfast_core::inventory::Snapshot;
-use holdfast_core::lineage::Consistency;
+use holdfast_core::lineage::Node;
 use holdfast_core::plan::judge::Subject;
 use holdfast_core::report::{Item, Reason, ReasonCode};
 
@@ -55,8 +55,20 @@ pub(super) fn add(reasons: &mut Vec<Reason>, more: impl IntoIterator<Item = Reas
 }
 
 /// Tells what the artifact's point in time is worth, beside the first reason.
-pub(super) fn tell_consistency(item: &mut Item, level: Consistency) {
-    tell(item, &format!("its consistency is {}", level.as_str()));
+pub(super) fn tell_consistency(item: &mut Item, node: &Node) {
+    if let Some(level) = node.consistency {
+        tell(item, &format!("its consistency is {}", level.as_str()));
+    }
+    if let Some(ms) = node.frozen_ms {
+        tell(item, &format!("writes were held for {ms} ms at most"));
+    }
+    if !node.excluded.is_empty() {
+        tell(item, &format!("it leaves out {}", node.excluded.join(", ")));
+    }
+    if !node.not_covered.is_empty() {
+        let devices = node.not_covered.join(", ");
+        tell(item, &format!("it lacks the instance store of {devices}"));
+    }
 }
 
 /// Tells what lies in the archive tier, beside the first reason.

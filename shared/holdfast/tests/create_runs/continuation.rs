@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use holdfast::create::create;
+use holdfast::create::{Means, create};
 use holdfast_core::event::{CreateEvent, Origin};
 use holdfast_core::policy::{PolicyFile, Protect};
 use holdfast_core::report::{Item, Outcome, ReasonCode, Report};
@@ -60,7 +60,10 @@ impl Fleet {
             &self.ec2,
             &self.records,
             &self.policies,
-            paces,
+            Means {
+                paces,
+                guests: None,
+            },
             event,
             &invocation,
         );

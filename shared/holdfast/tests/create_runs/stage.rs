@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use holdfast::create::{Paces, create, function_of};
+use holdfast::create::{Means, Paces, create, function_of};
 use holdfast::function::Invocation;
 use holdfast::pace::Pace;
 use holdfast_core::event::{CreateEvent, Origin};
@@ -213,7 +213,10 @@ impl Stage {
                         &ports,
                         &ports,
                         policies,
-                        paces(),
+                        Means {
+                            paces: paces(),
+                            guests: None,
+                        },
                         event,
                         &invocation,
                     );

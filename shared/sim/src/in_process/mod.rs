@@ -1,6 +1,7 @@
 //! The account behind the product's ports, without HTTP.
 
 mod convert;
+mod guests;
 mod protection;
 mod read;
 mod referrers;

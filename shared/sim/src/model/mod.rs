@@ -4,6 +4,7 @@ pub(crate) mod auto_scaling;
 pub(crate) mod device;
 pub(crate) mod fast_restore;
 pub(crate) mod fleet;
+pub(crate) mod guest;
 pub(crate) mod image;
 pub(crate) mod image_reference;
 pub(crate) mod instance;

@@ -6,6 +6,7 @@ mod create_image;
 mod deprecation;
 mod fast_restores;
 mod fleets;
+mod guests;
 mod image_references;
 mod images;
 mod instances;
@@ -94,6 +95,9 @@ impl Account {
             Request::DescribeLaunchConfigurations(r) => self.describe_launch_configurations(r),
             Request::DescribeAutoScalingGroups(r) => self.describe_auto_scaling_groups(r),
             Request::DescribeInstanceRefreshes(r) => self.describe_instance_refreshes(r),
+            Request::DescribeInstanceInformation(r) => self.describe_instance_information(r),
+            Request::SendCommand(r) => self.send_command(r),
+            Request::GetCommandInvocation(r) => self.get_command_invocation(r),
             Request::CopySnapshot(r) => self.copy_snapshot(r),
             Request::CopyImage(r) => self.copy_image(r),
             Request::EnableImageDeprecation(r) => self.enable_image_deprecation(r),

@@ -37,6 +37,7 @@ impl Account {
             Transition::SnapshotLeavesBin(id) => self.end_snapshot_stay(&id),
             Transition::ImageLeavesBin(id) => self.end_image_stay(&id),
             Transition::ProtectionEnds(id) => self.end_protection(&id),
+            Transition::GuestThaws(id, execution) => self.thaw_by_timer(&id, &execution),
             Transition::LaunchShows(id, launched) => self.show_launch(&id, launched),
             Transition::SnapshotsReleased(image, snapshots) => {
                 if !self.is_registered(&image) {

@@ -1,4 +1,4 @@
-//! Requests of the EC2 and Auto Scaling APIs, as plain data; names follow the API Reference.
+//! Requests of the EC2, Auto Scaling and Systems Manager APIs, as plain data; names follow the API Reference.
 
 /// Structures with documented public fields.
 macro_rules! structures {
@@ -39,6 +39,7 @@ mod auto_scaling;
 mod copy;
 mod fast_restore;
 mod fleet;
+mod guest;
 mod image;
 mod image_reference;
 mod instance;
@@ -58,6 +59,7 @@ pub use auto_scaling::*;
 pub use copy::*;
 pub use fast_restore::*;
 pub use fleet::*;
+pub use guest::*;
 pub use image::*;
 pub use image_reference::*;
 pub use instance::*;
@@ -134,4 +136,7 @@ operations! {
     DescribeLaunchConfigurations,
     DescribeAutoScalingGroups,
     DescribeInstanceRefreshes,
+    DescribeInstanceInformation,
+    SendCommand,
+    GetCommandInvocation,
 }

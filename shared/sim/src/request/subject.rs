@@ -7,6 +7,8 @@ impl Request {
     pub const EC2: &str = "ec2";
     /// Auto Scaling as IAM names it.
     pub const AUTO_SCALING: &str = "autoscaling";
+    /// Systems Manager as IAM names it.
+    pub const SSM: &str = "ssm";
 
     /// The service that answers it, as IAM names it.
     #[must_use]
@@ -15,6 +17,9 @@ impl Request {
             Self::DescribeLaunchConfigurations(_)
             | Self::DescribeAutoScalingGroups(_)
             | Self::DescribeInstanceRefreshes(_) => Self::AUTO_SCALING,
+            Self::DescribeInstanceInformation(_)
+            | Self::SendCommand(_)
+            | Self::GetCommandInvocation(_) => Self::SSM,
             _ => Self::EC2,
         }
     }
@@ -43,6 +48,7 @@ impl Request {
             Self::DescribeLaunchConfigurations(r) => Some(&r.page),
             Self::DescribeAutoScalingGroups(r) => Some(&r.page),
             Self::DescribeInstanceRefreshes(r) => Some(&r.page),
+            Self::DescribeInstanceInformation(r) => Some(&r.page),
             _ => None,
         }
     }
@@ -59,7 +65,9 @@ impl Request {
         self.is_list()
             || matches!(
                 self,
-                Self::DescribeSnapshotAttribute(_) | Self::DescribeImageAttribute(_)
+                Self::DescribeSnapshotAttribute(_)
+                    | Self::DescribeImageAttribute(_)
+                    | Self::GetCommandInvocation(_)
             )
     }
 
@@ -148,6 +156,9 @@ impl Request {
             Self::DescribeInstanceRefreshes(r) => {
                 std::iter::once(&r.group).chain(&r.ids).cloned().collect()
             }
+            Self::DescribeInstanceInformation(r) => r.instances.clone(),
+            Self::SendCommand(r) => vec![r.instance.clone(), r.script.clone()],
+            Self::GetCommandInvocation(r) => vec![r.instance.clone(), r.command.clone()],
             Self::DescribeFleets(r) => r.ids.clone(),
             Self::DescribeSpotFleetRequests(r) => r.ids.clone(),
             Self::DescribeSpotInstanceRequests(r) => r.ids.clone(),

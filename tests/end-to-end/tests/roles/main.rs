@@ -8,13 +8,15 @@ use std::collections::BTreeSet;
 
 use holdfast::permissions;
 use holdfast_core::id::{InstanceId, VolumeId};
-use holdfast_end_to_end::{World, at, device, function_names, seed_backup, seed_instance, tags};
+use holdfast_end_to_end::{
+    DOCUMENT, World, at, device, function_names, seed_backup, seed_instance, tags,
+};
 use holdfast_local_aws::iam::{Demand, Effect, Role, Statement, access_key, ec2};
 use holdfast_sim::request::{
     CreateImage, CreateSnapshot, CreateSnapshots, Request, TagSpecification,
 };
 use holdfast_sim::{
-    Account, AutoScalingGroupSeed, GroupLaunch, ImageSeed, SnapshotSeed, VolumeSeed,
+    Account, AutoScalingGroupSeed, GroupLaunch, GuestSeed, ImageSeed, SnapshotSeed, VolumeSeed,
 };
 
 use exercise::exercise;
@@ -29,6 +31,13 @@ policies:
       volumes: { tags: { Backup: detached } }
     schedule: "cron(0 3 * * ? *)"
     triggers: [stopped]
+    retain: { last: 1 }
+  - name: frozen
+    protect: volumes
+    select: { instances: { tags: { Backup: nightly } } }
+    schedule: "cron(0 4 * * ? *)"
+    consistency: application
+    application: { document: holdfast-freeze, timeout: 30s }
     retain: { last: 1 }
   - name: golden
     protect: instances
@@ -76,6 +85,8 @@ fn seed_image(account: &mut Account, instance: &str, volume: &str, time: &str) {
 async fn world() -> World {
     let world = World::new(POLICIES, "enforce", |account| {
         let machine = seed_instance(account, 1, &[("Backup", "nightly")]);
+        account.seed_document(DOCUMENT);
+        account.seed_guest(GuestSeed::new(InstanceId::new(machine.id.as_str())));
         account.seed_volume(VolumeSeed {
             id: Some(VolumeId::new(VOLUME)),
             tags: tags(&[("Backup", "detached")]),
@@ -114,7 +125,13 @@ fn allowed(role: &Role) -> BTreeSet<String> {
 }
 
 /// What has no resource-level permissions (Service Authorization Reference).
-const LISTS: [&str; 3] = ["ec2:Describe", "ec2:List", "autoscaling:Describe"];
+const LISTS: [&str; 5] = [
+    "ec2:Describe",
+    "ec2:List",
+    "autoscaling:Describe",
+    "ssm:DescribeInstanceInformation",
+    "ssm:GetCommandInvocation",
+];
 
 /// Whether a statement allows only what EC2 asks for in the function's name.
 fn only_through_ec2(statement: &Statement) -> bool {
@@ -283,7 +300,7 @@ async fn a_role_holds_no_policy_from_elsewhere_and_of_other_services_what_lambda
         let by_itself = role.of(Effect::Allow).filter(|s| !only_through_ec2(s));
         for statement in by_itself {
             for action in &statement.actions {
-                let services = ["ec2:", "autoscaling:", "dynamodb:"];
+                let services = ["ec2:", "autoscaling:", "dynamodb:", "ssm:"];
                 if !services.iter().any(|s| action.starts_with(s)) {
                     other.push((action.clone(), statement.resources.clone()));
                 }

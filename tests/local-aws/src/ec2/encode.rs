@@ -158,8 +158,11 @@ fn body(xml: &mut Xml, context: &Context<'_>, response: &Response) -> io::Result
         // Answers of another service never come in at this door.
         Response::LaunchConfigurations(_)
         | Response::AutoScalingGroups(_)
-        | Response::InstanceRefreshes(_) => Err(io::Error::other(
-            "an answer of Auto Scaling at the door of EC2",
+        | Response::InstanceRefreshes(_)
+        | Response::Guests(_)
+        | Response::CommandSent(_)
+        | Response::Invocation { .. } => Err(io::Error::other(
+            "an answer of another service at the door of EC2",
         )),
         Response::Done => xml.leaf("return", "true"),
     }

@@ -117,6 +117,21 @@ pub fn demands(request: &Request, account: &Account) -> Vec<Demand> {
             Demand::new(call.action, "*"),
             Demand::new("ssm:GetParameters", "*").with(CALLED_VIA, "ec2.amazonaws.com"),
         ],
+        Request::SendCommand(r) => {
+            let settings = account.settings();
+            let (region, id) = (&settings.region, &settings.account_id);
+            let document = if r.document.starts_with("arn:") {
+                r.document.clone()
+            } else {
+                format!("arn:aws:ssm:{region}:{id}:document/{}", r.document)
+            };
+            // The document and each instance (Service Authorization Reference, "Actions, resources,
+            // and condition keys for AWS Systems Manager").
+            vec![
+                Demand::new(&call.action, document),
+                call.existing(&r.instance),
+            ]
+        }
         // Lists have no resource-level permissions; the rest is no function's.
         _ => vec![Demand::new(call.action, "*")],
     }

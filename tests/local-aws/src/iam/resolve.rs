@@ -53,8 +53,39 @@ impl Place<'_> {
                 }));
             }
         }
+        let role = own["Role"]["Fn::GetAtt"][0].as_str();
+        for (_, apart) in template.resources_of("AWS::IAM::RolePolicy") {
+            let of_it = apart["Properties"]["RoleName"]["Ref"].as_str() == role;
+            let stands = match apart["Condition"].as_str() {
+                Some(name) => self
+                    .holds(template, name)
+                    .map_err(|problem| wrong(name, problem))?,
+                None => true,
+            };
+            if role.is_some() && of_it && stands {
+                policies.push(apart["Properties"]["PolicyDocument"].clone());
+            }
+        }
         let resolve = |value: &Value| self.text(template, value);
         Role::read(function, &policies, &resolve)
+    }
+
+    /// Whether a condition of the template holds.
+    fn holds(&self, template: &Template, name: &str) -> Result<bool, String> {
+        let condition = template
+            .condition(name)
+            .ok_or_else(|| format!("{name} is no condition"))?;
+        self.truth(template, condition)
+    }
+
+    fn truth(&self, template: &Template, value: &Value) -> Result<bool, String> {
+        if let Some([inner]) = value["Fn::Not"].as_array().map(Vec::as_slice) {
+            return Ok(!self.truth(template, inner)?);
+        }
+        match value["Fn::Equals"].as_array().map(Vec::as_slice) {
+            Some([one, other]) => Ok(self.text(template, one)? == self.text(template, other)?),
+            _ => Err(format!("{value} is not understood")),
+        }
     }
 
     /// Text, or an intrinsic function that comes down to text.
@@ -71,6 +102,13 @@ impl Place<'_> {
         if let Some(parts) = value["Fn::GetAtt"].as_array() {
             return match parts.iter().map(Value::as_str).collect::<Vec<_>>()[..] {
                 [Some(id), Some("Arn")] => self.arn(template, id),
+                _ => Err(format!("{value} is not understood")),
+            };
+        }
+        if let Some(parts) = value["Fn::Split"].as_array() {
+            // What is split again where a list may stand: `super::role`.
+            return match parts.as_slice() {
+                [comma, text] if comma == "," => self.text(template, text),
                 _ => Err(format!("{value} is not understood")),
             };
         }

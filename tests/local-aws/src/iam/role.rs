@@ -199,6 +199,13 @@ fn statement(
             resolved => resolved,
         })
         .collect::<Result<_, _>>()?;
+    let resources: Vec<String> = match value["Resource"].get("Fn::Split") {
+        Some(_) => resources
+            .iter()
+            .flat_map(|all| all.split(',').map(str::to_owned))
+            .collect(),
+        None => resources,
+    };
     if actions.is_empty() || resources.is_empty() {
         return Err("Action or Resource is missing".to_owned());
     }

@@ -1,5 +1,6 @@
 //! Which partitions of the table each role may read and write: what a function has no business with
-//! it cannot spoil, whatever is wrong with it. Kinds of partition: `holdfast::aws::dynamodb`.
+//! it cannot spoil, whatever is wrong with it. Kinds of partition: `holdfast::aws::dynamodb`. And who
+//! may send commands to instances.
 
 use holdfast_local_aws::iam::{Demand, Place, Role};
 use holdfast_local_aws::template::Template;
@@ -34,7 +35,14 @@ const ALL: [&str; 23] = [
 ];
 
 fn role(function: &str) -> Role {
-    let template = Template::load(&Template::default_path()).unwrap();
+    role_with(function, &[])
+}
+
+fn role_with(function: &str, parameters: &[(&str, &str)]) -> Role {
+    let mut template = Template::load(&Template::default_path()).unwrap();
+    for (name, value) in parameters {
+        template.set_parameter(name, *value).unwrap();
+    }
     let place = Place {
         region: "eu-central-1",
         account_id: "111122223333",
@@ -165,4 +173,40 @@ fn the_reconcile_reopens_slots_and_only_reads_what_deletions_go_by() {
             "absent",
         ],
     );
+}
+
+#[test]
+fn commands_are_sent_only_with_documents_that_the_stack_names_and_by_create_snapshots_alone() {
+    let arn = |kind: &str| format!("arn:aws:{kind}");
+    let freeze = arn("ssm:eu-central-1:111122223333:document/holdfast-freeze");
+    let mysql = arn("ssm:eu-central-1:111122223333:document/mysql");
+    let shell = arn("ssm:eu-central-1::document/AWS-RunShellScript");
+    let instance = arn("ec2:eu-central-1:111122223333:instance/i-1");
+    let both = format!("{freeze},{mysql}");
+    let parameters = [("GuestDocuments", both.as_str())];
+    for function in [
+        "create-snapshots",
+        "create-images",
+        "sweep-retention",
+        "check-dependencies",
+    ] {
+        let may = function == "create-snapshots";
+        for (role, named) in [
+            (role(function), false),
+            (role_with(function, &parameters), may),
+        ] {
+            for (action, resource, expected) in [
+                ("ssm:SendCommand", freeze.as_str(), named),
+                ("ssm:SendCommand", mysql.as_str(), named),
+                ("ssm:SendCommand", shell.as_str(), false),
+                ("ssm:SendCommand", instance.as_str(), named),
+                ("ssm:GetCommandInvocation", "*", named),
+                ("ssm:DescribeInstanceInformation", "*", named),
+                ("ssm:CancelCommand", "*", false),
+            ] {
+                let allowed = role.allows(&Demand::new(action, resource));
+                assert_eq!(allowed, expected, "{function}: {action} {resource}");
+            }
+        }
+    }
 }

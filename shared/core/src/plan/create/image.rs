@@ -54,12 +54,13 @@ impl Order<'_> {
         let root = instance.root_volume();
         let excluded = selection::excluded_volumes(self.policy, instance, volumes);
         let mut notes = Vec::new();
-        let (mut dropped, mut taken) = (Vec::new(), Vec::new());
+        let (mut dropped, mut taken, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         for device in &instance.devices {
             let Some(id) = &device.volume else { continue };
             let is_root = root == Some(id);
             if !is_root && excluded.contains(&id) {
                 dropped.push(device.name.clone());
+                left_out.push(id.clone());
                 continue;
             }
             let state = volumes.get(id).map(|volume| &volume.state).cloned();
@@ -75,17 +76,20 @@ impl Order<'_> {
             } else {
                 notes.push(self.unusable(id, &state));
                 dropped.push(device.name.clone());
+                left_out.push(id.clone());
             }
         }
         dropped.sort();
+        left_out.sort();
+        let shared = Self::shared(source, &taken, volumes);
         taken.sort();
         notes.extend(self.not_covered(source, devices));
 
         let group = self.group(&instance.tags);
         let stamp = self.stamp(ArtifactKind::Image, source, group.as_deref());
         let backing = self.stamp(ArtifactKind::ImageSnapshot, source, group.as_deref());
-        let (tags, left) = with_copied(stamp.tags(), &instance.tags);
-        let (snapshot_tags, _) = with_copied(backing.tags(), &instance.tags);
+        let (tags, left) = with_copied(self.tags(&stamp), &instance.tags);
+        let (snapshot_tags, _) = with_copied(self.tags(&backing), &instance.tags);
         let failures = before.map_or(0, |record| record.failures);
         let rebooted = before.is_some_and(|record| record.rebooted);
         let name = artifact::image_name(&self.policy.name, source, self.slot, failures + 1);
@@ -104,6 +108,9 @@ impl Order<'_> {
             volumes: taken,
             leftover: BTreeMap::from([(source.to_owned(), left)]),
             stopped: instance.state == InstanceState::Stopped,
+            excluded: left_out,
+            not_covered: devices.to_vec(),
+            shared,
             notes,
         })
     }

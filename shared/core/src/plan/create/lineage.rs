@@ -21,9 +21,16 @@ pub enum Made {
         created: Option<Timestamp>,
         /// The run that its tags name; the present one where it was not listed.
         run: Option<String>,
-        /// What its point in time is worth.
-        consistency: Consistency,
     },
+}
+
+/// What is known of the point in time of what was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attested {
+    /// What it is worth.
+    pub consistency: Consistency,
+    /// For how long writes were held inside the guest for it, in milliseconds, at most.
+    pub frozen_ms: Option<u32>,
 }
 
 impl Made {
@@ -47,6 +54,7 @@ pub fn lineage(
     creation: &Creation,
     order: &Order<'_>,
     made: &Made,
+    attested: Attested,
     wall: Timestamp,
 ) -> (Vec<Node>, Vec<Edge>) {
     let mut nodes = Vec::new();
@@ -61,6 +69,10 @@ pub fn lineage(
         run: run.or(Some(order.run.to_owned())),
         source: Some(creation.source.clone()),
         time,
+        consistency: Some(attested.consistency),
+        frozen_ms: attested.frozen_ms,
+        excluded: creation.excluded.iter().map(ToString::to_string).collect(),
+        not_covered: creation.not_covered.clone(),
         ..Node::new(id, NodeState::Pending, wall)
     };
     let left = |source: &str| creation.leftover.get(source).cloned().unwrap_or_default();
@@ -86,17 +98,11 @@ pub fn lineage(
                 nodes.push(node);
             }
         }
-        Made::Image {
-            id,
-            created,
-            run,
-            consistency,
-        } => {
+        Made::Image { id, created, run } => {
             for of in &creation.volumes {
                 volume(of.as_str());
             }
             let mut node = artifact(id.as_str(), *created, run.clone());
-            node.consistency = Some(*consistency);
             node.tags = left(&creation.source);
             edges.push(Edge::new(id.as_str(), EdgeKind::ImageOf, &creation.source));
             nodes.push(node);

@@ -1,12 +1,13 @@
 //! The calls that make a policy's backups, built from what it picks.
 
 mod devices;
+pub mod guest;
 mod image;
 mod lineage;
 mod volumes;
 
 pub use devices::instance_store_devices;
-pub use lineage::{Made, lineage};
+pub use lineage::{Attested, Made, lineage};
 
 use std::collections::BTreeMap;
 
@@ -37,8 +38,14 @@ pub struct Creation {
     /// Tags of a source (volume, or the instance of an AMI) that go into lineage because they do
     /// not fit on its artifact.
     pub leftover: BTreeMap<String, Tags>,
-    /// Whether the instance was listed as stopped: an AMI of it may be quiet.
+    /// Whether the instance was listed as stopped: a backup of it may be quiet.
     pub stopped: bool,
+    /// Volumes of the source that the call leaves out, ascending.
+    pub excluded: Vec<VolumeId>,
+    /// Instance-store devices of the source.
+    pub not_covered: Vec<String>,
+    /// Volumes it takes that other instances write to as well, with those, in words.
+    pub shared: Vec<String>,
     /// Volumes and devices that the call does not cover, as lines of the report.
     pub notes: Vec<Item>,
 }
@@ -109,6 +116,14 @@ impl Order<'_> {
         let reason = Reason::with(ReasonCode::VolumeState, format!("{volume} is {state}"));
         self.item(volume.as_str(), Outcome::Failed, reason)
             .source(volume.as_str())
+    }
+
+    /// What is written on an artifact.
+    fn tags(&self, stamp: &Stamp<'_>) -> Tags {
+        let mut tags = stamp.tags();
+        let level = self.policy.consistency.as_str();
+        tags.insert(artifact::CONSISTENCY.into(), level.into());
+        tags
     }
 
     fn stamp<'s>(

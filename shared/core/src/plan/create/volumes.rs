@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Call, Creation, MAX_EXCLUSIONS, Order, Refused};
 use crate::artifact::{self, ArtifactKind, MAX_TAGS};
 use crate::id::VolumeId;
-use crate::inventory::{Instance, Tags, Volume};
+use crate::inventory::{Instance, InstanceState, Tags, Volume};
 use crate::policy::selection::{self, PickedSet, PickedVolume};
 use crate::ports::{SetRequest, SnapshotRequest};
 use crate::report::{Item, Outcome, Reason, ReasonCode};
@@ -64,6 +64,9 @@ impl Order<'_> {
             return Err(Refused::for_good(notes));
         }
         notes.extend(self.not_covered(source, devices));
+        let mut left_out: Vec<VolumeId> = excluded.iter().map(|id| (*id).clone()).collect();
+        left_out.extend(root.filter(|_| exclude_boot_volume).cloned());
+        left_out.sort();
 
         let group = self.group(&instance.tags);
         let stamp = self.stamp(ArtifactKind::Snapshot, source, group.as_deref());
@@ -72,7 +75,7 @@ impl Order<'_> {
             .iter()
             .filter_map(|id| Some((id, &volumes.get(id)?.tags)))
             .collect();
-        let (tags, copy_tags_from_volume, leftover) = set_tags(stamp.tags(), &members);
+        let (tags, copy_tags_from_volume, leftover) = set_tags(self.tags(&stamp), &members);
         Ok(Creation {
             source: source.to_owned(),
             call: Call::Set(SetRequest {
@@ -86,9 +89,30 @@ impl Order<'_> {
             trace: self.trace(&stamp),
             volumes: picked.volumes.clone(),
             leftover,
-            stopped: false,
+            stopped: instance.state == InstanceState::Stopped,
+            excluded: left_out,
+            not_covered: devices.to_vec(),
+            shared: Self::shared(source, &picked.volumes, volumes),
             notes,
         })
+    }
+
+    /// Volumes that other instances write to as well, with those.
+    pub(super) fn shared(
+        source: &str,
+        taken: &[VolumeId],
+        volumes: &BTreeMap<&VolumeId, &Volume>,
+    ) -> Vec<String> {
+        let of = |id: &VolumeId| {
+            let attachments = volumes.get(id).map_or(&[][..], |v| &v.attachments);
+            let mut others = attachments
+                .iter()
+                .map(|a| a.instance.as_str())
+                .filter(|other| *other != source);
+            let other = others.next()?;
+            Some(format!("{id} is attached to {other} too"))
+        };
+        taken.iter().filter_map(of).collect()
     }
 
     /// The call for one volume that is attached to nothing.
@@ -105,7 +129,7 @@ impl Order<'_> {
         let source = volume.id.as_str();
         let group = self.group(&volume.tags);
         let stamp = self.stamp(ArtifactKind::Snapshot, source, group.as_deref());
-        let (tags, left) = super::with_copied(stamp.tags(), &volume.tags);
+        let (tags, left) = super::with_copied(self.tags(&stamp), &volume.tags);
         let mut leftover = BTreeMap::new();
         if !left.is_empty() {
             leftover.insert(volume.id.to_string(), left);
@@ -121,6 +145,9 @@ impl Order<'_> {
             volumes: vec![volume.id.clone()],
             leftover,
             stopped: false,
+            excluded: Vec::new(),
+            not_covered: Vec::new(),
+            shared: Vec::new(),
             notes: Vec::new(),
         })
     }

@@ -143,8 +143,18 @@ fn read_node(item: &Item) -> Option<Node> {
         source: item.owned("source"),
         time: item.timestamp("time"),
         consistency: item.get("consistency").and_then(Consistency::parse),
+        frozen_ms: item
+            .number("frozen_ms")
+            .and_then(|ms| u32::try_from(ms).ok()),
+        excluded: item.list("excluded"),
+        not_covered: item.list("not_covered"),
         tags: item.text_map("tags"),
     })
+}
+
+/// A list that has something in it.
+fn some(list: &[String]) -> Option<&[String]> {
+    (!list.is_empty()).then_some(list)
 }
 
 /// Sets a node's attributes, keeping other leases' fencing tokens, if it is as it was read.
@@ -154,7 +164,7 @@ fn node_update(
     before: Option<&Item>,
     lease: &Lease,
 ) -> Result<TransactWriteItem, TableError> {
-    let attributes = Item::new()
+    let mut attributes = Item::new()
         .text("id", &node.id)
         .text("state", node.state.as_str())
         .time("changed", node.changed)
@@ -164,9 +174,14 @@ fn node_update(
         .text_if("source", node.source.as_deref())
         .time_if("time", node.time)
         .text_if("consistency", node.consistency.map(Consistency::as_str))
+        .texts_if("excluded", some(&node.excluded))
+        .texts_if("not_covered", some(&node.not_covered))
         .map("tags", &node.tags)
         .number_set("schema", SCHEMA)
         .fence(&fence_name(lease), lease.fence);
+    if let Some(ms) = node.frozen_ms {
+        attributes = attributes.number_set("frozen_ms", i64::from(ms));
+    }
     let mut sets = Vec::new();
     let mut names = HashMap::new();
     let mut values = HashMap::new();
