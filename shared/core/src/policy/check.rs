@@ -20,7 +20,7 @@ const MAX_COUNT: u32 = 100_000;
 /// The most schedules that one policy may have.
 const MAX_SCHEDULES: usize = 32;
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "name",
     "protect",
     "select",
@@ -39,6 +39,7 @@ const KEYS: [&str; 20] = [
     "terminated_instances_hold",
     "recently_launched",
     "source_gone",
+    "rpo",
     "state",
     "formerly",
 ];
@@ -141,6 +142,9 @@ fn body(
     let source_gone = fields
         .get("source_gone")
         .map_or(Some(None), |at| source_gone(at, found));
+    let rpo = fields
+        .get("rpo")
+        .map_or(Some(None), |at| at.period(found).map(Some));
     let state = fields.get("state").map_or(Some(PolicyState::Active), |at| {
         let choices = [
             ("active", PolicyState::Active),
@@ -169,6 +173,7 @@ fn body(
         terminated_instances_hold: holding.terminated,
         recently_launched: holding.recently_launched,
         source_gone_delete_after: source_gone?,
+        rpo: rpo?,
         state: state?,
         formerly: names.formerly.iter().map(|n| n.text.clone()).collect(),
     })

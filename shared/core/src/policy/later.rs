@@ -6,26 +6,21 @@
 use super::field::{At, Fields, Findings};
 use super::node::Value;
 use super::period::Period;
-use super::selector;
 
 /// Such keys of the file.
-pub(super) const FILE_KEYS: [&str; 2] = ["require", "prices"];
+pub(super) const FILE_KEYS: [&str; 1] = ["prices"];
 
 /// Such keys of a policy.
-pub(super) const POLICY_KEYS: [&str; 5] = [
+pub(super) const POLICY_KEYS: [&str; 4] = [
     "consistency",
     "application",
     "start_within",
     "cooldown",
-    "rpo",
 ];
 
 /// Refuses those of the file.
 pub(super) fn refuse_file_keys(fields: &Fields<'_>, found: &mut Findings) {
-    refuse(fields, &FILE_KEYS, found, |key, at, found| match key {
-        "require" => require(at, found),
-        _ => prices(at, found),
-    });
+    refuse(fields, &FILE_KEYS, found, |_, at, found| prices(at, found));
 }
 
 /// Refuses those of a policy.
@@ -99,22 +94,6 @@ fn is_timeout(text: &str) -> bool {
                 && seconds.parse::<u32>().is_ok_and(|seconds| seconds > 0)
         }
         None => Period::parse(text).is_ok(),
-    }
-}
-
-fn require(at: &At<'_>, found: &mut Findings) {
-    let expected = "a list such as [{ resource: instances, tags: { Backup: \"*\" } }]";
-    for item in at.list(found, expected).unwrap_or_default() {
-        let expected = "{ resource: instances, tags: { Backup: \"*\" } }";
-        let Some(fields) = item.fields(found, &["resource", "tags"], expected) else {
-            continue;
-        };
-        if let Some(resource) = fields.require(found, "resource", "instances or volumes") {
-            resource.choice(found, &[("instances", ()), ("volumes", ())]);
-        }
-        if let Some(tags) = fields.require(found, "tags", "tags such as { Backup: \"*\" }") {
-            selector::tags(tags, found);
-        }
     }
 }
 
