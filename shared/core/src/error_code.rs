@@ -50,7 +50,7 @@ pub fn classify(code: &str) -> ErrorClass {
 
         "IncorrectState" | "InvalidState" | "IncorrectInstanceState" => ErrorClass::WrongState,
 
-        "InvalidAMIID.Unavailable" => ErrorClass::NotFound,
+        "InvalidAMIID.Unavailable" | "NotFoundException" => ErrorClass::NotFound,
 
         "UnauthorizedOperation"
         | "AuthFailure"
@@ -102,6 +102,7 @@ mod tests {
             ("InvalidVolume.NotFound", ErrorClass::NotFound),
             ("InvalidInstanceID.NotFound", ErrorClass::NotFound),
             ("InvalidAMIID.Unavailable", ErrorClass::NotFound),
+            ("NotFoundException", ErrorClass::NotFound),
             ("UnauthorizedOperation", ErrorClass::Denied),
             ("AuthFailure", ErrorClass::Denied),
             ("OperationNotPermitted", ErrorClass::Permanent),

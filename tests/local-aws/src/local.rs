@@ -30,6 +30,8 @@ pub struct Ports {
     pub sts: u16,
     /// Auto Scaling.
     pub auto_scaling: u16,
+    /// KMS.
+    pub kms: u16,
 }
 
 /// What a local AWS is made of.
@@ -117,6 +119,8 @@ pub struct LocalAws {
     pub sts_endpoint: String,
     /// URL of Auto Scaling.
     pub auto_scaling_endpoint: String,
+    /// URL of KMS.
+    pub kms_endpoint: String,
     /// The simulated account, for looking into it and changing it in process.
     pub account: SharedAccount,
     /// The table, for reading and changing it in process.
@@ -133,7 +137,7 @@ pub struct LocalAws {
     policies: PathBuf,
     mode: String,
     echo: bool,
-    _doors: [Door; 3],
+    _doors: [Door; 4],
 }
 
 impl LocalAws {
@@ -186,11 +190,18 @@ impl LocalAws {
             options.ports.auto_scaling,
         )
         .await?;
+        let kms = open(
+            "KMS",
+            crate::kms::guarded(Arc::clone(&account), gate.clone()),
+            options.ports.kms,
+        )
+        .await?;
         Ok(Self {
             ec2_endpoint: ec2.endpoint(),
             dynamodb_endpoint: dynamodb.endpoint(),
             sts_endpoint: sts.endpoint(),
             auto_scaling_endpoint: auto_scaling.endpoint(),
+            kms_endpoint: kms.endpoint(),
             account,
             dynamodb,
             table_name: options.table_name,
@@ -201,7 +212,7 @@ impl LocalAws {
             policies: options.policies,
             mode: options.mode,
             echo: options.echo,
-            _doors: [ec2, sts, auto_scaling],
+            _doors: [ec2, sts, auto_scaling, kms],
         })
     }
 
@@ -214,6 +225,7 @@ impl LocalAws {
             ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb_endpoint),
             ("AWS_ENDPOINT_URL_STS", &self.sts_endpoint),
             ("AWS_ENDPOINT_URL_AUTO_SCALING", &self.auto_scaling_endpoint),
+            ("AWS_ENDPOINT_URL_KMS", &self.kms_endpoint),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("AWS_REGION", &self.region),

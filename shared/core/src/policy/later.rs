@@ -11,12 +11,8 @@ use super::period::Period;
 pub(super) const FILE_KEYS: [&str; 1] = ["prices"];
 
 /// Such keys of a policy.
-pub(super) const POLICY_KEYS: [&str; 4] = [
-    "consistency",
-    "application",
-    "start_within",
-    "cooldown",
-];
+pub(super) const POLICY_KEYS: [&str; 4] =
+    ["consistency", "application", "start_within", "cooldown"];
 
 /// Refuses those of the file.
 pub(super) fn refuse_file_keys(fields: &Fields<'_>, found: &mut Findings) {

@@ -43,11 +43,7 @@ impl PolicyFile {
     }
 }
 
-fn read(
-    text: &str,
-    now: Timestamp,
-    found: &mut Findings,
-) -> (Vec<Policy>, Vec<Requirement>) {
+fn read(text: &str, now: Timestamp, found: &mut Findings) -> (Vec<Policy>, Vec<Requirement>) {
     let nothing = (Vec::new(), Vec::new());
     let root = match load(text) {
         Ok(root) => root,

@@ -2,6 +2,7 @@
 
 mod devices;
 mod job;
+mod keys;
 mod left;
 mod on_demand;
 mod pick;

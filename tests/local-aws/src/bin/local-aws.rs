@@ -38,6 +38,9 @@ struct Arguments {
     /// Port of Auto Scaling; 0 is any free one
     #[arg(long, default_value_t = 4514)]
     auto_scaling_port: u16,
+    /// Port of KMS; 0 is any free one
+    #[arg(long, default_value_t = 4515)]
+    kms_port: u16,
     /// Begin without the demo's fleet, its backups and the functions
     #[arg(long)]
     empty: bool,
@@ -94,6 +97,7 @@ impl Arguments {
                 dynamodb: self.dynamodb_port,
                 sts: self.sts_port,
                 auto_scaling: self.auto_scaling_port,
+                kms: self.kms_port,
             },
             pace: Pace {
                 latency: Duration::from_millis(self.latency_ms),

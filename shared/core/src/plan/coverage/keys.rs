@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Facts;
 use super::backups::Backups;
 use super::picks::{Picks, picks};
-use super::Facts;
 use crate::inventory::KeyState;
 use crate::plan::reconcile::Seen;
 use crate::policy::{PolicyFile, PolicyState};
@@ -17,6 +17,10 @@ const NAMED: usize = 3;
 /// The keys that matter: those of volumes that active policies pick or that have backups, by ARN.
 #[must_use]
 pub fn keys(seen: &Seen<'_>, policies: &PolicyFile) -> BTreeSet<String> {
+    let mut volumes = seen.volumes.into_iter().flat_map(|list| &list.items);
+    if volumes.all(|volume| volume.kms_key.is_none()) {
+        return BTreeSet::new();
+    }
     let picks = picks(policies, seen);
     let backups = Backups::new(seen, policies);
     let used = used(seen, policies, &picks, &backups);
@@ -57,16 +61,17 @@ fn used<'a>(
 pub(super) fn find(facts: &Facts<'_>, picks: &[Picks], backups: &Backups<'_>) -> Vec<Item> {
     let used = used(facts.seen, facts.policies, picks, backups);
     let found = used.into_iter().filter_map(|(key, volumes)| {
-        let reason = unusable(facts.keys.get(key)?, &words(&volumes))?;
+        let reason = unusable(facts.keys.get(key)?, &volumes)?;
         Some(Item::new(Action::Check, key, Outcome::Finding).reason(reason))
     });
     found.collect()
 }
 
 /// Why what is under a key in this state cannot be backed up or restored; none where it can.
-/// `what` is what is under it, in words.
+/// `volumes` are those under it.
 #[must_use]
-pub fn unusable(key: &Result<KeyState, CallError>, what: &str) -> Option<Reason> {
+pub fn unusable(key: &Result<KeyState, CallError>, volumes: &BTreeSet<&str>) -> Option<Reason> {
+    let what = words(volumes);
     let state = match key {
         Ok(KeyState::Enabled | KeyState::Creating | KeyState::Updating) => return None,
         Ok(state) => state,
