@@ -257,6 +257,11 @@ fn a_list_that_ends_early_makes_no_false_alarm_and_is_said() {
     stage.snapshot("snap-1", "nightly", "vol-1", "2026-11-23T03:00:00Z");
     stage.cut.insert(Source::Snapshots);
     assert_eq!(stage.found(NIGHTLY), [""; 0]);
+    // The tags of a machine that is not listed may exclude its volumes.
+    let mut stage = Stage::default();
+    stage.volume("vol-1", &["i-1"], &PICKED);
+    stage.cut.insert(Source::Instances);
+    assert_eq!(stage.found(NIGHTLY), ["coverage - evidence-incomplete"]);
     // A cut list of machines is no policy that matches nothing.
     for cut in [Source::Instances, Source::Volumes] {
         let mut stage = Stage::default();

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use crate::id::InstanceId;
 use crate::inventory::KeyState;
 use crate::plan::reconcile::Seen;
-use crate::policy::{Policy, PolicyFile, PolicyState, Rpo};
+use crate::policy::{Policy, PolicyFile, PolicyState, Protect, Rpo};
 use crate::ports::CallError;
 use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
 
@@ -126,9 +126,12 @@ pub fn coverage(facts: &Facts<'_>) -> Coverage {
         if picks.is_empty() {
             others.extend(promise.matches_nothing(backups.newest_of(place)));
         }
+        // A volume may be excluded by the tags of an instance that is not listed.
+        let picks_surely = policy.protect == Protect::Instances || selects_surely(facts.seen);
+        let complete = picks_surely && backups.is_complete(policy.protect);
         for pick in &picks.sources {
             let found = backups.of(place, &pick.source);
-            sources.push(promise.kept(pick, &found, backups.is_complete(policy.protect)));
+            sources.push(promise.kept(pick, &found, complete));
         }
     }
     sources.sort_by(|a, b| (&a.source, &a.policy).cmp(&(&b.source, &b.policy)));
