@@ -81,9 +81,8 @@ lint: ## Check formatting and lints
 deny: ## Check licences, sources and banned crates; needs cargo-deny
 	@$(CARGO) deny --offline check licenses bans sources
 
-# Release profile as in Cargo.toml: cargo-lambda's own would abort on a panic, which lambda_runtime
-# otherwise answers with an error. Its check of the target asks rustup to download; where the target
-# is installed that is not needed.
+# Release profile as in Cargo.toml, not cargo-lambda's own. Its check of the target asks rustup to
+# download; where the target is installed that is not needed.
 build: $(BUILD_TOOLS)/ready ## Build the functions for Lambda, in release (ARCH=arm64 or x86_64)
 	@echo "Building $(FUNCTIONS) for $(ARCH). The first build takes a quarter of an hour or more." >&2
 	@export PATH="$(BUILD_TOOLS)/bin:$$PATH"; check=; \

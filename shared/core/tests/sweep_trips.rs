@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_core::artifact::{ArtifactKind, Stamp};
-use holdfast_core::id::{InstanceId, SnapshotId, VolumeId};
+use holdfast_core::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{
     Instance, InstanceState, Inventory, Listing, Snapshot, SnapshotState, Source, Tags, Volume,
     VolumeState,
@@ -53,7 +53,7 @@ fn instance(n: usize, state: InstanceState) -> Instance {
     Instance {
         id: InstanceId::new(format!("i-{n}")),
         state,
-        image: None,
+        image: Some(ImageId::new("ami-elsewhere")),
         instance_type: None,
         launched: None,
         root_device: None,

@@ -99,7 +99,7 @@ pub async fn run<H>(handler: H) -> Result<(), lambda_runtime::Error>
 where
     H: AsyncFn(&Context, &Value, &Invocation) -> Result<Report, RunError>,
 {
-    lambda_runtime::tracing::init_default_subscriber();
+    crate::logging::begin();
     let context = Context::from_environment().await.map(Arc::new);
     let handler = &handler;
     let context = &context;

@@ -11,6 +11,7 @@ pub mod error;
 pub mod explain;
 pub mod function;
 pub mod lease;
+mod logging;
 pub mod pace;
 pub mod permissions;
 pub mod settings;

@@ -32,8 +32,11 @@ pub mod read_ec2 {
     pub const INSTANCE_TYPES: Actions = &["ec2:DescribeInstanceTypes"];
     /// `launch_configurations`.
     pub const LAUNCH_CONFIGURATIONS: Actions = &["autoscaling:DescribeLaunchConfigurations"];
-    /// `auto_scaling_groups`.
-    pub const AUTO_SCALING_GROUPS: Actions = &["autoscaling:DescribeAutoScalingGroups"];
+    /// `auto_scaling_groups`: the groups first, then each one's instance refreshes.
+    pub const AUTO_SCALING_GROUPS: Actions = &[
+        "autoscaling:DescribeAutoScalingGroups",
+        "autoscaling:DescribeInstanceRefreshes",
+    ];
     /// `fleets`: three lists in one.
     pub const FLEETS: Actions = &[
         "ec2:DescribeFleets",

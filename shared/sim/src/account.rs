@@ -14,7 +14,7 @@ use crate::error::{ApiError, CallFailure};
 use crate::fault::{Fault, FaultRule, Faults};
 use crate::ids::IdSource;
 use crate::limits::Buckets;
-use crate::model::auto_scaling::{AutoScalingGroup, LaunchConfiguration};
+use crate::model::auto_scaling::{AutoScalingGroup, InstanceRefresh, LaunchConfiguration};
 use crate::model::fast_restore::FastRestore;
 use crate::model::fleet::{Fleet, SpotFleet, SpotRequest};
 use crate::model::image::Image;
@@ -77,6 +77,7 @@ pub struct Account {
     pub(crate) spot_requests: BTreeMap<String, SpotRequest>,
     pub(crate) launch_configurations: BTreeMap<String, LaunchConfiguration>,
     pub(crate) auto_scaling_groups: BTreeMap<String, AutoScalingGroup>,
+    pub(crate) instance_refreshes: BTreeMap<String, InstanceRefresh>,
     pub(crate) launch_templates: BTreeMap<LaunchTemplateId, LaunchTemplate>,
     /// Parameters of Systems Manager that hold identifiers of images, by name.
     pub(crate) parameters: BTreeMap<String, Parameter>,
@@ -126,6 +127,7 @@ impl Account {
             spot_requests: BTreeMap::new(),
             launch_configurations: BTreeMap::new(),
             auto_scaling_groups: BTreeMap::new(),
+            instance_refreshes: BTreeMap::new(),
             launch_templates: BTreeMap::new(),
             parameters: BTreeMap::new(),
             recipes: Vec::new(),

@@ -49,7 +49,9 @@ pub use error::{ApiError, CallFailure};
 pub use fault::{Fault, FaultRule};
 pub use filter::Filter;
 pub use in_process::InProcess;
-pub use model::auto_scaling::{AutoScalingGroup, GroupLaunch, LaunchConfiguration};
+pub use model::auto_scaling::{
+    AutoScalingGroup, GroupLaunch, InstanceRefresh, LaunchConfiguration,
+};
 pub use model::device::{BlockDevice, DeviceTarget, EbsDevice};
 pub use model::fast_restore::{
     FastRestore, FastRestoreChanges, FastRestoreRefusal, FastRestoreState,

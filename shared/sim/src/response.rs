@@ -4,7 +4,7 @@ use holdfast_core::id::{ImageId, InstanceId, SnapshotId};
 use holdfast_core::inventory::{InstanceState, Tags};
 use jiff::Timestamp;
 
-use crate::model::auto_scaling::{AutoScalingGroup, LaunchConfiguration};
+use crate::model::auto_scaling::{AutoScalingGroup, InstanceRefresh, LaunchConfiguration};
 use crate::model::fast_restore::{FastRestore, FastRestoreChanges};
 use crate::model::fleet::{Fleet, SpotFleet, SpotRequest};
 use crate::model::image::Image;
@@ -142,6 +142,8 @@ pub enum Response {
     LaunchConfigurations(Page<LaunchConfiguration>),
     /// Of `DescribeAutoScalingGroups`.
     AutoScalingGroups(Page<AutoScalingGroup>),
+    /// Of `DescribeInstanceRefreshes`.
+    InstanceRefreshes(Page<InstanceRefresh>),
     /// Of `CreateVolume`.
     Volume(Box<Volume>),
     /// Of `AttachVolume` and `DetachVolume`.

@@ -76,6 +76,57 @@ async fn an_ami_that_a_groups_override_names_is_held() {
 }
 
 #[tokio::test]
+async fn an_ami_that_an_instance_refresh_brings_in_is_held_until_the_refresh_is_over() {
+    let policies = POLICIES.replace(
+        "retain:",
+        "launch_template_versions: { newest: 1 }\n    retain:",
+    );
+    for (status, holds) in [("InProgress", true), ("RollbackSuccessful", false)] {
+        let (world, baked) = world("enforce", &policies, 4).await;
+        // Version 2 names the oldest; it is old, and no group's own configuration launches it.
+        let template = template_over(
+            &world,
+            "web",
+            &["ami-00000000000000fff", &baked[3].id, &baked[0].id],
+        );
+        let of = |version: &str| LaunchTemplateReference {
+            id: Some(template.clone()),
+            version: Some(version.to_owned()),
+            ..LaunchTemplateReference::default()
+        };
+        // An override of the new configuration names the next oldest by itself.
+        let desired = GroupLaunch::Mixed(TemplateChoice {
+            template: of("2"),
+            overrides: vec![LaunchOverride {
+                image: Some(baked[2].id.clone()),
+                ..LaunchOverride::default()
+            }],
+        });
+        world.account(|account| {
+            let group = AutoScalingGroupSeed::new("web", GroupLaunch::Template(of("3")));
+            account.seed_auto_scaling_group(group);
+            account.seed_instance_refresh("web", status, Some(desired));
+        });
+        let swept = sweep(&world).await;
+        for (ami, path) in [
+            (&baked[3].id, vec![&baked[3].id[..], &template, "web"]),
+            (&baked[2].id, vec![&baked[2].id[..], "web"]),
+        ] {
+            let item = item_of(&swept, ami);
+            if !holds {
+                assert_eq!(item["outcome"], "deleted", "{swept:#}");
+                continue;
+            }
+            assert_eq!(item["outcome"], "held", "{swept:#}");
+            let reasons = item["reasons"].as_array().unwrap();
+            let by_group = |r: &&Value| r["code"] == "used-by-auto-scaling-group";
+            let reason = reasons.iter().find(by_group).expect("the group is told");
+            assert_eq!(reason["path"], serde_json::json!(path));
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_ami_that_an_ec2_fleet_names_is_held_until_the_fleet_is_deleted() {
     let (world, baked) = world("enforce", POLICIES, 3).await;
     let template = template_over(&world, "base", &["ami-00000000000000fff"]);

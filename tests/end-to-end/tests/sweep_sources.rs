@@ -2,9 +2,10 @@
 //! and the rest goes on.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use holdfast_end_to_end::images::{self, stands};
-use holdfast_end_to_end::{backups, codes, item_of, items, report, resources};
-use holdfast_sim::{ApiError, Fault, FaultRule};
+use holdfast_end_to_end::images::{self, stands, template_over};
+use holdfast_end_to_end::{World, backups, codes, item_of, items, report, resources};
+use holdfast_sim::request::LaunchTemplateReference;
+use holdfast_sim::{ApiError, AutoScalingGroupSeed, Fault, FaultRule, GroupLaunch};
 use serde_json::{Value, json};
 
 const LATER: &str = "2026-03-02T11:00:00Z";
@@ -14,12 +15,18 @@ fn denied() -> ApiError {
 }
 
 /// What each call reads, whether that could protect a snapshot of a volume, and an AMI.
-const CALLS: [(&str, &str, bool, bool); 18] = [
+const CALLS: [(&str, &str, bool, bool); 20] = [
     ("DescribeSnapshots", "snapshots", true, true),
     ("DescribeImages", "images", true, true),
     ("DescribeInstances", "instances", false, true),
     ("DescribeVolumes", "volumes", true, true),
     ("DescribeLaunchTemplates", "launch_templates", true, true),
+    (
+        "DescribeLaunchTemplateVersions",
+        "launch_templates",
+        true,
+        true,
+    ),
     (
         "DescribeLaunchConfigurations",
         "launch_configurations",
@@ -27,6 +34,7 @@ const CALLS: [(&str, &str, bool, bool); 18] = [
         true,
     ),
     ("DescribeAutoScalingGroups", "auto_scaling", false, true),
+    ("DescribeInstanceRefreshes", "auto_scaling", false, true),
     ("DescribeFleets", "fleets", true, true),
     ("DescribeSpotFleetRequests", "fleets", true, true),
     ("DescribeSpotInstanceRequests", "fleets", true, true),
@@ -39,6 +47,34 @@ const CALLS: [(&str, &str, bool, bool); 18] = [
     ("DescribeImageReferences", "image_references", false, true),
     ("DescribeImageReferences", "image_recipes", false, true),
 ];
+
+/// A template and a group that launch nothing of Holdfast's, so that there are versions and
+/// instance refreshes to ask for.
+fn launchers(world: &World) {
+    let template = template_over(world, "base", &["ami-00000000000000fff"]);
+    let launch = GroupLaunch::Template(LaunchTemplateReference {
+        id: Some(template),
+        ..LaunchTemplateReference::default()
+    });
+    let group = AutoScalingGroupSeed::new("web", launch);
+    world.account(|account| account.seed_auto_scaling_group(group));
+}
+
+/// Refuses a call for good: at once, or, of a list, from the second page on.
+fn refuse(world: &World, operation: &str, later_page: bool) {
+    let rule = |fault| FaultRule::next(operation, fault).times(99);
+    if later_page {
+        world.inject(rule(Fault::FailPage(2, denied())));
+        world.inject(rule(Fault::EmptyPage));
+    } else {
+        world.inject(rule(Fault::Error(denied())));
+    }
+}
+
+/// Whether a call is one of a list, which has pages.
+fn is_list(operation: &str) -> bool {
+    !operation.ends_with("Attribute")
+}
 
 /// The report's entry of a source.
 fn evidence<'r>(report: &'r Value, source: &str) -> &'r Value {
@@ -89,7 +125,8 @@ fn assert_held(report: &Value, resource: &str, operation: &str, source: &str, pr
 async fn a_refused_source_holds_the_snapshots_that_it_could_protect_and_no_others() {
     for (operation, source, protects, _) in CALLS {
         let (world, ids) = backups::world("enforce", backups::POLICIES, 3).await;
-        world.inject(FaultRule::next(operation, Fault::Error(denied())).times(99));
+        launchers(&world);
+        refuse(&world, operation, false);
         let swept = backups::sweep(&world).await;
         assert_held(&swept, &ids[2], operation, source, protects);
         assert_eq!(stands(&world, &ids[2]), protects, "{operation}");
@@ -100,7 +137,33 @@ async fn a_refused_source_holds_the_snapshots_that_it_could_protect_and_no_other
 async fn a_refused_source_holds_the_amis_that_it_could_protect_and_no_others() {
     for (operation, source, _, protects) in CALLS {
         let (world, baked) = images::world("enforce", images::POLICIES, 3).await;
-        world.inject(FaultRule::next(operation, Fault::Error(denied())).times(99));
+        launchers(&world);
+        refuse(&world, operation, false);
+        let swept = images::sweep(&world).await;
+        assert_held(&swept, &baked[2].id, operation, source, protects);
+        let registered = images::registered(&world).contains(&baked[2].id);
+        assert_eq!(registered, protects, "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_breaks_off_in_the_middle_holds_the_snapshots_that_it_could_protect() {
+    for (operation, source, protects, _) in CALLS.into_iter().filter(|c| is_list(c.0)) {
+        let (world, ids) = backups::world("enforce", backups::POLICIES, 3).await;
+        launchers(&world);
+        refuse(&world, operation, true);
+        let swept = backups::sweep(&world).await;
+        assert_held(&swept, &ids[2], operation, source, protects);
+        assert_eq!(stands(&world, &ids[2]), protects, "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_breaks_off_in_the_middle_holds_the_amis_that_it_could_protect() {
+    for (operation, source, _, protects) in CALLS.into_iter().filter(|c| is_list(c.0)) {
+        let (world, baked) = images::world("enforce", images::POLICIES, 3).await;
+        launchers(&world);
+        refuse(&world, operation, true);
         let swept = images::sweep(&world).await;
         assert_held(&swept, &baked[2].id, operation, source, protects);
         let registered = images::registered(&world).contains(&baked[2].id);

@@ -15,7 +15,7 @@ use axum::routing::post;
 use holdfast_sim::request::{self, LaunchTemplateReference, PageRequest, Request};
 use holdfast_sim::{
     ApiError, AutoScalingGroup, BlockDevice, CallFailure, DeviceTarget, Filter, GroupLaunch,
-    LaunchConfiguration, LaunchOverride, Response, SharedAccount,
+    InstanceRefresh, LaunchConfiguration, LaunchOverride, Response, SharedAccount,
 };
 use jiff::Timestamp;
 
@@ -124,6 +124,13 @@ fn read(action: &str, p: &mut Params) -> Result<Request, ApiError> {
                 page: page(p)?,
             })
         }
+        "DescribeInstanceRefreshes" => {
+            Request::DescribeInstanceRefreshes(request::DescribeInstanceRefreshes {
+                group: p.required("AutoScalingGroupName")?,
+                ids: p.list("InstanceRefreshIds.member"),
+                page: page(p)?,
+            })
+        }
         other => {
             return Err(ApiError::new(
                 "InvalidAction",
@@ -198,6 +205,10 @@ fn encode(place: &Place<'_>, response: &Response) -> io::Result<Vec<u8>> {
                         })?;
                         xml.maybe("NextToken", page.next_token.as_ref())
                     }
+                    Response::InstanceRefreshes(page) => {
+                        xml.members("InstanceRefreshes", &page.items, refresh)?;
+                        xml.maybe("NextToken", page.next_token.as_ref())
+                    }
                     _ => Err(io::Error::other("an answer of another service")),
                 },
             )?;
@@ -264,6 +275,30 @@ fn group_override(xml: &mut Xml, o: &LaunchOverride) -> io::Result<()> {
     xml.maybe("ImageId", o.image.as_ref())
 }
 
+fn launch(xml: &mut Xml, launch: &GroupLaunch) -> io::Result<()> {
+    match launch {
+        GroupLaunch::Configuration(name) => xml.leaf("LaunchConfigurationName", name),
+        GroupLaunch::Template(t) => template(xml, "LaunchTemplate", t),
+        GroupLaunch::Mixed(choice) => xml.element("MixedInstancesPolicy", |xml| {
+            xml.element("LaunchTemplate", |xml| {
+                template(xml, "LaunchTemplateSpecification", &choice.template)?;
+                xml.members("Overrides", &choice.overrides, group_override)
+            })
+        }),
+    }
+}
+
+fn refresh(xml: &mut Xml, r: &InstanceRefresh) -> io::Result<()> {
+    xml.leaf("InstanceRefreshId", &r.id)?;
+    xml.leaf("AutoScalingGroupName", &r.group)?;
+    xml.leaf("Status", &r.status)?;
+    xml.leaf("StartTime", time(r.started))?;
+    match &r.desired {
+        Some(desired) => xml.element("DesiredConfiguration", |xml| launch(xml, desired)),
+        None => Ok(()),
+    }
+}
+
 fn group(xml: &mut Xml, place: &Place<'_>, g: &AutoScalingGroup) -> io::Result<()> {
     xml.leaf("AutoScalingGroupName", &g.name)?;
     let rest = format!(
@@ -271,16 +306,7 @@ fn group(xml: &mut Xml, place: &Place<'_>, g: &AutoScalingGroup) -> io::Result<(
         g.unique, g.name
     );
     xml.leaf("AutoScalingGroupARN", place.arn(&rest))?;
-    match &g.launch {
-        GroupLaunch::Configuration(name) => xml.leaf("LaunchConfigurationName", name)?,
-        GroupLaunch::Template(t) => template(xml, "LaunchTemplate", t)?,
-        GroupLaunch::Mixed(choice) => xml.element("MixedInstancesPolicy", |xml| {
-            xml.element("LaunchTemplate", |xml| {
-                template(xml, "LaunchTemplateSpecification", &choice.template)?;
-                xml.members("Overrides", &choice.overrides, group_override)
-            })
-        })?,
-    }
+    launch(xml, &g.launch)?;
     let desired = g.desired.to_string();
     for name in ["MinSize", "MaxSize", "DesiredCapacity"] {
         xml.leaf(name, &desired)?;

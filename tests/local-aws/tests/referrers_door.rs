@@ -142,6 +142,12 @@ async fn auto_scaling_answers_at_its_own_door_in_its_own_words() {
         GroupLaunch::Configuration("web".to_owned()),
     ));
     account.seed_auto_scaling_group(AutoScalingGroupSeed::new("b", GroupLaunch::Mixed(choice())));
+    let desired = GroupLaunch::Template(LaunchTemplateReference {
+        id: Some("lt-2".to_owned()),
+        ..Default::default()
+    });
+    account.seed_instance_refresh("b", "InProgress", Some(desired));
+    account.seed_instance_refresh("a", "Successful", None);
     let account = account.shared();
     let door = serve(auto_scaling::router(account.clone())).await;
     let ask = async |action, parameters: &[(&str, &str)]| {
@@ -165,6 +171,19 @@ async fn auto_scaling_answers_at_its_own_door_in_its_own_words() {
     assert_eq!(texts(&second, "LaunchTemplateId"), ["lt-1"]);
     assert_eq!(texts(&second, "ImageId"), ["ami-2"]);
     assert_eq!(texts(&second, "NextToken"), [""; 0]);
+
+    let of_b = [("AutoScalingGroupName", "b")];
+    let (status, refreshes) = ask("DescribeInstanceRefreshes", &of_b).await;
+    assert_eq!(status, 200, "{refreshes}");
+    assert_eq!(texts(&refreshes, "Status"), ["InProgress"]);
+    assert!(refreshes.contains("<DesiredConfiguration><LaunchTemplate>"));
+    assert_eq!(texts(&refreshes, "LaunchTemplateId"), ["lt-2"]);
+    let of_nobody = [("AutoScalingGroupName", "c")];
+    let (status, unknown) = ask("DescribeInstanceRefreshes", &of_nobody).await;
+    assert_eq!(
+        (status, texts(&unknown, "Code")),
+        (400, vec!["ValidationError"])
+    );
 
     let (status, bad) = ask("DescribeAutoScalingGroups", &[("NextToken", "junk")]).await;
     assert_eq!(

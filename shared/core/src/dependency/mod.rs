@@ -35,6 +35,8 @@ pub struct References<'a> {
     inventory: &'a Inventory,
     images: HashMap<&'a SnapshotId, Vec<&'a Image>>,
     instances: HashMap<&'a ImageId, Vec<&'a Instance>>,
+    /// Of which EC2 does not tell what they were launched from.
+    imageless: Vec<&'a Instance>,
     /// By the AMI or the snapshot that they name.
     versions: HashMap<&'a str, Vec<&'a LaunchTemplateVersion>>,
     /// By the AMI or the snapshot that they name; none that is over.
@@ -83,6 +85,7 @@ impl<'a> References<'a> {
             inventory,
             images: HashMap::new(),
             instances: HashMap::new(),
+            imageless: Vec::new(),
             versions: HashMap::new(),
             referrers: HashMap::new(),
             groups_by_configuration: HashMap::new(),
@@ -100,8 +103,9 @@ impl<'a> References<'a> {
             }
         }
         for instance in &inventory.instances.items {
-            if let Some(image) = &instance.image {
-                push(&mut graph.instances, image, instance);
+            match &instance.image {
+                Some(image) => push(&mut graph.instances, image, instance),
+                None => graph.imageless.push(instance),
             }
         }
         for version in versions {
@@ -320,8 +324,8 @@ impl<'a> References<'a> {
         holders
     }
 
-    /// A reason for each referrer whose image may be any AMI: a parameter that nobody resolved and
-    /// no other source tells of.
+    /// A reason for each referrer whose image may be any AMI: an instance of which EC2 does not tell
+    /// it, and a parameter that nobody resolved and no other source tells of.
     fn unresolved(&self, id: &str, words: &Words<'_>) -> Vec<Reason> {
         let listed = words.needs(EvidenceSource::ImageReferences);
         let doubtful = || self.hidden.iter().filter(|h| !(h.listed && listed));
@@ -333,14 +337,20 @@ impl<'a> References<'a> {
         let versions = versions.filter(|v| needed && self.templates.counts(v, words));
         let mut reasons: Vec<Reason> = by_template(versions, id)
             .into_iter()
-            .map(|reason| doubt(reason.detail.unwrap_or_default(), reason.path))
+            .map(|reason| doubt(reason.detail.unwrap_or_default(), PARAMETER, reason.path))
             .collect();
+        let imageless = self.imageless.iter().filter(|i| words.holds(&i.state));
+        reasons.extend(imageless.map(|instance| {
+            let who = format!("{} ({})", instance.id, instance.state);
+            let path = vec![id.to_owned(), instance.id.to_string()];
+            doubt(who, "EC2 does not tell what it was launched from", path)
+        }));
         for hidden in doubtful() {
             if let HiddenBy::Referrer(referrer) = hidden.by
                 && words.needs(source(referrer.kind))
             {
                 let path = vec![id.to_owned(), referrer.id.clone()];
-                reasons.push(doubt(title(referrer), path));
+                reasons.push(doubt(title(referrer), PARAMETER, path));
             }
         }
         reasons
@@ -416,12 +426,13 @@ fn recently(
     })
 }
 
-fn doubt(who: String, path: Vec<String>) -> Reason {
+/// Why nobody knows which AMI a launch template or a fleet names.
+const PARAMETER: &str = "its image is a parameter that is not resolved";
+
+fn doubt(who: String, why: &str, path: Vec<String>) -> Reason {
     Reason {
         code: ReasonCode::EvidenceIncomplete,
-        detail: Some(format!(
-            "{who}: its image is a parameter that is not resolved"
-        )),
+        detail: Some(format!("{who}: {why}")),
         path,
     }
 }

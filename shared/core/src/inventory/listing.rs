@@ -21,7 +21,7 @@ pub enum Source {
     InstanceTypes,
     /// `DescribeLaunchConfigurations` of Auto Scaling.
     LaunchConfigurations,
-    /// `DescribeAutoScalingGroups`.
+    /// `DescribeAutoScalingGroups`, and `DescribeInstanceRefreshes` of each group.
     AutoScaling,
     /// `DescribeFleets`, `DescribeSpotFleetRequests` and `DescribeSpotInstanceRequests`.
     Fleets,

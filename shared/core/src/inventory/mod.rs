@@ -14,7 +14,7 @@ pub use listing::{Listing, Reading, Source};
 pub use protection::{
     Binned, FastRestore, ImageReference, ReferenceScope, ReferenceType, Share, SnapshotLock,
 };
-pub use referrer::{Referrer, ReferrerKind, TemplateName, TemplateUse};
+pub use referrer::{Referrer, ReferrerKind, TemplateName, TemplateUse, refresh_is_over};
 pub use whole::Inventory;
 
 use std::collections::BTreeMap;
@@ -341,6 +341,19 @@ impl LaunchTemplateVersion {
     pub fn names_private_parameter(&self) -> bool {
         let named = self.image.as_deref();
         named.is_some_and(|n| n.starts_with(PARAMETER) && !n.starts_with(PUBLIC_PARAMETER))
+    }
+
+    /// What a template's versions lack that every template has: a version at all, and its default
+    /// one, whose number the template's own entry tells (a default version cannot be deleted;
+    /// `DeleteLaunchTemplateVersions`, EC2 API Reference). Such a list is one of a read that lags.
+    #[must_use]
+    pub fn lacking(versions: &[Self], default: Option<i64>) -> Option<&'static str> {
+        if versions.is_empty() {
+            return Some("it is listed, and none of its versions is");
+        }
+        let listed = |number: i64| versions.iter().any(|v| v.version == number);
+        let lacks = default.is_some_and(|number| !listed(number));
+        lacks.then_some("its default version is not among those listed")
     }
 }
 

@@ -8,7 +8,8 @@ use crate::id::SnapshotId;
 pub enum ReferrerKind {
     /// A launch configuration.
     LaunchConfiguration,
-    /// An Auto Scaling group.
+    /// An Auto Scaling group. What an instance refresh of its own that is under way brings in is
+    /// among what it names.
     AutoScalingGroup,
     /// An EC2 Fleet.
     Fleet,
@@ -36,6 +37,16 @@ pub struct TemplateUse {
     pub version: Option<String>,
 }
 
+/// Whether an instance refresh in this state (`InstanceRefreshStatus`, Auto Scaling API Reference)
+/// launches nothing any more. One in a state that Holdfast does not know still may.
+#[must_use]
+pub fn refresh_is_over(status: &str) -> bool {
+    matches!(
+        status,
+        "Successful" | "Failed" | "Cancelled" | "RollbackFailed" | "RollbackSuccessful"
+    )
+}
+
 /// One referrer, with all that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Referrer {
@@ -54,4 +65,33 @@ pub struct Referrer {
     pub templates: Vec<TemplateUse>,
     /// The launch configuration that it launches from.
     pub launch_configuration: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refresh_is_over;
+
+    #[test]
+    fn a_refresh_is_over_in_the_states_that_end_it_and_in_no_other() {
+        for over in [
+            "Successful",
+            "Failed",
+            "Cancelled",
+            "RollbackFailed",
+            "RollbackSuccessful",
+        ] {
+            assert!(refresh_is_over(over), "{over}");
+        }
+        for under_way in [
+            "Pending",
+            "InProgress",
+            "Cancelling",
+            "RollbackInProgress",
+            "Baking",
+            "successful",
+            "",
+        ] {
+            assert!(!refresh_is_over(under_way), "{under_way:?}");
+        }
+    }
 }

@@ -125,7 +125,8 @@ impl Inventory {
     /// Sources that are listed, and whether each is pinned now.
     ///
     /// `None` for those on their way out: EC2 takes the tags off a terminated instance while it is
-    /// still listed, so a missing pin says nothing there.
+    /// still listed, so a missing pin says nothing there. Nor does it in a state that Holdfast does
+    /// not know.
     #[must_use]
     pub fn listed_pins(&self) -> BTreeMap<&str, Option<bool>> {
         let pinned = |tags: &Tags, dying: bool| match tags.contains_key(artifact::PIN) {
@@ -134,13 +135,16 @@ impl Inventory {
             false => Some(false),
         };
         let volumes = self.volumes.items.iter().map(|volume| {
-            let dying = matches!(volume.state, VolumeState::Deleting | VolumeState::Deleted);
+            let dying = matches!(
+                volume.state,
+                VolumeState::Deleting | VolumeState::Deleted | VolumeState::Unknown(_)
+            );
             (volume.id.as_str(), pinned(&volume.tags, dying))
         });
         let instances = self.instances.items.iter().map(|instance| {
             let dying = matches!(
                 instance.state,
-                InstanceState::ShuttingDown | InstanceState::Terminated
+                InstanceState::ShuttingDown | InstanceState::Terminated | InstanceState::Unknown(_)
             );
             (instance.id.as_str(), pinned(&instance.tags, dying))
         });

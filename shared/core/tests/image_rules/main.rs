@@ -282,7 +282,7 @@ fn pins_and_protection_hold_a_condemned_ami() {
         (|w| w.pin_volume("vol-1"), ReasonCode::Pinned),
         (
             |w| {
-                let mut source = instance("i-1", InstanceState::Running, None);
+                let mut source = instance("i-1", InstanceState::Running, Some("ami-elsewhere"));
                 source.tags.insert("holdfast:pin".into(), "x".into());
                 w.instances.push(source);
             },
@@ -409,9 +409,11 @@ fn the_last_amis_of_a_gone_instance_go_only_while_no_list_shows_it() {
     assert_eq!(world.condemned(), ["ami-2", "ami-1", "ami-0"]);
     assert_eq!(world.codes("ami-0"), [ReasonCode::SourceGone]);
     // The table may be wrong; what is listed is there.
-    world
-        .instances
-        .push(instance("i-1", InstanceState::Stopped, None));
+    world.instances.push(instance(
+        "i-1",
+        InstanceState::Stopped,
+        Some("ami-elsewhere"),
+    ));
     assert_eq!(world.condemned(), ["ami-2"]);
     world.instances.clear();
     world.instances_failed = true;

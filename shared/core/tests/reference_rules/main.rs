@@ -53,6 +53,37 @@ fn an_instance_in_any_state_but_terminated_holds_its_ami_unless_the_policy_says_
 }
 
 #[test]
+fn an_instance_of_which_nobody_tells_what_it_was_launched_from_holds_every_ami() {
+    let mut stage = Stage::new();
+    let mut launched = instance("i-1", InstanceState::Running, "ami-1");
+    launched.image = None;
+    stage.inventory.instances.items.push(launched);
+    let expected = one(ReasonCode::EvidenceIncomplete, "ami-1 > i-1");
+    assert_eq!(told(&stage.ami()), expected);
+    let detail = "i-1 (running): EC2 does not tell what it was launched from";
+    assert_eq!(stage.ami()[0].detail.as_deref(), Some(detail));
+    // A snapshot by itself is nothing that can be launched.
+    assert_eq!(stage.snapshot("snap-9"), []);
+    // By the default words a terminated one holds nothing, whatever it was launched from.
+    stage.inventory.instances.items[0].state = InstanceState::Terminated;
+    assert_eq!(stage.ami(), []);
+}
+
+#[test]
+fn a_source_in_a_state_nobody_knows_does_not_take_a_recorded_pin_off() {
+    let mut stage = Stage::new();
+    let states = ["running", "stopped", "terminated", "hovering", ""];
+    for (n, state) in states.iter().enumerate() {
+        let id = format!("i-{n}");
+        let listed = instance(&id, InstanceState::parse(state), "ami-1");
+        stage.inventory.instances.items.push(listed);
+    }
+    let pins = stage.inventory.listed_pins();
+    let told: Vec<Option<bool>> = pins.into_values().collect();
+    assert_eq!(told, [Some(false), Some(false), None, None, None]);
+}
+
+#[test]
 fn an_ami_in_any_state_holds_its_snapshots() {
     for state in [
         "available",

@@ -1,5 +1,7 @@
 //! Reading a paged list to its end, and what becomes of an item that nobody can read.
 
+use std::collections::BTreeSet;
+
 use holdfast_core::inventory::{Listing, Source};
 use holdfast_core::ports::{CallError, ErrorClass};
 use jiff::Timestamp;
@@ -19,6 +21,19 @@ impl Unreadable {
     pub(super) const NAMELESS: Self = Self {
         resource: None,
         why: "an answer lacks the identifier of what it describes",
+    };
+
+    /// An answer that says nothing is no proof that there is nothing: an empty list is there, and
+    /// empty.
+    pub(super) const SILENT: Self = Self {
+        resource: None,
+        why: "an answer lacks the list that was asked for",
+    };
+
+    /// Its list would go on for ever.
+    pub(super) const CIRCLE: Self = Self {
+        resource: None,
+        why: "an answer leads to a page that was read before",
     };
 
     /// `resource` has a shape that Holdfast does not know.
@@ -49,6 +64,21 @@ pub(super) fn told(text: Option<String>) -> Option<String> {
 /// The identifier of an item.
 pub(super) fn identifier(text: Option<String>) -> Result<String, Unreadable> {
     told(text).ok_or(Unreadable::NAMELESS)
+}
+
+/// The tokens of the pages that answers have led to.
+#[derive(Debug, Default)]
+pub(super) struct Tokens(BTreeSet<String>);
+
+impl Tokens {
+    /// Whether an answer leads to a page that another one has led to.
+    ///
+    /// The SDK's own paginators take a token that comes twice for the end of the list, without a
+    /// word (`stop_on_duplicate_token`): then what was not read would look as if it were not there.
+    pub(super) fn lead_back(&mut self, next: Option<&str>) -> bool {
+        let next = next.filter(|token| !token.is_empty());
+        next.is_some_and(|token| !self.0.insert(token.to_owned()))
+    }
 }
 
 /// What became of an item: read, or not.
@@ -89,16 +119,35 @@ pub(super) fn take<T>(list: &mut Listing<T>, operation: &'static str, item: impl
     }
 }
 
-/// Reads all pages of a paginator into a listing, converting item by item.
+/// Reads all pages of a paginator into a listing, converting item by item. The items of a page are
+/// `None` where an answer that has none of them is of a shape that nobody knows. The oldest lists
+/// are documented with an empty element then; of the others it is not known, and their absence is
+/// taken for none.
 macro_rules! collect {
     ($list:expr, $operation:literal, $request:expr, $page:ident => $items:expr, $convert:expr) => {{
-        let mut pages = $request.into_paginator().send();
+        let paginator = $request.into_paginator().stop_on_duplicate_token(false);
+        let mut pages = paginator.send();
+        let mut tokens = $crate::aws::listing::Tokens::default();
         while let Some(page) = pages.next().await {
             match page {
                 Ok($page) => {
                     $list.pages += 1;
-                    for item in $items {
-                        $crate::aws::listing::take(&mut $list, $operation, $convert(item));
+                    let leads_back = tokens.lead_back($page.next_token.as_deref());
+                    match $items {
+                        Some(items) => {
+                            for item in items {
+                                $crate::aws::listing::take(&mut $list, $operation, $convert(item));
+                            }
+                        }
+                        None => {
+                            let silent = $crate::aws::listing::Unreadable::SILENT;
+                            $list.error = Some(silent.error($operation));
+                        }
+                    }
+                    if leads_back {
+                        let circle = $crate::aws::listing::Unreadable::CIRCLE;
+                        $list.error = Some(circle.error($operation));
+                        break;
                     }
                 }
                 Err(error) => {

@@ -3,7 +3,7 @@
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{
     ImageReference, Listing, ReferenceScope, ReferenceType, Referrer, ReferrerKind, Source,
-    TemplateName, TemplateUse,
+    TemplateName, TemplateUse, refresh_is_over,
 };
 
 use super::InProcess;
@@ -38,6 +38,50 @@ impl InProcess {
     }
 
     pub(super) fn every_group(&self) -> Listing<Referrer> {
+        let mut groups = self.groups();
+        for group in &mut groups.items {
+            let refreshes = self.refreshes_of(&group.id);
+            groups.pages += refreshes.pages;
+            if refreshes.error.is_some() {
+                groups.error = refreshes.error;
+            }
+            for desired in refreshes.items.into_iter().flatten() {
+                let launched = launched_by(desired);
+                group.images.extend(launched.images);
+                group.templates.extend(launched.templates);
+            }
+        }
+        groups
+    }
+
+    /// What each of a group's instance refreshes brings in, if it is under way.
+    fn refreshes_of(&self, name: &str) -> Listing<Option<GroupLaunch>> {
+        let mut list = self.in_pages_of_at_most(AUTO_SCALING_PAGE).list(
+            Source::AutoScaling,
+            |page| {
+                Request::DescribeInstanceRefreshes(request::DescribeInstanceRefreshes {
+                    group: name.to_owned(),
+                    ids: Vec::new(),
+                    page,
+                })
+            },
+            |r| match r {
+                Response::InstanceRefreshes(page) => Some(page),
+                _ => None,
+            },
+            |refresh| {
+                refresh
+                    .desired
+                    .filter(|_| !refresh_is_over(&refresh.status))
+            },
+        );
+        if let Some(error) = &mut list.error {
+            error.resource = name.to_owned();
+        }
+        list
+    }
+
+    fn groups(&self) -> Listing<Referrer> {
         self.in_pages_of_at_most(AUTO_SCALING_PAGE).list(
             Source::AutoScaling,
             |page| {
@@ -212,30 +256,36 @@ fn launch_configuration(c: LaunchConfiguration) -> Referrer {
     }
 }
 
+/// What a launch names, apart from whose it is.
+struct Launched {
+    images: Vec<String>,
+    templates: Vec<TemplateUse>,
+    configuration: Option<String>,
+}
+
+fn launched_by(launch: GroupLaunch) -> Launched {
+    let (images, templates, configuration) = match launch {
+        GroupLaunch::Configuration(name) => (Vec::new(), Vec::new(), Some(name)),
+        GroupLaunch::Template(reference) => (Vec::new(), vec![template(&reference)], None),
+        GroupLaunch::Mixed(choice) => (images([&choice]), templates([&choice]), None),
+    };
+    Launched {
+        images,
+        templates,
+        configuration,
+    }
+}
+
 fn group(g: AutoScalingGroup) -> Referrer {
-    let plain = Referrer {
+    let launched = launched_by(g.launch);
+    Referrer {
         id: g.name,
         kind: ReferrerKind::AutoScalingGroup,
         state: None,
-        images: Vec::new(),
+        images: launched.images,
         snapshots: Vec::new(),
-        templates: Vec::new(),
-        launch_configuration: None,
-    };
-    match g.launch {
-        GroupLaunch::Configuration(name) => Referrer {
-            launch_configuration: Some(name),
-            ..plain
-        },
-        GroupLaunch::Template(reference) => Referrer {
-            templates: vec![template(&reference)],
-            ..plain
-        },
-        GroupLaunch::Mixed(choice) => Referrer {
-            images: images([&choice]),
-            templates: templates([&choice]),
-            ..plain
-        },
+        templates: launched.templates,
+        launch_configuration: launched.configuration,
     }
 }
 

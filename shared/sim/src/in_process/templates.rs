@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use holdfast_core::id::{ImageId, LaunchTemplateId};
 use holdfast_core::inventory::{LaunchTemplateVersion, Listing, Source};
+use holdfast_core::ports::{CallError, ErrorClass};
 
 use super::InProcess;
 use super::convert::template_version;
@@ -27,7 +28,7 @@ impl InProcess {
                 Response::LaunchTemplates(page) => Some(page),
                 _ => None,
             },
-            |t| t.id,
+            |t| (t.id, t.default_version),
         );
         let mut all = Listing {
             items: Vec::new(),
@@ -36,8 +37,8 @@ impl InProcess {
             read_at: templates.read_at,
             error: templates.error,
         };
-        for id in templates.items {
-            let versions = self.versions_of(&id);
+        for (id, default) in templates.items {
+            let versions = self.versions_of(&id, default);
             all.pages += versions.pages;
             all.items.extend(versions.items);
             all.error = all.error.or(versions.error);
@@ -45,13 +46,20 @@ impl InProcess {
         all
     }
 
-    /// As the adapter over the SDK reads them: what is gone by now refers to nothing, and what
-    /// cannot be resolved stays unresolved.
-    fn versions_of(&self, id: &LaunchTemplateId) -> Listing<LaunchTemplateVersion> {
+    /// As the adapter over the SDK reads them: what is listed and not found makes the list
+    /// incomplete, and what cannot be resolved stays unresolved.
+    fn versions_of(&self, id: &LaunchTemplateId, default: i64) -> Listing<LaunchTemplateVersion> {
         let mut list = self.versions(id, false);
-        let code = list.error.as_ref().and_then(|e| e.code.as_deref());
-        if code == Some("InvalidLaunchTemplateId.NotFound") {
-            list.error = None;
+        if let Some(error) = &mut list.error {
+            error.resource = id.to_string();
+        } else if let Some(why) = LaunchTemplateVersion::lacking(&list.items, Some(default)) {
+            list.error = Some(CallError {
+                operation: "DescribeLaunchTemplateVersions",
+                resource: id.to_string(),
+                code: None,
+                class: ErrorClass::Permanent,
+                message: why.to_owned(),
+            });
         }
         let hidden = LaunchTemplateVersion::names_private_parameter;
         if !list.items.iter().any(hidden) {

@@ -55,6 +55,22 @@ pub struct AutoScalingGroup {
     pub tags: Tags,
 }
 
+/// An instance refresh of an Auto Scaling group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceRefresh {
+    /// Its identifier, a UUID.
+    pub id: String,
+    /// Name of its group.
+    pub group: String,
+    /// `Pending`, `InProgress`, `Successful`, `Failed`, `Cancelling`, `Cancelled`,
+    /// `RollbackInProgress`, `RollbackFailed`, `RollbackSuccessful` or `Baking` `[B]`.
+    pub status: String,
+    /// What it brings in; none where it replaces instances by what the group launches anyhow.
+    pub desired: Option<GroupLaunch>,
+    /// When it was started.
+    pub started: Timestamp,
+}
+
 impl Filterable for AutoScalingGroup {
     const NAMES: &'static [&'static str] = &["tag-value"];
 

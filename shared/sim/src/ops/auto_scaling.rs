@@ -1,4 +1,5 @@
-//! Auto Scaling: `DescribeLaunchConfigurations`, `DescribeAutoScalingGroups`.
+//! Auto Scaling: `DescribeLaunchConfigurations`, `DescribeAutoScalingGroups`,
+//! `DescribeInstanceRefreshes`.
 //!
 //! The sources are the API Reference of Amazon EC2 Auto Scaling and botocore's model of it.
 
@@ -7,8 +8,8 @@ use std::collections::BTreeSet;
 use crate::account::Account;
 use crate::error::ApiError;
 use crate::filter;
-use crate::model::auto_scaling::{AutoScalingGroup, LaunchConfiguration};
-use crate::page::Cursor;
+use crate::model::auto_scaling::{AutoScalingGroup, InstanceRefresh, LaunchConfiguration};
+use crate::page::{Cursor, candidates};
 use crate::request::{self, PageRequest};
 use crate::response::Response;
 
@@ -92,6 +93,30 @@ impl Account {
         );
         Ok(Response::AutoScalingGroups(
             cursor.collect(all, |g: &AutoScalingGroup| filter::passes(&r.filters, g)),
+        ))
+    }
+
+    pub(super) fn describe_instance_refreshes(
+        &mut self,
+        r: &request::DescribeInstanceRefreshes,
+    ) -> Result<Response, ApiError> {
+        let operation = "DescribeInstanceRefreshes";
+        let parameters = (&r.group, &r.ids);
+        let cursor = self.open_auto_scaling_page(operation, &parameters, &r.ids, &r.page)?;
+        // A group must be named, and exist; the code is the service's for whatever is not valid.
+        if !self.auto_scaling_groups.contains_key(&r.group) {
+            let message = format!("AutoScalingGroup name not found - {}", r.group);
+            return Err(validation(message));
+        }
+        let only: BTreeSet<String> = r.ids.iter().cloned().collect();
+        let all = candidates(
+            &self.instance_refreshes,
+            cursor.after.as_deref(),
+            (!only.is_empty()).then_some(&only),
+            |id| id,
+        );
+        Ok(Response::InstanceRefreshes(
+            cursor.collect(all, |refresh: &InstanceRefresh| refresh.group == r.group),
         ))
     }
 }

@@ -93,6 +93,7 @@ impl Account {
             Request::DescribeSpotInstanceRequests(r) => self.describe_spot_instance_requests(r),
             Request::DescribeLaunchConfigurations(r) => self.describe_launch_configurations(r),
             Request::DescribeAutoScalingGroups(r) => self.describe_auto_scaling_groups(r),
+            Request::DescribeInstanceRefreshes(r) => self.describe_instance_refreshes(r),
             Request::CopySnapshot(r) => self.copy_snapshot(r),
             Request::CopyImage(r) => self.copy_image(r),
             Request::EnableImageDeprecation(r) => self.enable_image_deprecation(r),

@@ -20,4 +20,13 @@ structures! {
         /// Page, `MaxRecords`; absent: 50.
         page: PageRequest,
     }
+    /// Lists the instance refreshes of one Auto Scaling group.
+    DescribeInstanceRefreshes {
+        /// The group's name.
+        group: String,
+        /// Only these; unknown ones are left out.
+        ids: Vec<String>,
+        /// Page, `MaxRecords`; absent: 50.
+        page: PageRequest,
+    }
 }

@@ -133,4 +133,5 @@ operations! {
     DescribeSpotInstanceRequests,
     DescribeLaunchConfigurations,
     DescribeAutoScalingGroups,
+    DescribeInstanceRefreshes,
 }

@@ -12,9 +12,9 @@ impl Request {
     #[must_use]
     pub fn service(&self) -> &'static str {
         match self {
-            Self::DescribeLaunchConfigurations(_) | Self::DescribeAutoScalingGroups(_) => {
-                Self::AUTO_SCALING
-            }
+            Self::DescribeLaunchConfigurations(_)
+            | Self::DescribeAutoScalingGroups(_)
+            | Self::DescribeInstanceRefreshes(_) => Self::AUTO_SCALING,
             _ => Self::EC2,
         }
     }
@@ -42,6 +42,7 @@ impl Request {
             Self::DescribeSpotInstanceRequests(r) => Some(&r.page),
             Self::DescribeLaunchConfigurations(r) => Some(&r.page),
             Self::DescribeAutoScalingGroups(r) => Some(&r.page),
+            Self::DescribeInstanceRefreshes(r) => Some(&r.page),
             _ => None,
         }
     }
@@ -144,6 +145,9 @@ impl Request {
             Self::DescribeImageReferences(r) => r.ids.clone(),
             Self::DescribeLaunchConfigurations(r) => r.names.clone(),
             Self::DescribeAutoScalingGroups(r) => r.names.clone(),
+            Self::DescribeInstanceRefreshes(r) => {
+                std::iter::once(&r.group).chain(&r.ids).cloned().collect()
+            }
             Self::DescribeFleets(r) => r.ids.clone(),
             Self::DescribeSpotFleetRequests(r) => r.ids.clone(),
             Self::DescribeSpotInstanceRequests(r) => r.ids.clone(),

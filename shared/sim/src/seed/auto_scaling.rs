@@ -3,7 +3,9 @@
 use holdfast_core::inventory::Tags;
 
 use crate::account::Account;
-use crate::model::auto_scaling::{AutoScalingGroup, GroupLaunch, LaunchConfiguration};
+use crate::model::auto_scaling::{
+    AutoScalingGroup, GroupLaunch, InstanceRefresh, LaunchConfiguration,
+};
 use crate::model::device::BlockDevice;
 
 /// An Auto Scaling group to be.
@@ -92,5 +94,23 @@ impl Account {
             }
             None => false,
         }
+    }
+
+    /// Puts an instance refresh beside a group; it replaces nothing by itself.
+    pub fn seed_instance_refresh(
+        &mut self,
+        group: impl Into<String>,
+        status: impl Into<String>,
+        desired: Option<GroupLaunch>,
+    ) {
+        let id = self.ids.uuid();
+        let refresh = InstanceRefresh {
+            id: id.clone(),
+            group: group.into(),
+            status: status.into(),
+            desired,
+            started: self.now,
+        };
+        self.instance_refreshes.insert(id, refresh);
     }
 }

@@ -5,7 +5,6 @@ use serde_json::Value;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::tracing::init_default_subscriber();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         Ok::<_, lambda_runtime::Error>(event.payload)
     }))

@@ -13,7 +13,9 @@ use holdfast_local_aws::iam::{Demand, Effect, Role, Statement, access_key, ec2};
 use holdfast_sim::request::{
     CreateImage, CreateSnapshot, CreateSnapshots, Request, TagSpecification,
 };
-use holdfast_sim::{Account, ImageSeed, InstanceSeed, SnapshotSeed, VolumeSeed};
+use holdfast_sim::{
+    Account, AutoScalingGroupSeed, GroupLaunch, ImageSeed, InstanceSeed, SnapshotSeed, VolumeSeed,
+};
 
 use exercise::exercise;
 
@@ -107,6 +109,8 @@ async fn world() -> World {
             seed_backup(account, "nightly", VOLUME, &time, &[]);
             seed_image(account, &machine.id, &machine.volumes[0], &time);
         }
+        let launch = GroupLaunch::Configuration("web".to_owned());
+        account.seed_auto_scaling_group(AutoScalingGroupSeed::new("web", launch));
     })
     .await;
     let newest = world.snapshots().pop().unwrap();

@@ -160,6 +160,15 @@ fn seed_launchers(account: &mut Account) {
     ] {
         account.seed_auto_scaling_group(AutoScalingGroupSeed::new(name, launch));
     }
+    let new_image = GroupLaunch::Mixed(choice(vec![own_image.clone()]));
+    let of_before = GroupLaunch::Template(named("before", Some("1")));
+    for (group, status, desired) in [
+        ("a-configuration", "Successful", Some(of_before)),
+        ("b-template", "InProgress", Some(new_image)),
+        ("c-mixed", "Pending", None),
+    ] {
+        account.seed_instance_refresh(group, status, desired);
+    }
     account.seed_fleet(FleetSeed {
         id: Some("fleet-1".to_owned()),
         // None that EC2 documents.
@@ -267,7 +276,12 @@ async fn expect_groups(groups: &impl ReadEc2) {
                 ..group("a-configuration")
             },
             Referrer {
-                templates: vec![template(TemplateName::Name("web".to_owned()), Some("3"))],
+                // The second template and the image are those of its instance refresh.
+                images: vec![OTHER.to_owned()],
+                templates: vec![
+                    template(TemplateName::Name("web".to_owned()), Some("3")),
+                    template(TemplateName::Id("lt-1".to_owned()), Some("$Latest")),
+                ],
                 ..group("b-template")
             },
             Referrer {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod account;
+mod odd_resources;
 mod shapes;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use holdfast::aws::ec2::Ec2;
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{Reading, ReferenceScope, Source};
-use holdfast_core::ports::{ErrorClass, ReadEc2};
+use holdfast_core::ports::{ErrorClass, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 use holdfast_end_to_end::World;
 use holdfast_sim::{Account, ApiError, Fault, FaultRule, InProcess};
 
@@ -29,13 +30,17 @@ policies:
     retain: { last: 1 }
 ";
 
-/// Each call that makes up a list, and the source it is evidence of. The calls of
-/// `DescribeLaunchTemplateVersions` and of shares are tested apart.
-const CALLS: [(&str, Source); 12] = [
+/// Each call that makes up a list, and the source it is evidence of. Shares are no lists.
+const CALLS: [(&str, Source); 18] = [
+    ("DescribeInstances", Source::Instances),
+    ("DescribeVolumes", Source::Volumes),
+    ("DescribeSnapshots", Source::Snapshots),
+    ("DescribeImages", Source::Images),
     ("DescribeLaunchTemplates", Source::LaunchTemplates),
     ("DescribeLaunchTemplateVersions", Source::LaunchTemplates),
     ("DescribeLaunchConfigurations", Source::LaunchConfigurations),
     ("DescribeAutoScalingGroups", Source::AutoScaling),
+    ("DescribeInstanceRefreshes", Source::AutoScaling),
     ("DescribeFleets", Source::Fleets),
     ("DescribeSpotFleetRequests", Source::Fleets),
     ("DescribeSpotInstanceRequests", Source::Fleets),
@@ -44,6 +49,7 @@ const CALLS: [(&str, Source); 12] = [
     ("ListSnapshotsInRecycleBin", Source::RecycleBin),
     ("DescribeLockedSnapshots", Source::Locks),
     ("DescribeImageReferences", Source::ImageReferences),
+    ("DescribeImageReferences", Source::ImageRecipes),
 ];
 
 /// One attempt a call, at one endpoint.
@@ -76,6 +82,10 @@ impl Doors {
     async fn reading(&self, source: Source) -> Reading {
         let images = [ImageId::new(GOLDEN)];
         match source {
+            Source::Instances => self.ec2.instances(&InstanceScope::All).await.reading(),
+            Source::Volumes => self.ec2.volumes().await.reading(),
+            Source::Snapshots => self.ec2.snapshots(&SnapshotScope::Managed).await.reading(),
+            Source::Images => self.ec2.images(&ImageScope::Own).await.reading(),
             Source::LaunchTemplates => self.ec2.launch_template_versions().await.reading(),
             Source::LaunchConfigurations => self.groups.launch_configurations().await.reading(),
             Source::AutoScaling => self.groups.auto_scaling_groups().await.reading(),
@@ -85,6 +95,10 @@ impl Doors {
             Source::Locks => self.ec2.locks().await.reading(),
             Source::ImageReferences => {
                 let scope = ReferenceScope::Launches;
+                self.ec2.image_references(&images, scope).await.reading()
+            }
+            Source::ImageRecipes => {
+                let scope = ReferenceScope::Recipes;
                 self.ec2.image_references(&images, scope).await.reading()
             }
             other => panic!("{other:?} is tested elsewhere"),
@@ -198,6 +212,33 @@ async fn a_list_that_breaks_off_after_a_page_is_incomplete() {
         assert_eq!(error.operation, operation);
         assert_eq!(error.class, ErrorClass::Throttled, "{operation}");
         assert!(read.pages > 0, "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_template_that_is_listed_and_not_found_leaves_the_list_incomplete_at_both_doors() {
+    let (world, doors) = populated().await;
+    let inside = InProcess::new(Arc::clone(&world.local.account));
+    let whole = doors.ec2.launch_template_versions().await;
+    assert_eq!(whole.error, None);
+    let absent = || {
+        let code = "InvalidLaunchTemplateId.NotFound";
+        let fault = Fault::Error(ApiError::new(code, "no such template"));
+        world.inject(FaultRule::next("DescribeLaunchTemplateVersions", fault));
+    };
+    absent();
+    let over_http = doors.ec2.launch_template_versions().await;
+    absent();
+    let in_process = inside.launch_template_versions().await;
+    for list in [over_http, in_process] {
+        let error = list.error.unwrap();
+        assert_eq!(
+            error.code.as_deref(),
+            Some("InvalidLaunchTemplateId.NotFound")
+        );
+        assert!(error.resource.starts_with("lt-"), "named: {error}");
+        assert!(list.items.len() < whole.items.len());
+        assert!(!list.items.is_empty(), "the others are read all the same");
     }
 }
 

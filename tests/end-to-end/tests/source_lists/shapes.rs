@@ -10,13 +10,15 @@ use axum::routing::post;
 use holdfast::aws::ec2::Ec2;
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{Listing, ReferenceScope, ReferenceType, Share};
-use holdfast_core::ports::{CallError, ErrorClass, ReadEc2};
+use holdfast_core::ports::{
+    CallError, ErrorClass, ImageScope, InstanceScope, ReadEc2, SnapshotScope,
+};
 use holdfast_local_aws::door::Door;
 
 use super::config;
 
 /// Answers each operation with what stands here for it, and every other with an empty list.
-async fn answering(answers: &[(&str, &str)]) -> (Door, Ec2) {
+pub async fn answering(answers: &[(&str, &str)]) -> (Door, Ec2) {
     let answers: BTreeMap<String, String> = answers
         .iter()
         .map(|(operation, content)| ((*operation).to_owned(), (*content).to_owned()))
@@ -39,7 +41,11 @@ async fn answering(answers: &[(&str, &str)]) -> (Door, Ec2) {
 
 /// Auto Scaling wraps its content once more than EC2.
 fn response(operation: &str, content: &str) -> Response {
-    let groups = ["DescribeAutoScalingGroups", "DescribeLaunchConfigurations"];
+    let groups = [
+        "DescribeAutoScalingGroups",
+        "DescribeLaunchConfigurations",
+        "DescribeInstanceRefreshes",
+    ];
     let content = if groups.contains(&operation) {
         format!("<{operation}Result>{content}</{operation}Result>")
     } else {
@@ -51,7 +57,7 @@ fn response(operation: &str, content: &str) -> Response {
 
 /// The list keeps what could be read and says of what it could not.
 #[track_caller]
-fn expect<T: std::fmt::Debug>(list: &Listing<T>, count: usize, resource: &str) {
+pub fn expect<T: std::fmt::Debug>(list: &Listing<T>, count: usize, resource: &str) {
     let error = list.error.as_ref().unwrap_or_else(|| panic!("{list:?}"));
     assert_eq!(error.class, ErrorClass::Permanent);
     assert_eq!(error.resource, resource, "{error}");
@@ -190,12 +196,145 @@ async fn protection_without_an_identifier_or_a_state_is_an_incomplete_list() {
 }
 
 #[tokio::test]
-async fn locks_that_lead_in_a_circle_are_an_incomplete_list() {
-    let page = "<snapshotSet/><nextToken>again</nextToken>";
-    let (_door, ec2) = answering(&[("DescribeLockedSnapshots", page)]).await;
-    let locks = ec2.locks().await;
-    expect(&locks, 0, "*");
-    assert_eq!(locks.pages, 2);
+async fn an_instance_refresh_of_a_shape_nobody_knows_is_named_by_its_group() {
+    let groups = "<AutoScalingGroups><member><AutoScalingGroupName>web</AutoScalingGroupName>\
+        <LaunchConfigurationName>web</LaunchConfigurationName></member></AutoScalingGroups>";
+    for (status, desired, readable) in [
+        ("InProgress", "<DesiredConfiguration/>", false),
+        (
+            "InProgress",
+            "<DesiredConfiguration><MixedInstancesPolicy/></DesiredConfiguration>",
+            false,
+        ),
+        // Whatever it was, it launches nothing any more.
+        ("Successful", "<DesiredConfiguration/>", true),
+        ("InProgress", "", true),
+    ] {
+        let refreshes = format!(
+            "<InstanceRefreshes><member><AutoScalingGroupName>web</AutoScalingGroupName>\
+             <Status>{status}</Status>{desired}</member></InstanceRefreshes>"
+        );
+        let (_door, ec2) = answering(&[
+            ("DescribeAutoScalingGroups", groups),
+            ("DescribeInstanceRefreshes", &refreshes),
+        ])
+        .await;
+        let list = ec2.auto_scaling_groups().await;
+        if readable {
+            assert_eq!((list.error, list.items.len()), (None, 1), "{desired}");
+        } else {
+            expect(&list, 1, "web");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_desired_configuration_in_a_state_nobody_knows_counts() {
+    let groups = "<AutoScalingGroups><member><AutoScalingGroupName>web</AutoScalingGroupName>\
+        <LaunchConfigurationName>web</LaunchConfigurationName></member></AutoScalingGroups>";
+    for status in ["<Status>Hovering</Status>", ""] {
+        let refreshes = format!(
+            "<InstanceRefreshes><member>{status}<DesiredConfiguration><LaunchTemplate>\
+             <LaunchTemplateId>lt-1</LaunchTemplateId><Version>7</Version></LaunchTemplate>\
+             </DesiredConfiguration></member></InstanceRefreshes>"
+        );
+        let (_door, ec2) = answering(&[
+            ("DescribeAutoScalingGroups", groups),
+            ("DescribeInstanceRefreshes", &refreshes),
+        ])
+        .await;
+        let list = ec2.auto_scaling_groups().await;
+        assert_eq!(list.error, None);
+        let [launched] = list.items[0].templates.as_slice() else {
+            panic!("{list:?}")
+        };
+        assert_eq!(launched.version.as_deref(), Some("7"));
+    }
+}
+
+#[tokio::test]
+async fn a_template_that_lacks_the_versions_every_template_has_is_an_incomplete_list() {
+    let templates = "<launchTemplates><item><launchTemplateId>lt-1</launchTemplateId>\
+        <defaultVersionNumber>2</defaultVersionNumber></item></launchTemplates>";
+    let version = |number: u8| {
+        format!(
+            "<item><launchTemplateId>lt-1</launchTemplateId><versionNumber>{number}\
+             </versionNumber><launchTemplateData/></item>"
+        )
+    };
+    for (versions, whole) in [
+        (String::new(), false),
+        (version(1), false),
+        (version(1) + &version(2), true),
+    ] {
+        let count = versions.matches("<item>").count();
+        let content = format!("<launchTemplateVersionSet>{versions}</launchTemplateVersionSet>");
+        let (_door, ec2) = answering(&[
+            ("DescribeLaunchTemplates", templates),
+            ("DescribeLaunchTemplateVersions", &content),
+        ])
+        .await;
+        let list = ec2.launch_template_versions().await;
+        if whole {
+            assert_eq!((list.error, list.items.len()), (None, 2));
+        } else {
+            expect(&list, count, "lt-1");
+        }
+    }
+}
+
+/// The SDK itself takes a token that comes twice for the end of the list.
+#[tokio::test]
+async fn lists_that_lead_in_a_circle_are_incomplete() {
+    for (operation, content) in [
+        ("DescribeInstances", "<reservationSet/>"),
+        ("DescribeVolumes", "<volumeSet/>"),
+        ("DescribeSnapshots", "<snapshotSet/>"),
+        ("DescribeImages", "<imagesSet/>"),
+        ("DescribeLaunchTemplates", "<launchTemplates/>"),
+        ("DescribeFleets", "<fleetSet/>"),
+        ("DescribeSpotFleetRequests", "<spotFleetRequestConfigSet/>"),
+        ("DescribeSpotInstanceRequests", "<spotInstanceRequestSet/>"),
+        ("DescribeFastSnapshotRestores", "<fastSnapshotRestoreSet/>"),
+        ("ListImagesInRecycleBin", "<imageSet/>"),
+        ("ListSnapshotsInRecycleBin", "<snapshotSet/>"),
+        ("DescribeLockedSnapshots", "<snapshotSet/>"),
+        ("DescribeImageReferences", "<imageReferenceSet/>"),
+        ("DescribeInstanceTypes", "<instanceTypeSet/>"),
+        ("DescribeLaunchConfigurations", "<LaunchConfigurations/>"),
+        ("DescribeAutoScalingGroups", "<AutoScalingGroups/>"),
+    ] {
+        let token = match content.starts_with("<L") || content.starts_with("<A") {
+            true => "<NextToken>again</NextToken>",
+            false => "<nextToken>again</nextToken>",
+        };
+        let (_door, ec2) = answering(&[(operation, &format!("{content}{token}"))]).await;
+        let images = [ImageId::new("ami-1")];
+        let types = ["m5.large".to_owned()];
+        let read = match operation {
+            "DescribeInstances" => ec2.instances(&InstanceScope::All).await.reading(),
+            "DescribeVolumes" => ec2.volumes().await.reading(),
+            "DescribeSnapshots" => ec2.snapshots(&SnapshotScope::Managed).await.reading(),
+            "DescribeImages" => ec2.images(&ImageScope::Own).await.reading(),
+            "DescribeLaunchTemplates" => ec2.launch_template_versions().await.reading(),
+            "DescribeFastSnapshotRestores" => ec2.fast_restores().await.reading(),
+            "ListImagesInRecycleBin" | "ListSnapshotsInRecycleBin" => {
+                ec2.recycle_bin().await.reading()
+            }
+            "DescribeLockedSnapshots" => ec2.locks().await.reading(),
+            "DescribeImageReferences" => {
+                let scope = ReferenceScope::Launches;
+                ec2.image_references(&images, scope).await.reading()
+            }
+            "DescribeInstanceTypes" => ec2.instance_types(&types).await.reading(),
+            "DescribeLaunchConfigurations" => ec2.launch_configurations().await.reading(),
+            "DescribeAutoScalingGroups" => ec2.auto_scaling_groups().await.reading(),
+            _ => ec2.fleets().await.reading(),
+        };
+        let error = read.error.unwrap_or_else(|| panic!("{operation}"));
+        assert_eq!(error.operation, operation);
+        assert_eq!(error.class, ErrorClass::Permanent);
+    }
 }
 
 #[tokio::test]

@@ -156,9 +156,11 @@ fn body(xml: &mut Xml, context: &Context<'_>, response: &Response) -> io::Result
             parts::launch_template_version(xml, context, version)
         }),
         // Answers of another service never come in at this door.
-        Response::LaunchConfigurations(_) | Response::AutoScalingGroups(_) => Err(
-            io::Error::other("an answer of Auto Scaling at the door of EC2"),
-        ),
+        Response::LaunchConfigurations(_)
+        | Response::AutoScalingGroups(_)
+        | Response::InstanceRefreshes(_) => Err(io::Error::other(
+            "an answer of Auto Scaling at the door of EC2",
+        )),
         Response::Done => xml.leaf("return", "true"),
     }
 }

@@ -8,7 +8,7 @@ use holdfast_core::ports::CallError;
 use super::read::PAGE;
 use super::{Ec2, convert};
 use crate::aws::error::call_error;
-use crate::aws::listing::{Unreadable, begun, collect, take};
+use crate::aws::listing::{Tokens, Unreadable, begun, collect, take};
 
 /// Largest page of fast restores (`DescribeFastSnapshotRestores`, EC2 API Reference).
 const FAST_RESTORE_PAGE: i32 = 200;
@@ -21,7 +21,7 @@ impl Ec2 {
             .describe_fast_snapshot_restores()
             .max_results(FAST_RESTORE_PAGE);
         collect!(list, "DescribeFastSnapshotRestores", request,
-            page => page.fast_snapshot_restores.unwrap_or_default(), convert::fast_restore);
+            page => Some(page.fast_snapshot_restores.unwrap_or_default()), convert::fast_restore);
         list
     }
 
@@ -29,13 +29,13 @@ impl Ec2 {
         let mut list = begun(Source::RecycleBin);
         let images = self.client.list_images_in_recycle_bin().max_results(PAGE);
         collect!(list, "ListImagesInRecycleBin", images,
-            page => page.images.unwrap_or_default(), convert::binned_image);
+            page => Some(page.images.unwrap_or_default()), convert::binned_image);
         let snapshots = self
             .client
             .list_snapshots_in_recycle_bin()
             .max_results(PAGE);
         collect!(list, "ListSnapshotsInRecycleBin", snapshots,
-            page => page.snapshots.unwrap_or_default(), convert::binned_snapshot);
+            page => Some(page.snapshots.unwrap_or_default()), convert::binned_snapshot);
         list
     }
 
@@ -44,11 +44,12 @@ impl Ec2 {
         const OPERATION: &str = "DescribeLockedSnapshots";
         let mut list = begun(Source::Locks);
         let mut token: Option<String> = None;
+        let mut tokens = Tokens::default();
         loop {
             let request = self
                 .client
                 .describe_locked_snapshots()
-                .set_next_token(token.clone())
+                .set_next_token(token)
                 .max_results(PAGE);
             let page = match request.send().await {
                 Ok(page) => page,
@@ -65,12 +66,8 @@ impl Ec2 {
             if next.is_none() {
                 return list;
             }
-            if next == token {
-                let unreadable = Unreadable {
-                    resource: None,
-                    why: "an answer leads to its own page again",
-                };
-                list.error = Some(unreadable.error(OPERATION));
+            if tokens.lead_back(next.as_deref()) {
+                list.error = Some(Unreadable::CIRCLE.error(OPERATION));
                 return list;
             }
             token = next;

@@ -1,6 +1,6 @@
 //! Lists, read to their last page or marked as ending early.
 
-use aws_sdk_ec2::types::Filter;
+use aws_sdk_ec2::types::{self, Filter};
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{
     Binned, FastRestore, Image, ImageReference, Instance, InstanceType, KeyState,
@@ -52,10 +52,8 @@ impl ReadEc2 for Ec2 {
             collect!(list, "DescribeInstances", request,
                 page => page
                     .reservations
-                    .unwrap_or_default()
-                    .into_iter()
-                    .flat_map(|reservation| reservation.instances.unwrap_or_default()),
-                convert::instance);
+                    .map(|all| all.into_iter().flat_map(convert::instances)),
+                |instance: Option<types::Instance>| convert::instance(instance?));
         }
         list
     }
@@ -68,7 +66,7 @@ impl ReadEc2 for Ec2 {
             .include_managed_resources(true)
             .max_results(PAGE);
         collect!(list, "DescribeVolumes", request,
-            page => page.volumes.unwrap_or_default(), convert::volume);
+            page => page.volumes, convert::volume);
         list
     }
 
@@ -97,7 +95,7 @@ impl ReadEc2 for Ec2 {
         };
         for request in requests {
             collect!(list, "DescribeSnapshots", request,
-                page => page.snapshots.unwrap_or_default(), convert::snapshot);
+                page => page.snapshots, convert::snapshot);
         }
         list
     }
@@ -131,7 +129,7 @@ impl ReadEc2 for Ec2 {
         };
         for request in requests {
             collect!(list, "DescribeImages", request,
-                page => page.images.unwrap_or_default(), convert::image);
+                page => page.images, convert::image);
         }
         list
     }
@@ -150,7 +148,7 @@ impl ReadEc2 for Ec2 {
                 .filters(filter("instance-type", names))
                 .max_results(100);
             collect!(list, "DescribeInstanceTypes", request,
-                page => page.instance_types.unwrap_or_default(), convert::instance_type);
+                page => Some(page.instance_types.unwrap_or_default()), convert::instance_type);
         }
         list
     }

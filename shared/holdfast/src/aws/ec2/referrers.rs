@@ -24,16 +24,16 @@ impl Ec2 {
         let mut list = begun(Source::Fleets);
         let fleets = self.client.describe_fleets().max_results(PAGE);
         collect!(list, "DescribeFleets", fleets,
-            page => page.fleets.unwrap_or_default(), convert::fleet);
+            page => Some(page.fleets.unwrap_or_default()), convert::fleet);
         let fleets = self.client.describe_spot_fleet_requests().max_results(PAGE);
         collect!(list, "DescribeSpotFleetRequests", fleets,
-            page => page.spot_fleet_request_configs.unwrap_or_default(), convert::spot_fleet);
+            page => Some(page.spot_fleet_request_configs.unwrap_or_default()), convert::spot_fleet);
         let requests = self
             .client
             .describe_spot_instance_requests()
             .max_results(PAGE);
         collect!(list, "DescribeSpotInstanceRequests", requests,
-            page => page.spot_instance_requests.unwrap_or_default(), convert::spot_request);
+            page => Some(page.spot_instance_requests.unwrap_or_default()), convert::spot_request);
         list
     }
 
@@ -55,7 +55,7 @@ impl Ec2 {
                 .set_resource_types(Some(resource_types(scope)))
                 .max_results(PAGE);
             collect!(list, "DescribeImageReferences", request,
-                page => page.image_references.unwrap_or_default(), convert::image_reference);
+                page => Some(page.image_references.unwrap_or_default()), convert::image_reference);
         }
         list
     }

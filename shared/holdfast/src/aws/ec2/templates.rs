@@ -8,7 +8,7 @@ use holdfast_core::id::ImageId;
 use holdfast_core::inventory::{LaunchTemplateVersion, Listing, Source};
 
 use super::{Ec2, convert};
-use crate::aws::listing::{begun, collect};
+use crate::aws::listing::{Unreadable, begun, collect, identifier};
 
 /// Largest page of both lists (`MaxResults`, EC2 API Reference).
 const PAGE: i32 = 200;
@@ -26,14 +26,17 @@ impl Ec2 {
             .include_managed_resources(true)
             .max_results(PAGE);
         collect!(templates, "DescribeLaunchTemplates", request,
-            page => page.launch_templates.unwrap_or_default(),
-            |template: types::LaunchTemplate| template.launch_template_id);
+        page => page.launch_templates,
+        |template: types::LaunchTemplate| {
+            let id = identifier(template.launch_template_id)?;
+            Ok::<_, Unreadable>((id, template.default_version_number))
+        });
         let mut list = begun(Source::LaunchTemplates);
         list.read_at = templates.read_at;
         list.pages = templates.pages;
         list.error = templates.error;
         let mut parts = stream::iter(templates.items)
-            .map(|id| self.versions_of(id))
+            .map(|(id, default)| self.versions_of(id, default))
             .buffer_unordered(AT_ONCE);
         while let Some(part) = parts.next().await {
             list.pages += part.pages;
@@ -45,13 +48,21 @@ impl Ec2 {
         list
     }
 
-    async fn versions_of(&self, template: String) -> Listing<LaunchTemplateVersion> {
+    /// A template that was listed and is not found is either deleted or not yet seen by what
+    /// answers; nobody can tell which from here, so that the list is not complete.
+    async fn versions_of(
+        &self,
+        template: String,
+        default: Option<i64>,
+    ) -> Listing<LaunchTemplateVersion> {
         let mut list = self.versions(&template, false).await;
-        // Deleted since the templates were listed: it refers to nothing any more.
-        if list.error.as_ref().and_then(|e| e.code.as_deref())
-            == Some("InvalidLaunchTemplateId.NotFound")
+        if let Some(error) = list.error.as_mut().filter(|e| e.resource == "*") {
+            error.resource.clone_from(&template);
+        } else if list.error.is_none()
+            && let Some(why) = LaunchTemplateVersion::lacking(&list.items, default)
         {
-            list.error = None;
+            let unreadable = Unreadable::of(template.as_str(), why);
+            list.error = Some(unreadable.error("DescribeLaunchTemplateVersions"));
         }
         let hidden = LaunchTemplateVersion::names_private_parameter;
         if !list.items.iter().any(hidden) {
@@ -85,7 +96,7 @@ impl Ec2 {
             .set_resolve_alias(resolve.then_some(true))
             .max_results(PAGE);
         collect!(list, "DescribeLaunchTemplateVersions", request,
-            page => page.launch_template_versions.unwrap_or_default(), convert::template_version);
+            page => Some(page.launch_template_versions.unwrap_or_default()), convert::template_version);
         list
     }
 }

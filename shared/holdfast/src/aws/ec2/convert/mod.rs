@@ -12,7 +12,7 @@ use holdfast_core::inventory::{
     VolumeState,
 };
 
-use crate::aws::listing::{Unreadable, identifier};
+use crate::aws::listing::{Unreadable, identifier, told};
 use crate::aws::timestamp;
 
 mod protection;
@@ -42,6 +42,14 @@ pub(super) fn sdk_tag_list(tags: &Tags) -> Vec<types::Tag> {
         .collect()
 }
 
+/// The instances of a reservation; one without its list has at least one that nobody can see.
+pub(super) fn instances(from: types::Reservation) -> Vec<Option<types::Instance>> {
+    match from.instances {
+        Some(instances) => instances.into_iter().map(Some).collect(),
+        None => vec![None],
+    }
+}
+
 pub(super) fn instance(from: types::Instance) -> Option<Instance> {
     let state = from
         .state
@@ -49,9 +57,9 @@ pub(super) fn instance(from: types::Instance) -> Option<Instance> {
         .and_then(|s| s.name.as_ref())
         .map_or("", |n| n.as_str());
     Some(Instance {
-        id: InstanceId::new(from.instance_id?),
+        id: InstanceId::new(told(from.instance_id)?),
         state: InstanceState::parse(state),
-        image: from.image_id.map(ImageId::new),
+        image: told(from.image_id).map(ImageId::new),
         instance_type: from.instance_type.map(|t| t.as_str().to_owned()),
         launched: from.launch_time.as_ref().and_then(timestamp),
         root_device: from.root_device_name,
@@ -73,7 +81,7 @@ pub(super) fn instance(from: types::Instance) -> Option<Instance> {
 
 pub(super) fn volume(from: types::Volume) -> Option<Volume> {
     Some(Volume {
-        id: VolumeId::new(from.volume_id?),
+        id: VolumeId::new(told(from.volume_id)?),
         state: VolumeState::parse(from.state.as_ref().map_or("", |s| s.as_str())),
         volume_type: from.volume_type.map(|t| t.as_str().to_owned()),
         size_gib: from.size,
@@ -102,8 +110,8 @@ pub(super) fn volume(from: types::Volume) -> Option<Volume> {
 macro_rules! snapshot {
     ($from:expr, $owner_alias:expr, $tier:expr, $message:expr) => {
         Some(Snapshot {
-            id: SnapshotId::new($from.snapshot_id?),
-            volume: $from.volume_id.map(VolumeId::new),
+            id: SnapshotId::new(told($from.snapshot_id)?),
+            volume: told($from.volume_id).map(VolumeId::new),
             state: SnapshotState::parse($from.state.as_ref().map_or("", |s| s.as_str())),
             start: $from.start_time.as_ref().and_then(timestamp),
             owner: $from.owner_id,
@@ -133,9 +141,20 @@ pub(super) fn created(from: CreateSnapshotOutput) -> Option<Snapshot> {
     snapshot!(from, from.owner_alias, tier, from.state_message)
 }
 
-pub(super) fn image(from: types::Image) -> Option<Image> {
-    Some(Image {
-        id: ImageId::new(from.image_id?),
+pub(super) fn image(from: types::Image) -> Result<Image, Unreadable> {
+    let id = identifier(from.image_id)?;
+    // An ISO 8601 string in UTC. Without one it was never launched, as far as EC2 knows; one that
+    // nobody can read is not the same.
+    let last_launched = match told(from.last_launched_time).map(|text| text.parse()) {
+        None => None,
+        Some(Ok(time)) => Some(time),
+        Some(Err(_)) => {
+            let why = "the time when it was last launched cannot be read";
+            return Err(Unreadable::of(id, why));
+        }
+    };
+    Ok(Image {
+        id: ImageId::new(id),
         name: from.name,
         state: ImageState::parse(from.state.as_ref().map_or("", |s| s.as_str())),
         state_reason: from.state_reason.and_then(|reason| reason.message),
@@ -147,11 +166,11 @@ pub(super) fn image(from: types::Image) -> Option<Image> {
         owner: from.owner_id,
         // An ISO 8601 string in UTC, unlike every other time of EC2's.
         created: from.creation_date.and_then(|text| text.parse().ok()),
-        source_instance: from.source_instance_id.map(InstanceId::new),
-        source_image: from.source_image_id.map(ImageId::new),
+        source_instance: told(from.source_instance_id).map(InstanceId::new),
+        source_image: told(from.source_image_id).map(ImageId::new),
         source_region: from.source_image_region,
-        // ISO 8601 strings in UTC as well.
-        last_launched: from.last_launched_time.and_then(|text| text.parse().ok()),
+        last_launched,
+        // As the others.
         deprecated: from.deprecation_time.and_then(|text| text.parse().ok()),
         public: from.public.unwrap_or(false),
         root_device: from.root_device_name,
@@ -162,7 +181,9 @@ pub(super) fn image(from: types::Image) -> Option<Image> {
             .map(|mapping| ImageMapping {
                 device: mapping.device_name.unwrap_or_default(),
                 target: match (mapping.ebs, mapping.virtual_name) {
-                    (Some(ebs), _) => MappingTarget::Ebs(ebs.snapshot_id.map(SnapshotId::new)),
+                    (Some(ebs), _) => {
+                        MappingTarget::Ebs(told(ebs.snapshot_id).map(SnapshotId::new))
+                    }
                     (None, Some(name)) => MappingTarget::InstanceStore(name),
                     (None, None) => MappingTarget::Other,
                 },
