@@ -189,7 +189,7 @@ impl Stage {
     pub fn found(&self, policies: &str) -> Vec<String> {
         let coverage = self.coverage(policies);
         let items = coverage.findings();
-        items.iter().map(|item| words(item)).collect()
+        items.iter().map(words).collect()
     }
 
     /// The keys that are asked about.
