@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::output::age::relative;
 use crate::output::items::{readable_path, seconds, tone, verdict};
 use crate::output::table::Look;
-use crate::output::{print_report, progress};
+use crate::output::{print_report, progress, visible};
 
 /// Runs the command.
 ///
@@ -105,7 +105,7 @@ fn advice(item: &Item) -> String {
         }
         for line in lines {
             let words: Vec<&str> = line.split_whitespace().collect();
-            text.push_str(&format!("  - {}\n", words.join(" ")));
+            text.push_str(&format!("  - {}\n", visible(&words.join(" "))));
         }
     }
     text

@@ -6,7 +6,7 @@ use holdfast::plan::census::findings;
 use holdfast::plan::due::is_late;
 use holdfast::plan::judge::Verdict;
 use holdfast::ports::records::Records;
-use holdfast::report::{Mode, Report, Run, sources};
+use holdfast::report::{Mode, ReasonCode, Report, Run, sources};
 use holdfast::settings::load_policies;
 use holdfast::sweep::{self, Sweep, lists};
 use jiff::Timestamp;
@@ -72,11 +72,27 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
         ..head("plan", now)
     };
     let report = Report::new(run, items);
+    let drift = planned.verdicts.iter().any(drifted);
     let tripped: Vec<&str> = planned.settled.tripped.keys().map(String::as_str).collect();
     print_report(global.json, &report, || {
         people(&report, &tripped, Look::of_stdout())
     })?;
-    Ok(Exit::of_report(&report))
+    let exit = if drift { Exit::Attention } else { Exit::Done };
+    Ok(exit.merge(Exit::of_report(&report)))
+}
+
+/// Whether somebody else took away part of an AMI of Holdfast's: what a reconcile finds as drift, and
+/// what held or kept it in the plan does not make right. What Holdfast's own deletion has still to
+/// finish is none.
+fn drifted(verdict: &Verdict) -> bool {
+    let mut reasons = verdict.reasons().iter();
+    verdict.former_image.is_none()
+        && reasons.any(|reason| {
+            matches!(
+                reason.code,
+                ReasonCode::Orphaned | ReasonCode::SnapshotMissing
+            )
+        })
 }
 
 /// Tells that a real run at this time would do less, because a later one was made.
@@ -114,6 +130,13 @@ fn people(report: &Report, tripped: &[&str], look: Look) -> String {
         unknown(&run.region),
         seconds(run.now)
     ));
+    for source in run.evidence.iter().filter(|s| !s.not_used_by.is_empty()) {
+        text.push_str(&format!(
+            "{} is declared not in use by {}\n",
+            source.source,
+            source.not_used_by.join(", ")
+        ));
+    }
     if let Some(hash) = &run.plan_hash {
         text.push_str(&format!("plan hash {hash}\n"));
         if !tripped.is_empty() {

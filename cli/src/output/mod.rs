@@ -4,6 +4,7 @@ pub mod age;
 pub mod items;
 pub mod table;
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -27,6 +28,21 @@ pub fn print(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Text of somebody else's as a terminal may show it: a tag, a name or an error that carries control
+/// characters could move the cursor over a verdict. They stand as `\u{1b}`; a line break stays.
+#[must_use]
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let control = |c: char| c.is_control() && c != '\n';
+    if !text.contains(control) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| match control(c) {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    Cow::Owned(text.chars().map(shown).collect())
 }
 
 /// Prints a report as JSON.
@@ -59,7 +75,7 @@ pub fn print_report(
 /// Says that a command could not be done.
 pub fn error(message: &str) {
     let style = AnsiColor::Red.on_default().bold();
-    say(style, "error", message);
+    say(style, "error", &visible(message));
 }
 
 /// Says that something is missing from what was done.

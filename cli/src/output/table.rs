@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use super::visible;
 use anstream::{AutoStream, ColorChoice};
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
@@ -45,7 +46,7 @@ impl Look {
 
     /// A cell.
     pub fn cell(self, text: impl ToString, tone: Tone) -> Cell {
-        let cell = Cell::new(text);
+        let cell = Cell::new(visible(&text.to_string()));
         if !self.colour {
             return cell;
         }
@@ -146,5 +147,18 @@ mod tests {
         let text = drawn(true);
         assert!(text.contains("retire\u{1b}["), "{text:?}");
         assert!(text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn what_somebody_wrote_into_a_tag_cannot_steer_the_terminal() {
+        let look = Look {
+            colour: false,
+            fit: false,
+        };
+        let text = look.table(
+            &["A"],
+            vec![vec![look.plain("kept\u{1b}[2K\r\u{9b}1Aretire")]],
+        );
+        assert_eq!(text, "A\nkept\\u{1b}[2K\\r\\u{9b}1Aretire\n");
     }
 }

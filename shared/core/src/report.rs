@@ -82,6 +82,9 @@ impl Report {
     #[must_use]
     pub fn new(mut run: Run, mut items: Vec<Item>) -> Self {
         run.now = whole_second(run.now);
+        for source in &mut run.evidence {
+            source.read_at = source.read_at.map(whole_second);
+        }
         for item in &mut items {
             item.time = item.time.map(whole_second);
             item.slot = item.slot.map(whole_second);

@@ -219,9 +219,12 @@ fn fast_restore_locks_and_pins_name_the_snapshot_or_the_source_and_the_zone() {
     let (_, change) = words(ReasonCode::Pinned, "its source", &["ami-1", "i-1"]);
     assert_eq!(change.unwrap(), "remove the tag holdfast:pin from i-1");
     let (_, change) = words(ReasonCode::Pinned, "it carries holdfast:pin", &[]);
+    assert_eq!(change.unwrap(), "remove the tag holdfast:pin from ami-1");
+    let recorded = "its source i-1 was pinned when last seen";
+    let (_, change) = words(ReasonCode::Pinned, recorded, &["ami-1", "i-1"]);
     assert_eq!(
         change.unwrap(),
-        "remove the tag holdfast:pin from ami-1, or from its source"
+        "nothing, while i-1 is gone: its pin outlives it; delete it by hand if it is not wanted"
     );
 }
 
@@ -263,4 +266,77 @@ fn reasons_that_come_to_the_same_are_told_once_and_none_is_nothing() {
     assert_eq!((advice.breaks.len(), advice.remedies.len()), (0, 1));
     let expired = Reason::of(ReasonCode::Expired);
     assert_eq!(advise(&about(&policy), &[expired]), None);
+}
+
+#[test]
+fn only_a_source_that_a_policy_may_declare_is_offered_to_be_declared() {
+    let of = |detail: &str, path: &[&str]| {
+        let (_, change) = words(ReasonCode::EvidenceIncomplete, detail, path);
+        change.unwrap()
+    };
+    let denied = "DescribeFleets of *: UnauthorizedOperation: no";
+    let fleets = of(&format!("fleets: {denied}"), &[]);
+    assert!(
+        fleets.starts_with("make it possible to read fleets, "),
+        "{fleets}"
+    );
+    assert!(
+        fleets.contains("`fleets: not-used` under `evidence` of nightly"),
+        "{fleets}"
+    );
+    // The contract requires these four of every policy; a file that declares one is refused.
+    for source in ["instances", "images", "volumes", "shares"] {
+        let words = of(&format!("{source}: Describe of *: no"), &[]);
+        assert!(words.starts_with("make it possible to read "), "{words}");
+        assert!(!words.contains("not-used"), "{words}");
+    }
+    let table = of("lineage: table holdfast could not be read", &[]);
+    assert!(
+        table.starts_with("make Holdfast's table readable"),
+        "{table}"
+    );
+    let parameter = "lt-1 version 2: its image is a parameter that is not resolved";
+    let parameter = of(parameter, &["ami-1", "lt-1"]);
+    assert!(
+        parameter.starts_with("let lt-1 name its image by identifier"),
+        "{parameter}"
+    );
+    // No list could tell more of it.
+    let copy = of(
+        "EC2 names no instance that it was made of; it may be a copy",
+        &[],
+    );
+    assert!(
+        copy.starts_with("nothing: ") && copy.contains("by hand"),
+        "{copy}"
+    );
+}
+
+#[test]
+fn a_breaker_that_waiting_does_not_release_is_not_said_to_end_by_itself() {
+    let collapse = "images: 3 listed now, 40 when the last sweep counted; if that is right, release \
+                    this plan by its hash";
+    let (_, change) = words(ReasonCode::CircuitBreaker, collapse, &[]);
+    let change = change.unwrap();
+    assert!(change.contains("release it by its plan_hash"), "{change}");
+    assert!(
+        change.contains("waiting lets go only what `limits` of nightly hold"),
+        "{change}"
+    );
+}
+
+#[test]
+fn an_instance_that_is_gone_is_not_to_be_terminated() {
+    let policy = policy("terminated_instances_hold: true");
+    let gone = reason(
+        ReasonCode::UsedByInstance,
+        "i-1 (terminated) was launched from it",
+        &["ami-1", "i-1"],
+    );
+    let change = remedy(&about(&policy), &gone).unwrap();
+    assert!(change.starts_with("nothing: "), "{change}");
+    assert!(
+        change.contains("`terminated_instances_hold: false` in nightly"),
+        "{change}"
+    );
 }

@@ -111,6 +111,8 @@ fn census(listed: &[(&str, u64)], picked: &[(&str, u64)]) -> Census {
         wall: hour_ago(),
         listed: of(listed),
         picked: of(picked),
+        accepted: BTreeMap::new(),
+        resume_at: None,
     }
 }
 
@@ -301,6 +303,11 @@ fn a_trip_holds_what_is_condemned_until_a_request_names_it() {
     assert_eq!(settled.tripped["p"], ["snap-2"]);
     let (condemned, _) = sweep(&inventory, &tripped, &[("q", "snap-2")]);
     assert!(condemned.is_empty());
+    // The hash does not cover a line without a resource: such a line releases no trip that holds
+    // something.
+    let (condemned, settled) = sweep(&inventory, &tripped, &[("p", "")]);
+    assert!(condemned.is_empty());
+    assert_eq!(settled.trips, tripped);
 }
 
 #[test]
@@ -362,6 +369,75 @@ fn waiting_releases_no_trip() {
     assert_eq!((after.listed["instances"], after.picked["p"]), (2, 0));
     assert_eq!(after.wall, now());
     assert!(compared(&file, &after, &inventory).is_empty());
+}
+
+#[test]
+fn a_released_policy_does_not_trip_again_over_the_same_while_another_stays_tripped() {
+    let mut file = policies("");
+    let mut other = file.policies[0].clone();
+    other.name = "q".into();
+    file.policies.push(other);
+    let none = BTreeMap::new();
+    let before = census(&[("fleets", 40), ("instances", 0)], &[]);
+    let tripped = compared(&file, &before, &account(0));
+    assert_eq!(tripped.keys().collect::<Vec<_>>(), ["p", "q"]);
+    // A request releases p; q waits.
+    let waits: Trips = [("q".to_owned(), tripped["q"].clone())].into();
+    let current = |instances| count(&account(instances), &file, now(), now());
+    let later = next(Some(&before), &current(0), &file, &tripped, &waits, &none);
+    let again = compared(&file, &later, &account(0));
+    assert_eq!(again.keys().collect::<Vec<_>>(), ["q"], "p was released");
+    assert_eq!(again["q"], tripped["q"], "and waiting releases nothing");
+    // What p is compared with goes on meanwhile, so that a new collapse trips it.
+    let later = next(Some(&later), &current(20), &file, &again, &again, &none);
+    assert_eq!(compared(&file, &later, &account(20)).len(), 1);
+    let collapsed = compared(&file, &later, &account(0));
+    assert_eq!(collapsed["p"].len(), 1);
+    assert!(
+        collapsed["p"][0]
+            .detail
+            .as_ref()
+            .unwrap()
+            .contains("instances")
+    );
+    let later = next(
+        Some(&later),
+        &current(0),
+        &file,
+        &collapsed,
+        &collapsed,
+        &none,
+    );
+    assert_eq!(compared(&file, &later, &account(0))["p"], collapsed["p"]);
+    // With the last release there is one measure for all again.
+    let later = next(
+        Some(&later),
+        &current(0),
+        &file,
+        &collapsed,
+        &Trips::new(),
+        &none,
+    );
+    assert!(later.accepted.is_empty());
+    assert!(compared(&file, &later, &account(0)).is_empty());
+}
+
+#[test]
+fn a_clock_that_one_policys_release_accepted_trips_the_others_only() {
+    let mut file = policies("");
+    let mut other = file.policies[0].clone();
+    other.name = "q".into();
+    file.policies.push(other);
+    let mut before = census(&[], &[]);
+    before.wall = now() - SignedDuration::from_hours(8 * 24);
+    let tripped = compared(&file, &before, &account(0));
+    assert_eq!(tripped.len(), 2);
+    let waits: Trips = [("q".to_owned(), tripped["q"].clone())].into();
+    let current = count(&account(0), &file, now(), now());
+    let none = BTreeMap::new();
+    let later = next(Some(&before), &current, &file, &tripped, &waits, &none);
+    let again = compared(&file, &later, &account(0));
+    assert_eq!(again.keys().collect::<Vec<_>>(), ["q"]);
 }
 
 #[test]

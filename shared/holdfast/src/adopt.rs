@@ -12,7 +12,7 @@ use holdfast_core::plan::judge::Verdict;
 use holdfast_core::policy::{Policy, PolicyFile};
 use holdfast_core::ports::records::Records;
 use holdfast_core::ports::{CallError, ReadEc2, SnapshotScope, WriteEc2};
-use holdfast_core::report::{Item, Outcome};
+use holdfast_core::report::{Item, Outcome, SourceEvidence, sources};
 use jiff::Timestamp;
 
 use crate::error::RunError;
@@ -47,6 +47,8 @@ pub struct Prospect {
     pub changed: Vec<Changed>,
     /// A failed item for each list that was not read to its end.
     pub unread: Vec<Item>,
+    /// How each source was read, for the report's `run.evidence`.
+    pub evidence: Vec<SourceEvidence>,
 }
 
 /// A backup of the policy's whose verdict an adoption changes.
@@ -106,6 +108,7 @@ pub async fn prospect<E: ReadEc2, R: Records>(
         verdicts: verdicts.collect(),
         changed: changed(&before, &after, &adopted),
         unread: lists::unread(&inventory),
+        evidence: sources(&inventory.readings(), asked.policies),
         proposals,
     })
 }

@@ -1,6 +1,8 @@
 //! What the four Lambda functions have in common: start-up, context, logging, answer.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use holdfast_core::event::is_heartbeat;
 use holdfast_core::report::{FUNCTION_LIMIT, Invoked, Report};
@@ -49,6 +51,17 @@ impl Invocation {
                 at - STOP_BEFORE.min(half.max(SignedDuration::ZERO))
             }),
         }
+    }
+
+    /// Does `work` as long as there is time; nothing when its time is over first. It is given up where
+    /// it stands, so it must only read.
+    pub async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let Some(stop_at) = self.stop_at else {
+            return Some(work.await);
+        };
+        let left = Duration::try_from(stop_at.duration_since(Timestamp::now()));
+        let left = left.ok().filter(|left| !left.is_zero())?;
+        tokio::time::timeout(left, work).await.ok()
     }
 
     /// Whether there is time to begin something more.
@@ -165,5 +178,31 @@ fn log(report: &Report) {
                 detail = item.reasons.first().and_then(|r| r.detail.as_deref()),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invocation(stop_at: Option<Timestamp>) -> Invocation {
+        Invocation {
+            id: "r".into(),
+            account: None,
+            region: None,
+            stop_at,
+        }
+    }
+
+    #[tokio::test]
+    async fn work_that_only_reads_is_given_up_when_the_time_is_over_and_not_begun_after() {
+        assert_eq!(invocation(None).in_time(async { 1 }).await, Some(1));
+        let soon = Timestamp::now() + SignedDuration::from_millis(5);
+        let never = std::future::pending::<u8>();
+        assert_eq!(invocation(Some(soon)).in_time(never).await, None);
+        let mut begun = false;
+        let over = invocation(Some(Timestamp::UNIX_EPOCH));
+        assert_eq!(over.in_time(async { begun = true }).await, None);
+        assert!(!begun);
     }
 }

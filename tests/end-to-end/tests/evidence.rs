@@ -135,3 +135,32 @@ async fn only_snapshots_and_amis_have_deletions() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_ec2_refused_shows_its_code_and_words() {
+    use holdfast_end_to_end::backups;
+    use holdfast_sim::{ApiError, Fault, FaultRule};
+    let (world, ids) = backups::world("enforce", backups::POLICIES, 3).await;
+    let refused = ApiError::new("OperationNotPermitted", "The snapshot is held by the law");
+    world.inject(FaultRule::next("DeleteSnapshot", Fault::Error(refused)));
+    backups::sweep(&world).await;
+    let (report, _) = shown(&world, &[&ids[2]]);
+    let item = item_of(&report, &ids[2]);
+    assert_eq!(
+        (&item["outcome"], codes(item)),
+        (&json!("held"), vec!["expired", "refused"])
+    );
+    let words = item["deletion"]["refused"].as_str().unwrap();
+    let told = item["reasons"][1]["detail"].as_str().unwrap();
+    for part in ["OperationNotPermitted", "The snapshot is held by the law"] {
+        assert!(
+            words.contains(part) && told.contains(part),
+            "{words}; {told}"
+        );
+    }
+    let (text, _) = evidence(&world, &[&ids[2]]);
+    assert!(
+        text.contains("OperationNotPermitted: The snapshot is held by the law"),
+        "{text}"
+    );
+}

@@ -336,7 +336,25 @@ async fn a_sweep_whose_time_is_over_sends_no_more_calls_and_the_next_resumes_wit
     for call in ["DeleteSnapshot", "DescribeSnapshotAttribute"] {
         assert!(!calls.contains(&call.to_owned()), "{call}");
     }
+    // It resumes where it was: at the first that the time did not suffice for.
+    let ids = backups::newest_first(&world);
+    let resume_at = |world: &World| world.item("census", "census").unwrap()["resume_at"].clone();
+    assert_eq!(resume_at(&world), json!({ "S": ids[29] }));
+    world.change("census", "census", |item| {
+        item["resume_at"] = json!({ "S": ids[15] });
+    });
     let resumed = in_process(&world, None).await;
+    let first = world.account(|account| {
+        let mut calls = account.calls().iter();
+        let first = calls.find(|call| call.operation == "DeleteSnapshot");
+        first.unwrap().resources[0].clone()
+    });
+    let (newest, oldest) = (&ids[10..=15], &ids[28..]);
+    assert!(
+        newest.contains(&first) || oldest.contains(&first),
+        "of eight at once from the sixteenth on, round to the oldest, {first} is none"
+    );
+    assert_eq!(resume_at(&world), Value::Null, "it got through");
     assert_eq!(
         resumed["summary"],
         json!({ "deleted": 20, "held": 8, "kept": 2 }),

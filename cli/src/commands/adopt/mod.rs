@@ -84,22 +84,15 @@ pub async fn run(global: &Global, arguments: &AdoptArguments) -> Result<Exit, Fa
     let mut wanted = any && arguments.yes;
     if any && !arguments.yes && !global.json {
         wanted = match asks_a_person() {
-            true => confirmed(&policy.name)?,
+            true => {
+                let again = async || Ok(prospect(ec2, table, &asked).await?);
+                confirmed(&policy.name, &mut io::stdin().lock(), &shown, again).await?
+            }
             false => {
                 plain("nothing was changed; --yes writes these tags");
                 false
             }
         };
-        if wanted {
-            // A person takes time, in which the account may have changed.
-            let again = prospect(ec2, table, &asked).await?;
-            if again.proposals != shown.proposals {
-                return Err(Failure::failed(
-                    "what stands in the account is no longer what was shown; nothing was changed: \
-                     run the command again",
-                ));
-            }
-        }
     }
     let mut written = BTreeMap::new();
     if wanted {
@@ -115,6 +108,7 @@ pub async fn run(global: &Global, arguments: &AdoptArguments) -> Result<Exit, Fa
         region: account.region.clone(),
         policy_sha256: Some(policies.sha256.clone()),
         complete: shown.unread.is_empty(),
+        evidence: shown.evidence.clone(),
         id: run,
         ..head("adopt", now)
     };
@@ -148,18 +142,33 @@ fn asks_a_person() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-fn confirmed(policy: &str) -> Result<bool, Failure> {
+/// Whether a person who was shown this wants it, and it is still so: an answer takes time, in which
+/// the account may have changed.
+///
+/// # Errors
+/// The answer cannot be read, or what stands in the account is no longer what was shown.
+async fn confirmed(
+    policy: &str,
+    answers: &mut impl BufRead,
+    shown: &Prospect,
+    again: impl AsyncFnOnce() -> Result<Prospect, Failure>,
+) -> Result<bool, Failure> {
     plain(&format!("put these under policy {policy}? [y/N]"));
     let mut answer = String::new();
-    io::stdin()
-        .lock()
+    answers
         .read_line(&mut answer)
         .map_err(|error| Failure::failed(format!("standard input: {error}")))?;
-    let yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
-    if !yes {
+    if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
         plain("nothing was changed");
+        return Ok(false);
     }
-    Ok(yes)
+    if again().await?.proposals != shown.proposals {
+        return Err(Failure::failed(
+            "what stands in the account is no longer what was shown; nothing was changed: run the \
+             command again",
+        ));
+    }
+    Ok(true)
 }
 
 /// The report's lines: what was named first, then the verdicts.
@@ -236,4 +245,83 @@ fn failed(error: &CallError) -> Reason {
     };
     let words = format!("{error}{advice}; the same command again finishes it");
     Reason::with(code, words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(ids: &[&str]) -> Prospect {
+        let proposals = ids.iter().map(|id| Proposal {
+            id: (*id).to_owned(),
+            source: None,
+            time: None,
+            proposed: Proposed::Adopt(Vec::new()),
+        });
+        Prospect {
+            proposals: proposals.collect(),
+            verdicts: Vec::new(),
+            changed: Vec::new(),
+            unread: Vec::new(),
+            evidence: Vec::new(),
+        }
+    }
+
+    /// What comes of an answer when `then` stands in the account after it, and whether that was
+    /// looked up.
+    async fn asked(answer: &str, then: &[&str]) -> (Result<bool, Failure>, bool) {
+        let mut looked = false;
+        let again = async || {
+            looked = true;
+            Ok(shown(then))
+        };
+        let said = confirmed(
+            "nightly",
+            &mut answer.as_bytes(),
+            &shown(&["snap-1"]),
+            again,
+        )
+        .await;
+        (said, looked)
+    }
+
+    #[tokio::test]
+    async fn only_a_plain_yes_adopts() {
+        for yes in ["y\n", "Y\n", "yes\n", " YES \r\n", "y"] {
+            assert_eq!(asked(yes, &["snap-1"]).await, (Ok(true), true), "{yes:?}");
+        }
+        // The last is a terminal that was closed.
+        for no in ["\n", "n\n", "no\n", "yess\n", "y n\n", "j\n", "\ny\n", ""] {
+            assert_eq!(asked(no, &["snap-1"]).await, (Ok(false), false), "{no:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_account_that_changed_while_the_person_thought_is_left_alone() {
+        let (said, _) = asked("y\n", &["snap-1", "snap-2"]).await;
+        let failure = said.unwrap_err();
+        assert_eq!(failure.exit, Exit::Failed);
+        assert!(
+            failure.message.contains("nothing was changed"),
+            "{}",
+            failure.message
+        );
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_cannot_be_read_is_no_yes() {
+        let (said, looked) = {
+            let mut looked = false;
+            let again = async || {
+                looked = true;
+                Ok(shown(&["snap-1"]))
+            };
+            // Not UTF-8, which `read_line` refuses.
+            let mut answer: &[u8] = b"y\xff\n";
+            let said = confirmed("nightly", &mut answer, &shown(&["snap-1"]), again).await;
+            (said, looked)
+        };
+        assert_eq!(said.unwrap_err().exit, Exit::Failed);
+        assert!(!looked);
+    }
 }

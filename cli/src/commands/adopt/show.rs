@@ -13,6 +13,7 @@ use super::{adoptable, outcome};
 use crate::output::age::relative;
 use crate::output::items::{reasons, seconds, tone, verdict};
 use crate::output::table::{Look, Tone};
+use crate::output::visible;
 
 /// What it would come to: the tags, and the verdicts of a sweep then.
 pub(super) fn prospect(shown: &Prospect, policy: &Policy, now: Timestamp, look: Look) -> String {
@@ -47,7 +48,7 @@ pub(super) fn prospect(shown: &Prospect, policy: &Policy, now: Timestamp, look: 
         text.push_str(&format!(
             "not read: {} ({})\n",
             item.resource,
-            reasons(&item.reasons)
+            visible(&reasons(&item.reasons))
         ));
     }
     text

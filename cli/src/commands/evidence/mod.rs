@@ -47,6 +47,9 @@ struct Recorded {
     good: bool,
     /// How often the call was sent before, without success.
     tries: u32,
+    /// Why it was not carried out when the call was last due: EC2's code and words, or the sweep's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
 }
 
 /// The contract's report, with more in its items.
@@ -114,7 +117,7 @@ fn line(id: &str, found: Option<(Deletion, DeletionState)>) -> Line {
     };
     let evidence: Value = serde_json::from_str(&deletion.evidence)
         .unwrap_or_else(|_| Value::String(deletion.evidence.clone()));
-    let (outcome, word, reason) = ending(state);
+    let (outcome, word, reason) = ending(state, deletion.refused.as_deref());
     let verdict = &evidence["verdict"];
     let text = |key: &str| verdict[key].as_str().map(str::to_owned);
     let mut item = Item {
@@ -134,25 +137,33 @@ fn line(id: &str, found: Option<(Deletion, DeletionState)>) -> Line {
             image: deletion.image,
             good: deletion.good,
             tries: deletion.tries,
+            refused: deletion.refused,
         }),
         evidence: Some(evidence),
     }
 }
 
 /// How a deletion ended: its outcome, its word, and a reason where it is not gone.
-fn ending(state: DeletionState) -> (Outcome, &'static str, Option<Reason>) {
-    match state {
-        DeletionState::Deleted => (Outcome::Deleted, "deleted", None),
-        DeletionState::Intended => {
+fn ending(state: DeletionState, refused: Option<&str>) -> (Outcome, &'static str, Option<Reason>) {
+    match (state, refused) {
+        (DeletionState::Deleted, _) => (Outcome::Deleted, "deleted", None),
+        (DeletionState::Intended, Some(words)) => {
+            let detail = format!("{words}; a later sweep sends the call again");
+            let reason = Reason::with(ReasonCode::RetryLater, detail);
+            (Outcome::Deferred, "intended", Some(reason))
+        }
+        (DeletionState::Intended, None) => {
             let words = "the call was about to be sent, and nobody heard how it ended; the next \
                          sweep finds out, `holdfast explain` tells what is there now";
             let reason = Reason::with(ReasonCode::OutcomeUnknown, words);
             (Outcome::Deferred, "intended", Some(reason))
         }
-        DeletionState::Refused => {
-            let words = "it did not come to it: EC2 refused, or the sweep stopped before; \
-                         `holdfast explain` tells what is there now";
-            let reason = Reason::with(ReasonCode::Refused, words);
+        (DeletionState::Refused, words) => {
+            let words = words.unwrap_or("EC2 refused, or the sweep stopped before");
+            let detail = format!(
+                "it did not come to it: {words}; `holdfast explain` tells what is there now"
+            );
+            let reason = Reason::with(ReasonCode::Refused, detail);
             (Outcome::Held, "refused", Some(reason))
         }
     }
@@ -195,6 +206,7 @@ mod tests {
             evidence: evidence.into(),
             at: AT.parse().unwrap(),
             tries: 0,
+            refused: None,
         }
     }
 
@@ -229,6 +241,26 @@ mod tests {
             assert_eq!(line.item.outcome.as_str(), outcome);
             let told: Vec<&str> = line.item.reasons.iter().map(|r| r.code.as_str()).collect();
             assert_eq!(told, codes);
+        }
+    }
+
+    #[test]
+    fn ec2s_code_and_words_of_a_refusal_are_told_and_that_a_later_sweep_tries_again() {
+        let words = "DeleteSnapshot of snap-1: InvalidSnapshot.InUse: it is used by ami-1";
+        for (state, code) in [
+            (DeletionState::Refused, "refused"),
+            (DeletionState::Intended, "retry-later"),
+        ] {
+            let refused = Deletion {
+                refused: Some(words.into()),
+                ..deletion(PROOF)
+            };
+            let line = line("snap-1", Some((refused, state)));
+            let told = line.item.reasons.last().unwrap();
+            assert_eq!(told.code.as_str(), code);
+            assert!(told.detail.as_ref().unwrap().contains(words), "{told:?}");
+            let json = serde_json::to_value(line).unwrap();
+            assert_eq!(json["deletion"]["refused"], words);
         }
     }
 

@@ -337,7 +337,7 @@ impl<'a> References<'a> {
         let versions = versions.filter(|v| needed && self.templates.counts(v, words));
         let mut reasons: Vec<Reason> = by_template(versions, id)
             .into_iter()
-            .map(|reason| doubt(reason.detail.unwrap_or_default(), PARAMETER, reason.path))
+            .map(|reason| doubt(reason.detail.unwrap_or_default(), UNRESOLVED, reason.path))
             .collect();
         let imageless = self.imageless.iter().filter(|i| words.holds(&i.state));
         reasons.extend(imageless.map(|instance| {
@@ -350,7 +350,7 @@ impl<'a> References<'a> {
                 && words.needs(source(referrer.kind))
             {
                 let path = vec![id.to_owned(), referrer.id.clone()];
-                reasons.push(doubt(title(referrer), PARAMETER, path));
+                reasons.push(doubt(title(referrer), UNRESOLVED, path));
             }
         }
         reasons
@@ -426,8 +426,8 @@ fn recently(
     })
 }
 
-/// Why nobody knows which AMI a launch template or a fleet names.
-const PARAMETER: &str = "its image is a parameter that is not resolved";
+/// What the reason says of a referrer whose image may be any AMI.
+pub(crate) const UNRESOLVED: &str = "its image is a parameter that is not resolved";
 
 fn doubt(who: String, why: &str, path: Vec<String>) -> Reason {
     Reason {

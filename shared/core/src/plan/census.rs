@@ -16,7 +16,7 @@ use crate::inventory::{
 };
 use crate::policy::selection::pick;
 use crate::policy::{EvidenceSource, Policy, PolicyFile, PolicyState};
-use crate::ports::records::Census;
+use crate::ports::records::{Accepted, Census};
 use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
 
 /// From this many on, less than half of it is a collapse.
@@ -95,6 +95,8 @@ pub fn count(
         wall,
         listed,
         picked,
+        accepted: BTreeMap::new(),
+        resume_at: None,
     }
 }
 
@@ -141,20 +143,23 @@ pub fn trips(
     let Some(previous) = previous else {
         return trips;
     };
-    let jumped = jumped(previous, current).then(|| {
+    let jump = |before: Timestamp| {
         tripped(format!(
-            "the clock is at {}, and was at {} when the last sweep counted",
-            current.wall, previous.wall
+            "the clock is at {}, and was at {before} when the last sweep counted",
+            current.wall
         ))
-    });
+    };
     let standing = Standing::new(inventory);
     let policies = policies.policies.iter();
     for policy in policies.filter(|p| p.state != PolicyState::Paused) {
         let mut reasons: Vec<Reason> = Vec::new();
+        let accepted = previous.accepted.get(&policy.name);
         for (source, declared) in COUNTED {
             let unused = |name| policy.evidence_not_used.contains(&name);
             let name = source.as_str();
-            let counts = (previous.listed.get(name), current.listed.get(name));
+            let before = accepted.and_then(|accepted| accepted.listed.get(name));
+            let before = before.or_else(|| previous.listed.get(name));
+            let counts = (before, current.listed.get(name));
             if let (Some(&before), Some(&now)) = counts
                 && !declared.is_some_and(unused)
                 && collapsed(before, now)
@@ -165,7 +170,8 @@ pub fn trips(
             }
         }
         reasons.extend(lost(previous, current, policy, &standing, verdicts));
-        reasons.extend(jumped.clone());
+        let before = accepted.map_or(previous.wall, |accepted| accepted.wall);
+        reasons.extend(jumped(before, current.wall).then(|| jump(before)));
         if !reasons.is_empty() {
             trips.insert(policy.name.clone(), reasons);
         }
@@ -182,8 +188,8 @@ fn collapsed(before: u64, now: u64) -> bool {
     (before >= HALF_OF && now.saturating_mul(2) < before) || (before >= NONE_OF && now == 0)
 }
 
-fn jumped(previous: &Census, current: &Census) -> bool {
-    let ahead = current.wall.duration_since(previous.wall);
+fn jumped(before: Timestamp, now: Timestamp) -> bool {
+    let ahead = now.duration_since(before);
     ahead < -BACK_AT_MOST || ahead > AHEAD_AT_MOST
 }
 
@@ -272,6 +278,9 @@ pub fn next(
     let mut next = current.clone();
     if let Some(previous) = previous {
         let waits = !unreleased.is_empty();
+        if waits {
+            next.accepted = accepted(previous, current, policies, trips, unreleased);
+        }
         for (name, &before) in &previous.listed {
             let now = *next.listed.entry(name.clone()).or_insert(before);
             if waits && collapsed(before, now) {
@@ -290,14 +299,42 @@ pub fn next(
                 next.picked.insert(policy.name.clone(), before);
             }
         }
-        if waits && jumped(previous, current) {
+        if waits && jumped(previous.wall, current.wall) {
             (next.now, next.wall) = (previous.now, previous.wall);
         }
     }
     for (name, gone) in deleted_by_us {
-        if let Some(count) = next.listed.get_mut(name) {
-            *count = count.saturating_sub(*gone);
+        let of_policies = next.accepted.values_mut().map(|one| &mut one.listed);
+        for listed in std::iter::once(&mut next.listed).chain(of_policies) {
+            if let Some(count) = listed.get_mut(name) {
+                *count = count.saturating_sub(*gone);
+            }
         }
     }
     next
+}
+
+/// The figures with which policies are compared that a request has released, now or before, while
+/// the others' wait: else the first would trip again over what a person has accepted.
+fn accepted(
+    previous: &Census,
+    current: &Census,
+    policies: &PolicyFile,
+    trips: &BTreeMap<String, Vec<Reason>>,
+    unreleased: &BTreeMap<String, Vec<Reason>>,
+) -> BTreeMap<String, Accepted> {
+    let mut accepted = BTreeMap::new();
+    for name in policies.policies.iter().map(|policy| &policy.name) {
+        let before = previous.accepted.get(name);
+        if unreleased.contains_key(name) {
+            // Tripped anew: what it is compared with waits, too.
+            accepted.extend(before.map(|before| (name.clone(), before.clone())));
+        } else if trips.contains_key(name) || before.is_some() {
+            let mut listed = before.map_or(&previous.listed, |one| &one.listed).clone();
+            listed.extend(current.listed.clone());
+            let wall = current.wall;
+            accepted.insert(name.clone(), Accepted { wall, listed });
+        }
+    }
+    accepted
 }

@@ -11,4 +11,5 @@ pub mod judge;
 pub mod reconcile;
 pub mod remedy;
 pub mod reopening;
+pub mod returned;
 pub mod settle;

@@ -6,7 +6,10 @@
 use jiff::Timestamp;
 
 use crate::artifact::PIN;
-use crate::policy::{Policy, Retain, TemplateVersions};
+use crate::dependency::UNRESOLVED;
+use crate::inventory::Source;
+use crate::plan::judge::PIN_RECORDED;
+use crate::policy::{EvidenceSource, Policy, Retain, TemplateVersions};
 use crate::report::{Advice, Reason, ReasonCode};
 
 /// What a reason is about.
@@ -68,8 +71,8 @@ pub fn breaks(about: &About<'_>, reason: &Reason) -> Option<String> {
     Some(match reason.code {
         Code::UsedByImage => format!("{end} can launch no instance any more"),
         Code::UsedByInstance => format!(
-            "{end} runs on, but cannot be launched again from {}, nor its root volume be replaced \
-             from it",
+            "{end} itself stays as it is, but cannot be launched again from {}, nor its root \
+             volume be replaced from it",
             ami(reason)
         ),
         Code::UsedByLaunchTemplate => format!("launches by {} fail", versions(reason)),
@@ -200,6 +203,10 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
         Code::UsedByImage => {
             format!("deregister {end}, if it is not to stay; the snapshot goes when no AMI maps it")
         }
+        Code::UsedByInstance if told.contains("(terminated)") => format!(
+            "nothing: it goes when EC2 lists {end} no longer, some hours after its end; \
+             `terminated_instances_hold: false` in {policy} lets it go sooner"
+        ),
         Code::UsedByInstance => match about.policy {
             Some(p) if p.stopped_instances_hold => format!(
                 "terminate {end}; if it is stopped for good, `stopped_instances_hold: false` in \
@@ -252,10 +259,16 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
                      it cannot judge"
             )
         }
-        Code::Pinned => match reason.path.last() {
-            Some(pinned) => format!("remove the tag {PIN} from {pinned}"),
-            None => format!("remove the tag {PIN} from {}, or from its source", about.id),
-        },
+        Code::Pinned => {
+            let pinned = reason.path.last().map_or(about.id, String::as_str);
+            match told.ends_with(PIN_RECORDED) {
+                true => format!(
+                    "nothing, while {pinned} is gone: its pin outlives it; delete it by hand if it \
+                     is not wanted"
+                ),
+                false => format!("remove the tag {PIN} from {pinned}"),
+            }
+        }
         Code::NotManaged => format!(
             "Holdfast never deletes it: it is not Holdfast's ({told}); `holdfast adopt` takes over \
              what another tool made and no longer manages"
@@ -272,16 +285,12 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
             "let a policy with the former `protect` govern it (`formerly`), or delete it by hand \
              ({told})"
         ),
-        Code::EvidenceIncomplete => format!(
-            "make it possible to read what is missing, or, for a source that this account does \
-             not use, declare it `not-used` under `evidence` of {policy} ({told})"
+        Code::EvidenceIncomplete => evidence(reason, policy),
+        Code::CircuitBreaker => format!(
+            "read the plan, and release it by its plan_hash, which `holdfast plan` shows; waiting \
+             lets go only what `limits` of {policy} hold, as 24 hours pass ({told})"
         ),
-        Code::CircuitBreaker => {
-            "read the plan, and release it with its plan_hash, or wait until the breaker's 24 \
-             hours are over"
-                .into()
-        }
-        Code::Grace => format!("nothing: it goes when `grace` of {policy} has passed ({told})"),
+        Code::Grace => format!("nothing: it goes when its time has come ({told})"),
         Code::Locked => format!(
             "unlock {}, or wait until its lock expires ({told})",
             snapshot_of(about, reason)
@@ -296,8 +305,9 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
              hand: nothing can be launched from it ({told})"
         ),
         Code::Orphaned => format!(
-            "nothing, if {policy} would not keep its AMI; else take the AMI out of the Recycle \
-             Bin, or register one from its snapshots ({told})"
+            "nothing: what {policy} would not keep of a whole AMI goes by itself, what is left of \
+             a part only by hand; to have the AMI back, take it out of the Recycle Bin or register \
+             one from its snapshots ({told})"
         ),
         Code::FailedBackup => format!("nothing: it was never a backup ({told})"),
         Code::NotFound | Code::Gone => "nothing: it is not there".into(),
@@ -334,6 +344,43 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::Quiet
         | Code::NotQuiet => return None,
     })
+}
+
+/// What helps against evidence that is missing: of a source that was not read, of a parameter that
+/// nobody resolved, or of the artifact itself.
+fn evidence(reason: &Reason, policy: &str) -> String {
+    let told = told(reason);
+    let source = told.split_once(": ").map_or("", |(source, _)| source);
+    let declarable = EvidenceSource::ALL.into_iter();
+    if let Some(source) = declarable.map(|s| s.as_str()).find(|name| *name == source) {
+        return format!(
+            "make it possible to read {source}, or, if this account does not use it, declare \
+             `{source}: not-used` under `evidence` of {policy} ({told})"
+        );
+    }
+    if source == Source::Lineage.as_str() {
+        return format!("make Holdfast's table readable ({told})");
+    }
+    let required = [
+        Source::Instances,
+        Source::Volumes,
+        Source::Snapshots,
+        Source::Images,
+        Source::Shares,
+    ];
+    if required.iter().any(|s| s.as_str() == source) || told.contains("was not read") {
+        return format!("make it possible to read what is missing, and ask again ({told})");
+    }
+    if told.ends_with(UNRESOLVED) {
+        return format!(
+            "let {} name its image by identifier, or delete it ({told})",
+            end(reason)
+        );
+    }
+    format!(
+        "nothing: Holdfast cannot judge it as EC2 shows it, and never deletes it so; delete it by \
+         hand if it is not wanted ({told})"
+    )
 }
 
 /// The launch-template versions that a reason is about. EC2's own references name none.

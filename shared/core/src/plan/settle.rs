@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::judge::{Decision, Verdict, share_fate};
+use super::judge::{Decision, Verdict, recorded_pin, share_fate};
 use crate::policy::{Policy, PolicyFile};
 use crate::report::{Reason, ReasonCode};
 
@@ -16,6 +16,9 @@ pub const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// How long what is left of an AMI that somebody else deregistered stays after a sweep first found
 /// that the policy would have retired the AMI.
+///
+/// What holds it meanwhile, the Recycle Bin too, ends the wait: the week begins anew when nothing
+/// needs it any more. An AMI leaves the bin after a year at most, so that this comes to an end.
 pub const ORPHANS_STAY: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The first pause before a deletion that EC2 refused is tried again.
@@ -51,6 +54,8 @@ pub struct Recorded {
     pub trips: BTreeMap<String, Vec<Reason>>,
     /// Failed backups whose slot has not been reopened yet, with the words to say so.
     pub unreopened: BTreeMap<String, String>,
+    /// Artifacts whose own record this version cannot read, with the words to say so.
+    pub unreadable: BTreeMap<String, String>,
     /// Why the table could not be read, if so.
     pub error: Option<String>,
 }
@@ -126,15 +131,14 @@ pub fn settle(
         }
     }
     for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
-        let sources = verdict.subject.sources().into_iter();
-        let pinned = sources
-            .map(str::to_owned)
-            .find(|s| recorded.pinned.contains(s));
-        if let Some(source) = pinned {
-            verdict.hold(Reason::with(
-                ReasonCode::Pinned,
-                format!("its source {source} was pinned when last seen"),
-            ));
+        if let Some(words) = recorded.unreadable.get(verdict.subject.id()) {
+            let detail = format!("lineage: {words}");
+            verdict.hold(Reason::with(ReasonCode::EvidenceIncomplete, detail));
+        }
+    }
+    for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
+        if let Some(reason) = recorded_pin(&verdict.subject, &recorded.pinned) {
+            verdict.hold(reason);
         }
     }
     for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
@@ -143,7 +147,11 @@ pub fn settle(
         }
     }
     for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
-        if let Some(at) = verdict.retry_at.filter(|at| wall < *at) {
+        // A try that lies in the future was recorded by a clock that was wrong, or is damage: believed,
+        // it could hold for ever.
+        let latest = wall.saturating_add(RETRY_LAST).unwrap_or(Timestamp::MAX);
+        let believed = |at: &Timestamp| wall < *at && *at <= latest;
+        if let Some(at) = verdict.retry_at.filter(believed) {
             let detail = format!("EC2 has refused to delete it; it is tried again from {at}");
             verdict.hold(Reason::with(ReasonCode::RetryLater, detail));
         }
@@ -205,7 +213,9 @@ fn grace(
             continue;
         };
         let id = verdict.subject.id();
+        // A mark of the future would wait for ever: it begins anew.
         let since = recorded.condemned.get(id).copied();
+        let since = since.filter(|since| *since <= now);
         let Some(until) = wait(policy, verdict, since.unwrap_or(now)) else {
             continue;
         };
@@ -255,7 +265,14 @@ fn trip(verdicts: &mut [Verdict], recorded: &Recorded, settled: &mut Settled) {
     if recorded.trips.is_empty() {
         return;
     }
-    let released: BTreeSet<&str> = recorded.released.iter().map(|(p, _)| p.as_str()).collect();
+    // A plan's hash covers deletions only. That a policy tripped with nothing condemned is the
+    // table's word alone, and releases nothing that is condemned by now.
+    let named = |(policy, resource): &&(String, String)| {
+        let mut of_policy = verdicts.iter().filter(|v| v.policy == *policy);
+        !resource.is_empty() || !of_policy.any(Verdict::is_condemned)
+    };
+    let released = recorded.released.iter().filter(named);
+    let released: BTreeSet<&str> = released.map(|(policy, _)| policy.as_str()).collect();
     for (policy, reasons) in &recorded.trips {
         if !released.contains(policy.as_str()) {
             settled.trips.insert(policy.clone(), reasons.clone());

@@ -15,6 +15,10 @@ use crate::policy::Trigger;
 /// For how long a lease is valid after it was taken or renewed, on the wall clock.
 pub const LEASE_TIME: SignedDuration = SignedDuration::from_mins(1);
 
+/// How far ahead of one's own clock the deletions of a run whose clock was ahead are looked for. A
+/// clock that was further ahead trips the breaker when the next sweep counts.
+pub const COUNTS_AHEAD: SignedDuration = SignedDuration::from_mins(10);
+
 /// Why the table could not do it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableErrorKind {
@@ -183,6 +187,8 @@ pub struct Deletion {
     pub at: Timestamp,
     /// How often the call was sent before, without success.
     pub tries: u32,
+    /// Why it was not carried out when the call was last due: EC2's code and words, or the sweep's.
+    pub refused: Option<String>,
 }
 
 /// How a recorded deletion ended.
@@ -216,6 +222,20 @@ pub struct Census {
     pub listed: BTreeMap<String, u64>,
     /// How many sources each policy picked.
     pub picked: BTreeMap<String, u64>,
+    /// What a request accepted for single policies, by name, while the figures above wait for
+    /// another policy's release.
+    pub accepted: BTreeMap<String, Accepted>,
+    /// The artifact that the last sweep's time did not suffice for; the next one begins there.
+    pub resume_at: Option<String>,
+}
+
+/// The figures that one policy's release accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The wall clock.
+    pub wall: Timestamp,
+    /// How much each source listed.
+    pub listed: BTreeMap<String, u64>,
 }
 
 /// The lineage of one resource as recorded.
@@ -359,6 +379,19 @@ pub trait Records: Send + Sync {
         lease: &Lease,
     ) -> impl Future<Output = Result<(), TableError>> + Send;
 
+    /// Snapshots of which [`Self::set_waiting_orphans`] said that they wait.
+    fn waiting_orphans(&self) -> impl Future<Output = Result<BTreeSet<String>, TableError>> + Send;
+
+    /// Records that snapshots are what is left of an AMI that somebody else deregistered and wait
+    /// their week, or (`waits` false) that they are so no more. Said before they are marked by
+    /// [`Self::set_condemned`], it finds the marks of those whose AMI came back.
+    fn set_waiting_orphans(
+        &self,
+        snapshots: &[String],
+        waits: bool,
+        lease: &Lease,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
+
     /// Deletions of good backups of a policy since `since`, on the wall clock.
     fn retired(
         &self,
@@ -367,14 +400,16 @@ pub trait Records: Send + Sync {
         wall: Timestamp,
     ) -> impl Future<Output = Result<Vec<Retired>, TableError>> + Send;
 
-    /// Records the intent to delete, before the call.
+    /// Records the intent to delete, before the call; again after a call that EC2 refused and that
+    /// is to be tried again, with the words.
     fn intend_deletion(
         &self,
         deletion: &Deletion,
         lease: &Lease,
     ) -> impl Future<Output = Result<(), TableError>> + Send;
 
-    /// Records how a deletion ended: gone, or (with the words) not.
+    /// Records how a deletion ended: gone, or (with the words, which take the place of
+    /// [`Deletion::refused`]) not.
     fn end_deletion(
         &self,
         deletion: &Deletion,

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_core::artifact::{Artifact, ArtifactKind};
 use holdfast_core::dependency::{References, Words};
 use holdfast_core::id::{ImageId, SnapshotId};
-use holdfast_core::inventory::{Image, ImageState, Inventory, Listing, Snapshot};
+use holdfast_core::inventory::{Image, ImageState, Inventory, Listing, Snapshot, Source};
 use holdfast_core::lineage::NodeKind;
-use holdfast_core::plan::judge::{Decision, Subject, Verdict, governing};
+use holdfast_core::plan::judge::{Decision, Evidence, Obstacles, Subject, Verdict, governing};
 use holdfast_core::plan::remedy::{About, advise};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::Records;
@@ -44,7 +44,7 @@ impl Explained {
     }
 }
 
-/// One item for each of `ids` (`snap-…` or `ami-…`), changing nothing: `deletable`, or `held`, with
+/// One item for each of `ids` (`snap-…` or `ami-…`), each once, changing nothing: `deletable`, or `held`, with
 /// `not-found` where EC2 has no such artifact.
 ///
 /// The verdict is the sweep's, with its guardrails and with what a sweep reads only right before a
@@ -70,6 +70,9 @@ pub async fn explain<E: ReadEc2, R: Records>(
         now,
         take_release: false,
     };
+    let mut named = BTreeSet::new();
+    let ids: Vec<String> = ids.iter().filter(|id| named.insert(*id)).cloned().collect();
+    let ids = ids.as_slice();
     let lists = lists::read(ec2, policies).await;
     if let Some(error) = lists.nothing_read() {
         return Err(RunError::Inventory(error.clone()));
@@ -83,10 +86,17 @@ pub async fn explain<E: ReadEc2, R: Records>(
     let unjudged = |id: &&String| !verdicts.contains_key(id.as_str());
     let (snapshots, images) = unlisted(ec2, ids.iter().filter(unjudged)).await;
     let known = Recorded::read(records, ids).await;
+    let own = lists.own_account(account);
+    let evidence = Evidence {
+        inventory: &lists,
+        on_record: &planned.on_record,
+        account: own,
+    };
     let mut all = Everything {
         policies,
+        obstacles: Obstacles::new(policies, evidence, &planned.pinned, now),
         references: References::new(&lists).with_binned(&planned.on_record.binned),
-        account: lists.own_account(account),
+        account: own,
         lists: &lists,
         verdicts,
         snapshots,
@@ -123,6 +133,7 @@ async fn unlisted<'i, E: ReadEc2>(
 /// All that a verdict on one artifact is told from.
 struct Everything<'a> {
     policies: &'a PolicyFile,
+    obstacles: Obstacles<'a>,
     references: References<'a>,
     account: Option<&'a str>,
     lists: &'a Inventory,
@@ -274,7 +285,9 @@ impl Everything<'_> {
             Decision::Condemn(reasons) if late.is_empty() => (true, reasons.clone()),
             Decision::Condemn(_) => (false, late),
             Decision::Keep(reasons) | Decision::Hold(reasons) => {
+                // What a rule keeps, and what is no backup that counts, was not looked at further.
                 let mut reasons = reasons.clone();
+                add(&mut reasons, self.obstacles.of(verdict));
                 add(&mut reasons, late);
                 (false, reasons)
             }
@@ -282,31 +295,18 @@ impl Everything<'_> {
     }
 
     fn judged(&self, verdict: &Verdict) -> Item {
-        let words = self.words(&verdict.policy);
-        let holders = match &verdict.subject {
-            Subject::Snapshot(snapshot) => {
-                self.references.holders_of_snapshot(&snapshot.id, &words)
-            }
-            Subject::Image { image, snapshots } => {
-                let along = snapshots.iter().map(|snapshot| &snapshot.id);
-                self.references
-                    .holders_of_image_with_snapshots(image, along, &words)
-            }
-        };
         let (free, reasons) = self.settled(verdict);
         let outcome = if free {
             Outcome::Deletable
         } else {
             Outcome::Held
         };
-        let mut item = Item {
+        Item {
             action: Action::Explain,
             outcome,
             reasons,
             ..verdict.item(outcome)
-        };
-        add(&mut item.reasons, holders);
-        item
+        }
     }
 
     /// A snapshot without a verdict of its own: it backs an AMI that stands, or is not Holdfast's.
@@ -423,17 +423,17 @@ impl Everything<'_> {
 
     fn absent(&self, id: &str) -> Item {
         let item = Item::new(Action::Explain, id, Outcome::Held);
-        let error = match NodeKind::of(id) {
-            NodeKind::Snapshot => self.snapshots.error.as_ref(),
-            NodeKind::Image => self.images.error.as_ref(),
+        let (source, error) = match NodeKind::of(id) {
+            NodeKind::Snapshot => (Source::Snapshots, self.snapshots.error.as_ref()),
+            NodeKind::Image => (Source::Images, self.images.error.as_ref()),
             NodeKind::Volume | NodeKind::Instance | NodeKind::Other => {
                 let detail = "write the identifier of a snapshot (snap-…) or an AMI (ami-…)";
                 return item.reason(Reason::with(ReasonCode::NotFound, detail));
             }
         };
         if let Some(error) = error {
-            let reason = Reason::with(ReasonCode::EvidenceIncomplete, error.to_string());
-            return item.reason(reason);
+            let detail = format!("{}: {error}", source.as_str());
+            return item.reason(Reason::with(ReasonCode::EvidenceIncomplete, detail));
         }
         let bin = self.lists.recycle_bin.as_ref();
         let words = self.known.end_of(id, bin);
@@ -442,6 +442,11 @@ impl Everything<'_> {
             item.policy.clone_from(&node.policy);
             item.source.clone_from(&node.source);
             (item.slot, item.time) = (node.slot, node.time);
+        }
+        // The lineage may have first heard of it when it went.
+        if let Some(deletion) = self.known.deletion(id) {
+            item.policy.get_or_insert_with(|| deletion.policy.clone());
+            item.time.get_or_insert(deletion.time);
         }
         item
     }

@@ -33,8 +33,7 @@ fn through_image(snapshot: &str, image: &ImageId, path: Vec<String>) -> Vec<Stri
     let rest: Vec<String> = path.into_iter().skip(1).collect();
     match rest.first() {
         // The AMI's reason was this very snapshot, and what needs it.
-        Some(first) if first == snapshot && rest.len() > 1 => rest,
-        Some(first) if first == snapshot => start.into(),
+        Some(first) if first == snapshot => rest,
         _ => start.into_iter().chain(rest).collect(),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use holdfast_core::inventory::{Binned, Listing};
 use holdfast_core::lineage::Node;
 use holdfast_core::ports::records::{Deletion, DeletionState, Records, TableError};
+use holdfast_core::report::whole_second;
 
 type Deletions = BTreeMap<String, (Deletion, DeletionState)>;
 
@@ -19,6 +20,10 @@ impl Recorded {
 
     pub(super) fn node(&self, id: &str) -> Option<&Node> {
         self.0.as_ref().ok()?.0.get(id)
+    }
+
+    pub(super) fn deletion(&self, id: &str) -> Option<&Deletion> {
+        Some(&self.0.as_ref().ok()?.1.get(id)?.0)
     }
 
     /// What became of an artifact that EC2 does not list, in words: where it is, and how it went.
@@ -36,6 +41,7 @@ impl Recorded {
             let Deletion {
                 run, at, policy, ..
             } = deletion;
+            let at = whole_second(*at);
             match state {
                 DeletionState::Deleted => format!(
                     "Holdfast deleted it at {at} for policy {policy} (run {run}); `holdfast \
@@ -54,7 +60,7 @@ impl Recorded {
             format!(
                 "the lineage has it as {} since {}",
                 node.state.as_str(),
-                node.changed
+                whole_second(node.changed)
             )
         });
         match (ended.or(recorded), binned.is_some()) {

@@ -21,6 +21,7 @@ pub struct Counted {
     current: Census,
     trips: Trips,
     unreleased: Trips,
+    resume_at: Option<String>,
 }
 
 impl Counted {
@@ -42,6 +43,7 @@ impl Counted {
             verdicts,
         );
         Ok(Self {
+            resume_at: previous.as_ref().and_then(|one| one.resume_at.clone()),
             previous,
             current,
             unreleased: trips.clone(),
@@ -66,6 +68,18 @@ impl Counted {
         }
     }
 
+    /// The artifact that the last sweep's time did not suffice for.
+    pub(super) fn resume_at(&self) -> Option<&str> {
+        self.resume_at.as_deref()
+    }
+
+    /// Sets where the next sweep begins; whether that is another place than before.
+    pub(super) fn resume(&mut self, at: Option<String>) -> bool {
+        let moved = self.resume_at != at;
+        self.resume_at = at;
+        moved
+    }
+
     /// Keeps the counts, less what the sweep itself takes away: `images` AMIs.
     pub(super) async fn save<R: Records>(
         &self,
@@ -75,7 +89,7 @@ impl Counted {
         lease: Option<&Lease>,
     ) -> Option<Item> {
         let deleted = BTreeMap::from([(Source::Images.as_str().to_owned(), images)]);
-        let next = next(
+        let mut next = next(
             self.previous.as_ref(),
             &self.current,
             policies,
@@ -83,6 +97,7 @@ impl Counted {
             &self.unreleased,
             &deleted,
         );
+        next.resume_at.clone_from(&self.resume_at);
         let error = records.save_census(&next, lease).await.err()?;
         Some(not_kept(&error))
     }

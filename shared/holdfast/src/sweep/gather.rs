@@ -41,12 +41,19 @@ pub struct Planned {
     pub pin: Vec<String>,
     /// Sources recorded as pinned that no longer are.
     pub unpin: Vec<String>,
+    /// Sources recorded as pinned that no list shows without their pin.
+    pub pinned: BTreeSet<String>,
     /// Whether a release was asked for that no stored plan answers to.
     pub release_unknown: bool,
     /// What the table said before there were verdicts.
     pub on_record: OnRecord,
     /// Artifacts that an earlier sweep condemned.
     pub marked: BTreeSet<String>,
+    /// Snapshots that are to be recorded as waiting their week, left of an AMI that somebody else
+    /// deregistered.
+    pub waiting: Vec<String>,
+    /// Those on record as such that are so no more.
+    pub returned: Vec<String>,
     /// What was counted; none where the last sweep's counts could not be read.
     pub counted: Option<Counted>,
 }
@@ -80,14 +87,27 @@ pub async fn plan<R: Records>(records: &R, sweep: &Sweep<'_>, inventory: &Invent
     if let Some(counted) = known.counted.as_mut().filter(|_| sweep.take_release) {
         counted.accept(sweep.only, &settled.trips);
     }
+    let marked: BTreeSet<String> = recorded.condemned.into_keys().collect();
+    let begins = settled.grace_begins.iter();
+    let marks: BTreeSet<&String> = begins.chain(&marked).collect();
+    let waits = |verdict: &&Verdict| {
+        let id = verdict.subject.id();
+        verdict.orphan_of.is_some() && marks.contains(&id.to_owned()) && !known.waiting.contains(id)
+    };
+    let waiting = verdicts.iter().filter(waits);
+    let waiting = waiting.map(|verdict| verdict.subject.id().to_owned());
+    let waiting = waiting.collect();
     Planned {
         verdicts,
         settled,
         pin: known.pin,
         unpin: known.unpin,
+        pinned: recorded.pinned,
         release_unknown: known.release_unknown,
         on_record,
-        marked: recorded.condemned.into_keys().collect(),
+        marked,
+        waiting,
+        returned: known.returned,
         counted: known.counted,
     }
 }

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_core::inventory::Inventory;
 use holdfast_core::plan::judge::Verdict;
 use holdfast_core::plan::reopening::{questions, waits};
+use holdfast_core::plan::returned::returned;
 use holdfast_core::plan::settle::{Recorded, WINDOW, marked};
 use holdfast_core::ports::records::{Records, TableError, TableErrorKind};
 use jiff::Timestamp;
 
 use super::Sweep;
 use super::census::Counted;
+use super::each::each;
 
 /// What the table says, and what the lists say against it.
 #[derive(Default)]
@@ -19,6 +21,8 @@ pub(super) struct Known {
     pub pin: Vec<String>,
     pub unpin: Vec<String>,
     pub release_unknown: bool,
+    pub waiting: BTreeSet<String>,
+    pub returned: Vec<String>,
     pub counted: Option<Counted>,
 }
 
@@ -47,8 +51,14 @@ pub(super) async fn known<R: Records>(
 
     let marked = marked(sweep.policies, verdicts);
     if !marked.is_empty() {
-        recorded.condemned = records.condemned(&marked).await?;
+        let (condemned, unread) = each(&marked, async |ids| records.condemned(ids).await).await?;
+        recorded.condemned = condemned;
+        let unread = unread.into_iter();
+        recorded.unreadable = unread.map(|(id, error)| (id, error.to_string())).collect();
     }
+    let waiting = records.waiting_orphans().await?;
+    known.returned = returned(&waiting, inventory);
+    known.waiting = waiting;
     for policy in &sweep.policies.policies {
         let of_policy: Vec<&Verdict> = verdicts
             .iter()

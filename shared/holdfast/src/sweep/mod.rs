@@ -3,6 +3,7 @@
 mod answer;
 mod census;
 mod delete;
+mod each;
 mod gather;
 mod known;
 pub mod lists;

@@ -11,6 +11,8 @@ use holdfast_core::plan::judge::{Leftover, OnRecord, unmapped};
 use holdfast_core::ports::records::{Deletion, DeletionState, Records, TableError};
 use jiff::{SignedDuration, Timestamp};
 
+use super::each::each;
+
 /// AMIs in the Recycle Bin whose lineage is read at once.
 const BINNED_AT_ONCE: usize = 8;
 /// How much later than Holdfast's record of a deregistration the AMI may have entered the Recycle
@@ -43,8 +45,10 @@ async fn leftovers<R: Records>(
         return Ok(BTreeMap::new());
     }
     // What was deleted and is listed again, somebody took out of the Recycle Bin.
-    let of_snapshots = records.deletions(&orphans).await?.into_iter();
+    // One whose record cannot be read counts as somebody else's doing, and waits.
+    let (of_snapshots, _) = each(&orphans, async |ids| records.deletions(ids).await).await?;
     let unfinished: Vec<(String, Leftover)> = of_snapshots
+        .into_iter()
         .filter(|(_, (_, state))| *state != DeletionState::Deleted)
         .filter_map(|(id, (deletion, _))| {
             let leftover = Leftover {
@@ -60,9 +64,8 @@ async fn leftovers<R: Records>(
         .iter()
         .map(|(_, leftover)| leftover.image.to_string())
         .collect();
-    let of_images = records
-        .deletions(&images.into_iter().collect::<Vec<_>>())
-        .await?;
+    let images: Vec<String> = images.into_iter().collect();
+    let (of_images, _) = each(&images, async |ids| records.deletions(ids).await).await?;
     let standing = |image: &ImageId| {
         let mut images = inventory.images.items.iter();
         images.any(|i| i.id == *image && i.state != ImageState::Deregistered)
@@ -101,7 +104,7 @@ async fn binned<R: Records>(
         return Ok(BTreeMap::new());
     }
     let ids: Vec<String> = images.keys().map(|id| (*id).to_owned()).collect();
-    let deletions = records.deletions(&ids).await?;
+    let (deletions, _) = each(&ids, async |ids| records.deletions(ids).await).await?;
     let foreign = images.into_values().filter(|entry| {
         let ours = deletions.get(&entry.id);
         !ours.is_some_and(|(deletion, state)| entered_by(entry, deletion, *state))

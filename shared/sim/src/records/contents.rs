@@ -7,7 +7,9 @@ use holdfast_core::plan::settle::Retired;
 use holdfast_core::ports::records::{
     Absence, Census, Deletion, DeletionState, Head, Lease, OpenSource, RunRecord,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+use super::deletion;
 
 /// A value and the fencing token of the lease under which it was written last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +65,6 @@ pub struct DeletionRecord {
     pub deletion: Deletion,
     /// How it ended.
     pub state: DeletionState,
-    /// The words of a refusal.
-    pub refused: Option<String>,
 }
 
 /// The deletions that a tripped breaker held.
@@ -101,6 +101,8 @@ pub struct Contents {
     pub pins: BTreeMap<String, Fenced<bool>>,
     /// Since when an artifact is condemned, by its identifier; `None` for one that is free again.
     pub marks: BTreeMap<String, Fenced<Option<Timestamp>>>,
+    /// Snapshots that are marked as left of an AMI that somebody else deregistered.
+    pub orphans: BTreeMap<String, Fenced<()>>,
     /// Deletions, by the resource.
     pub deletions: BTreeMap<String, Fenced<DeletionRecord>>,
     /// Deletions that the breaker counts: by policy and UTC day, then by time and resource.
@@ -111,4 +113,42 @@ pub struct Contents {
     pub absences: BTreeMap<String, Fenced<Absence>>,
     /// What the last sweep counted.
     pub census: Option<Fenced<Census>>,
+}
+
+impl Contents {
+    /// Moves what is recorded by the wall clock back.
+    pub(super) fn let_pass(&mut self, time: SignedDuration) {
+        let back = |at: &mut Timestamp| *at = at.saturating_sub(time).unwrap_or(Timestamp::MIN);
+        for lease in self.leases.values_mut() {
+            back(&mut lease.expires);
+        }
+        for slot in self.slots.values_mut().flat_map(BTreeMap::values_mut) {
+            slot.requested_at.as_mut().map(back);
+            slot.failed_at.as_mut().map(back);
+        }
+        for run in self.runs.values_mut() {
+            back(&mut run.started);
+        }
+        for node in self.nodes.values_mut() {
+            back(&mut node.node.changed);
+        }
+        for deletion in self.deletions.values_mut() {
+            back(&mut deletion.value.deletion.at);
+        }
+        for plan in self.tripped.values_mut() {
+            back(&mut plan.value.at);
+        }
+        if let Some(census) = &mut self.census {
+            back(&mut census.value.wall);
+        }
+        // These are found by their time.
+        for ((policy, _), of_day) in std::mem::take(&mut self.retired) {
+            for mut counted in of_day.into_values() {
+                back(&mut counted.value.at);
+                let (day, key) = deletion::counted_keys(&policy, &counted.value);
+                let of_day = self.retired.entry(day).or_default();
+                of_day.insert(key, counted);
+            }
+        }
+    }
 }

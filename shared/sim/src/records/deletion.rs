@@ -1,11 +1,13 @@
 //! Deletions: marks, intents with their evidence, ends, and the breaker's window; absences and the
 //! census.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::lineage::{Node, NodeState};
 use holdfast_core::plan::settle::{Retired, WINDOW};
-use holdfast_core::ports::records::{Absence, Census, Deletion, DeletionState, Lease, TableError};
+use holdfast_core::ports::records::{
+    Absence, COUNTS_AHEAD, Census, Deletion, DeletionState, Lease, TableError,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::contents::{Contents, DeletionRecord, Fenced, TrippedPlan};
@@ -55,12 +57,38 @@ pub(super) fn set_condemned(
         .try_for_each(|id| put(&mut contents.marks, id, since, lease))
 }
 
+pub(super) fn waiting_orphans(contents: &Contents) -> BTreeSet<String> {
+    contents.orphans.keys().cloned().collect()
+}
+
+pub(super) fn set_waiting_orphans(
+    contents: &mut Contents,
+    snapshots: &[String],
+    waits: bool,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    snapshots.iter().try_for_each(|id| match waits {
+        true => put(&mut contents.orphans, id, (), lease),
+        false => delete(&mut contents.orphans, id, lease),
+    })
+}
+
 fn day(policy: &str, time: Timestamp) -> (String, String) {
     (policy.to_owned(), time.strftime("%Y-%m-%d").to_string())
 }
 
-fn counted_key(deletion: &Deletion) -> String {
-    format!("{}#{}", deletion.at, deletion.resource)
+/// Where a deletion is counted: the policy's day, and the place in it.
+pub(super) fn counted_keys(policy: &str, retired: &Retired) -> ((String, String), String) {
+    let key = format!("{}#{}", retired.at, retired.resource);
+    (day(policy, retired.at), key)
+}
+
+fn counted(deletion: &Deletion) -> Retired {
+    Retired {
+        resource: deletion.resource.clone(),
+        time: deletion.time,
+        at: deletion.at,
+    }
 }
 
 pub(super) fn retired(
@@ -70,9 +98,9 @@ pub(super) fn retired(
     wall: Timestamp,
 ) -> Vec<Retired> {
     let mut days = vec![day(policy, since)];
-    let mut at = since;
-    while at < wall {
-        at = (at + SignedDuration::from_hours(24)).min(wall);
+    let (mut at, last) = (since, wall + COUNTS_AHEAD);
+    while at < last {
+        at = (at + SignedDuration::from_hours(24)).min(last);
         days.push(day(policy, at));
     }
     days.dedup();
@@ -91,31 +119,23 @@ pub(super) fn intend(
     lease: &Lease,
 ) -> Result<(), TableError> {
     if deletion.good {
-        let day = day(&deletion.policy, deletion.at);
-        let counted = Retired {
-            resource: deletion.resource.clone(),
-            time: deletion.time,
-            at: deletion.at,
-        };
+        let counted = counted(deletion);
+        let (day, key) = counted_keys(&deletion.policy, &counted);
         let of_day = contents.retired.entry(day).or_default();
-        put(of_day, &counted_key(deletion), counted, lease)?;
+        put(of_day, &key, counted, lease)?;
     }
-    set_state(contents, deletion, DeletionState::Intended, None, lease)
+    set_state(contents, deletion.clone(), DeletionState::Intended, lease)
 }
 
 fn set_state(
     contents: &mut Contents,
-    deletion: &Deletion,
+    deletion: Deletion,
     state: DeletionState,
-    refused: Option<&str>,
     lease: &Lease,
 ) -> Result<(), TableError> {
-    let record = DeletionRecord {
-        deletion: deletion.clone(),
-        state,
-        refused: refused.map(str::to_owned),
-    };
-    put(&mut contents.deletions, &deletion.resource, record, lease)
+    let id = deletion.resource.clone();
+    let record = DeletionRecord { deletion, state };
+    put(&mut contents.deletions, &id, record, lease)
 }
 
 pub(super) fn end(
@@ -124,18 +144,22 @@ pub(super) fn end(
     refused: Option<&str>,
     lease: &Lease,
 ) -> Result<(), TableError> {
+    let ended = Deletion {
+        refused: refused.map(str::to_owned),
+        ..deletion.clone()
+    };
     if refused.is_none() {
-        set_state(contents, deletion, DeletionState::Deleted, None, lease)?;
+        set_state(contents, ended, DeletionState::Deleted, lease)?;
         // Restored from the Recycle Bin, it would have to be condemned anew.
         delete(&mut contents.marks, &deletion.resource, lease)?;
         let node = Node::new(&deletion.resource, NodeState::Deleted, deletion.at);
         return graph::record(contents, &[node], &[], lease);
     }
-    set_state(contents, deletion, DeletionState::Refused, refused, lease)?;
-    let day = day(&deletion.policy, deletion.at);
+    set_state(contents, ended, DeletionState::Refused, lease)?;
+    let (day, key) = counted_keys(&deletion.policy, &counted(deletion));
     if let Some(of_day) = contents.retired.get_mut(&day).filter(|_| deletion.good) {
         // Nothing went, so it does not count.
-        delete(of_day, &counted_key(deletion), lease)?;
+        delete(of_day, &key, lease)?;
         contents.retired.retain(|_, of_day| !of_day.is_empty());
     }
     Ok(())

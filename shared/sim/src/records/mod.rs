@@ -21,7 +21,7 @@ use holdfast_core::ports::records::{
     Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, OpenSource, Readable,
     Records, Relations, RunRecord, TableError, TableErrorKind,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use contents::{
     Contents, DeletionRecord, Fenced, FunctionRecord, LeaseRecord, NodeRecord, TrippedPlan,
@@ -70,6 +70,12 @@ impl InMemoryRecords {
         for lease in self.state().contents.leases.values_mut() {
             lease.expires = Timestamp::UNIX_EPOCH;
         }
+    }
+
+    /// Lets time pass on the wall clock: everything recorded by it lies that much further back. What
+    /// is recorded by a run's `now` stays where it is.
+    pub fn let_pass(&self, time: SignedDuration) {
+        self.state().contents.let_pass(time);
     }
 
     /// Sets the wall clock by which a function's record is believed or doubted; `None` is the
@@ -228,6 +234,20 @@ impl Records for InMemoryRecords {
         lease: &Lease,
     ) -> Result<(), TableError> {
         deletion::set_condemned(&mut self.state().contents, resources, since, lease)
+    }
+
+    async fn waiting_orphans(&self) -> Result<BTreeSet<String>, TableError> {
+        Ok(deletion::waiting_orphans(&self.state().contents))
+    }
+
+    async fn set_waiting_orphans(
+        &self,
+        snapshots: &[String],
+        waits: bool,
+        lease: &Lease,
+    ) -> Result<(), TableError> {
+        let contents = &mut self.state().contents;
+        deletion::set_waiting_orphans(contents, snapshots, waits, lease)
     }
 
     async fn retired(

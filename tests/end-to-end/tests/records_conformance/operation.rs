@@ -40,6 +40,8 @@ pub enum Operation {
     Unpin(Vec<String>, Lease),
     Condemned(Vec<String>),
     SetCondemned(Vec<String>, Option<Timestamp>, Lease),
+    WaitingOrphans,
+    SetWaitingOrphans(Vec<String>, bool, Lease),
     Retired(String, Timestamp, Timestamp),
     IntendDeletion(Deletion, Lease),
     EndDeletion(Deletion, Option<String>, Lease),
@@ -98,6 +100,10 @@ impl Operation {
             Self::Condemned(ids) => words(records.condemned(ids).await),
             Self::SetCondemned(ids, since, lease) => {
                 words(records.set_condemned(ids, *since, lease).await)
+            }
+            Self::WaitingOrphans => words(records.waiting_orphans().await),
+            Self::SetWaitingOrphans(ids, waits, lease) => {
+                words(records.set_waiting_orphans(ids, *waits, lease).await)
             }
             Self::Retired(policy, since, wall) => {
                 words(records.retired(policy, *since, *wall).await)

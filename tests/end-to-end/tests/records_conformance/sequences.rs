@@ -3,7 +3,7 @@
 use holdfast_core::lineage::{Consistency, Edge, EdgeKind, Node, NodeState, SlotRecord, SlotState};
 use holdfast_core::policy::Trigger;
 use holdfast_core::ports::records::{
-    Absence, Census, Deletion, Head, Lease, OpenSource, RunRecord,
+    Absence, Accepted, Census, Deletion, Head, Lease, OpenSource, RunRecord,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -187,6 +187,7 @@ pub fn deletion(resource: &str, at: Timestamp) -> Deletion {
         evidence: "{}".into(),
         at,
         tries: 0,
+        refused: None,
     }
 }
 
@@ -194,24 +195,42 @@ fn some_deletion(times: &[Timestamp]) -> impl Strategy<Value = Deletion> + use<>
     let time = select(times.to_vec());
     let image = proptest::option::of(one_of(&["ami-0c"]));
     let of = (one_of(&ARTIFACTS), time.clone(), one_of(&POLICIES));
-    (of, image, any::<bool>(), time, 0..3_u32).prop_map(|(of, image, good, time, tries)| Deletion {
+    let tried = (0..3_u32, proptest::option::of(one_of(&["no"])));
+    let rest = (image, any::<bool>(), time, tried);
+    (of, rest).prop_map(|(of, (image, good, time, (tries, refused)))| Deletion {
         policy: of.2,
         image,
         good,
         time,
         tries,
+        refused,
         ..deletion(&of.0, of.1)
     })
 }
 
 fn census(times: &[Timestamp]) -> impl Strategy<Value = Census> + use<> {
     let time = select(times.to_vec());
-    (time.clone(), time, 0..3_u64).prop_map(|(now, wall, count)| Census {
-        now,
-        wall,
-        listed: [("images".to_owned(), count)].into(),
-        picked: [(POLICY.to_owned(), count)].into(),
-    })
+    let resume_at = proptest::option::of(one_of(&ARTIFACTS));
+    let accepted = proptest::option::of((time.clone(), 0..3_u64));
+    let accepted = accepted.prop_map(|one| {
+        let one = one.map(|(wall, count)| Accepted {
+            wall,
+            listed: [("images".to_owned(), count)].into(),
+        });
+        one.map(|one| (POLICY.to_owned(), one))
+            .into_iter()
+            .collect()
+    });
+    (time.clone(), time, 0..3_u64, accepted, resume_at).prop_map(
+        |(now, wall, count, accepted, resume_at)| Census {
+            now,
+            wall,
+            listed: [("images".to_owned(), count)].into(),
+            picked: [(POLICY.to_owned(), count)].into(),
+            accepted,
+            resume_at,
+        },
+    )
 }
 
 fn of_runs(times: &[Timestamp]) -> BoxedStrategy<Operation> {
@@ -300,6 +319,10 @@ fn of_deletions(times: &[Timestamp]) -> BoxedStrategy<Operation> {
             }
         ),
         1 => some_of(&ARTIFACTS).prop_map(Operation::Condemned),
+        2 => (some_of(&ARTIFACTS), any::<bool>(), lease()).prop_map(|(ids, waits, lease)| {
+            let lease = if ids.len() > 1 { newest(lease) } else { lease };
+            Operation::SetWaitingOrphans(ids, waits, lease)
+        }),
         3 => (some_deletion(times), lease())
             .prop_map(|(deletion, lease)| Operation::IntendDeletion(deletion, lease)),
         3 => (some_deletion(times), refused, lease()).prop_map(|(deletion, refused, lease)| {
@@ -353,6 +376,7 @@ fn reads_of_deletions(times: &[Timestamp]) -> Vec<Operation> {
         Operation::Roster,
         Operation::Absences,
         Operation::Census,
+        Operation::WaitingOrphans,
         Operation::Condemned(owned(&ARTIFACTS)),
         Operation::Deletions(owned(&ARTIFACTS)),
         Operation::Nodes(owned(&[&ARTIFACTS[..], &SOURCES[..]].concat())),

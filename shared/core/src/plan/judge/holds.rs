@@ -12,6 +12,9 @@ use crate::report::{Reason, ReasonCode};
 
 use super::{Evidence, Standing, Subject, Verdict, governing};
 
+/// What the reason for a recorded pin says of the source.
+pub const PIN_RECORDED: &str = "was pinned when last seen";
+
 /// Resources that carry `holdfast:pin` now.
 pub(super) struct Pins<'a>(BTreeSet<&'a str>);
 
@@ -109,6 +112,72 @@ pub(super) fn holds(
         Moment::Planning,
     ));
     holds
+}
+
+/// What stands in the way of a deletion whatever a rule says: for those who ask about a backup that a
+/// rule keeps, or that is held for something else, and want to know all that would have to change.
+pub struct Obstacles<'a> {
+    policies: &'a PolicyFile,
+    evidence: Evidence<'a>,
+    /// Sources recorded as pinned.
+    pinned: &'a BTreeSet<String>,
+    standing: Standing<'a>,
+    pins: Pins<'a>,
+    read: Read,
+    now: Timestamp,
+}
+
+impl<'a> Obstacles<'a> {
+    /// Looks things up in the evidence that the verdicts rest on, at the same `now`; `pinned` are the
+    /// sources that are recorded as pinned.
+    #[must_use]
+    pub fn new(
+        policies: &'a PolicyFile,
+        evidence: Evidence<'a>,
+        pinned: &'a BTreeSet<String>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            policies,
+            evidence,
+            pinned,
+            standing: Standing::new(&evidence),
+            pins: Pins::new(&evidence),
+            read: Read::new(&evidence, now),
+            now,
+        }
+    }
+
+    /// All of them, empty where there are none. A verdict that holds has those among its reasons
+    /// that the judge came to.
+    #[must_use]
+    pub fn of(&self, verdict: &Verdict) -> Vec<Reason> {
+        let mut all = holds(
+            self.policies,
+            &self.evidence,
+            &self.standing,
+            &self.pins,
+            &self.read,
+            verdict,
+            self.now,
+        );
+        all.extend(recorded_pin(&verdict.subject, self.pinned));
+        all
+    }
+}
+
+/// The hold of a pin that is recorded of a source, also after the source is gone.
+#[must_use]
+pub fn recorded_pin(subject: &Subject, pinned: &BTreeSet<String>) -> Option<Reason> {
+    let source = subject
+        .sources()
+        .into_iter()
+        .find(|id| pinned.contains(*id))?;
+    Some(Reason {
+        code: ReasonCode::Pinned,
+        detail: Some(format!("its source {source} {PIN_RECORDED}")),
+        path: vec![subject.id().to_owned(), source.to_owned()],
+    })
 }
 
 /// Why a snapshot that would go with its AMI must not.

@@ -14,6 +14,7 @@ mod snapshot;
 mod standing;
 mod subject;
 
+pub use holds::{Obstacles, PIN_RECORDED, recorded_pin};
 pub use leftover::{Leftover, unmapped};
 pub use orphan::{FormerImage, share_fate};
 pub use snapshot::COPY_PLACEHOLDER;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -134,6 +135,16 @@ impl Item {
 pub(super) fn standing_put(error: &SdkError<PutItemError, HttpResponse>) -> Option<Item> {
     match error.as_service_error()? {
         PutItemError::ConditionalCheckFailedException(failed) => {
+            Some(Item(failed.item.clone().unwrap_or_default()))
+        }
+        _ => None,
+    }
+}
+
+/// The record that stood in the way of a conditional deletion; `None` for any other error.
+pub(super) fn standing_delete(error: &SdkError<DeleteItemError, HttpResponse>) -> Option<Item> {
+    match error.as_service_error()? {
+        DeleteItemError::ConditionalCheckFailedException(failed) => {
             Some(Item(failed.item.clone().unwrap_or_default()))
         }
         _ => None,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_core::ports::records::{Census, Lease, TableError};
+use holdfast_core::ports::records::{Accepted, Census, Lease, TableError};
+use serde::{Deserialize, Serialize};
 
 use super::Table;
 use super::attribute::Item;
@@ -22,12 +23,44 @@ pub(super) async fn read(table: &Table) -> Result<Option<Census>, TableError> {
             wall: item.timestamp("wall")?,
             listed: counts("listed")?,
             picked: counts("picked")?,
+            accepted: accepted(&item)?,
+            resume_at: item.owned("resume_at"),
         })
     };
     match read() {
         Some(census) => Ok(Some(census)),
         None => Err(table.damaged("GetItem", CENSUS)),
     }
+}
+
+/// What single policies' releases accepted. Records from before there was any have none.
+fn accepted(item: &Item) -> Option<BTreeMap<String, Accepted>> {
+    let Some(text) = item.get("accepted") else {
+        return Some(BTreeMap::new());
+    };
+    let all: BTreeMap<String, AcceptedText> = serde_json::from_str(text).ok()?;
+    let read = |(policy, one): (String, AcceptedText)| {
+        let (wall, listed) = (one.wall.parse().ok()?, one.listed);
+        Some((policy, Accepted { wall, listed }))
+    };
+    all.into_iter().map(read).collect()
+}
+
+fn accepted_text(accepted: &BTreeMap<String, Accepted>) -> Option<String> {
+    let written = |(policy, one): (&String, &Accepted)| {
+        let wall = one.wall.to_string();
+        let listed = one.listed.clone();
+        (policy.clone(), AcceptedText { wall, listed })
+    };
+    let all: BTreeMap<String, AcceptedText> = accepted.iter().map(written).collect();
+    (!all.is_empty()).then(|| serde_json::json!(all).to_string())
+}
+
+/// [`Accepted`] as it is written.
+#[derive(Serialize, Deserialize)]
+struct AcceptedText {
+    wall: String,
+    listed: BTreeMap<String, u64>,
 }
 
 /// Reads before it writes, so that a record of another schema version is refused and not
@@ -43,7 +76,9 @@ pub(super) async fn save(
         .time("now", census.now)
         .time("wall", census.wall)
         .text("listed", &counts(&census.listed))
-        .text("picked", &counts(&census.picked));
+        .text("picked", &counts(&census.picked))
+        .text_if("accepted", accepted_text(&census.accepted).as_deref())
+        .text_if("resume_at", census.resume_at.as_deref());
     let Some(lease) = lease else {
         let whatever = "attribute_not_exists(pk) OR attribute_exists(pk)";
         return table

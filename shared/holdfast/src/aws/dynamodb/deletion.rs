@@ -1,18 +1,20 @@
 //! Deletions: marks, intents with their evidence, ends, and the breaker's window.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use futures::{StreamExt, TryStreamExt, stream};
 use holdfast_core::lineage::{Node, NodeState};
 use holdfast_core::plan::settle::{Retired, WINDOW};
-use holdfast_core::ports::records::{Deletion, DeletionState, Lease, TableError};
+use holdfast_core::ports::records::{COUNTS_AHEAD, Deletion, DeletionState, Lease, TableError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::attribute::{Item, key, standing_update};
 use super::{SCHEMA, Table, graph};
 
 const MARK: &str = "mark";
+/// Where the marked orphans are found without knowing them.
+const ORPHANS: &str = "delete#orphans";
 const DELETION: &str = "deletion";
 const TRIPPED: &str = "tripped";
 /// Writes sent at once.
@@ -76,6 +78,31 @@ pub(super) async fn set_condemned(
         .await
 }
 
+pub(super) async fn waiting_orphans(table: &Table) -> Result<BTreeSet<String>, TableError> {
+    let items = table.query(ORPHANS).await?;
+    Ok(items.iter().filter_map(|item| item.owned("sk")).collect())
+}
+
+pub(super) async fn set_waiting_orphans(
+    table: &Table,
+    snapshots: &[String],
+    waits: bool,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    let set = async |id: &String| match waits {
+        true => {
+            let item = Item::keyed(ORPHANS, id).fence("fence", lease.fence);
+            table.put(item, NEWER, fence(lease)).await
+        }
+        false => table.delete(ORPHANS, id, Some(lease)).await,
+    };
+    stream::iter(snapshots)
+        .map(set)
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
 pub(super) async fn retired(
     table: &Table,
     policy: &str,
@@ -83,9 +110,9 @@ pub(super) async fn retired(
     wall: Timestamp,
 ) -> Result<Vec<Retired>, TableError> {
     let mut days = vec![retired_pk(policy, since)];
-    let mut day = since;
-    while day < wall {
-        day = (day + SignedDuration::from_hours(24)).min(wall);
+    let (mut day, last) = (since, wall + COUNTS_AHEAD);
+    while day < last {
+        day = (day + SignedDuration::from_hours(24)).min(last);
         days.push(retired_pk(policy, day));
     }
     days.dedup();
@@ -99,7 +126,9 @@ pub(super) async fn retired(
                     at: item.timestamp("at")?,
                 })
             };
-            retired.extend(read().filter(|r| r.at > since));
+            // Left out, a deletion that counts would let another one go.
+            let read = read().ok_or_else(|| table.damaged("Query", &pk))?;
+            retired.extend(Some(read).filter(|r| r.at > since));
         }
     }
     Ok(retired)
@@ -116,6 +145,7 @@ fn deletion_item(deletion: &Deletion, lease: &Lease, state: &str) -> Item {
         .text("evidence", &deletion.evidence)
         .time("at", deletion.at)
         .number_set("tries", deletion.tries.into())
+        .text_if("refused", deletion.refused.as_deref())
         .text("state", state)
         .fence("fence", lease.fence)
 }
@@ -156,7 +186,11 @@ pub(super) async fn end(
     } else {
         "deleted"
     };
-    let item = deletion_item(deletion, lease, state).text_if("refused", refused);
+    let ended = Deletion {
+        refused: refused.map(str::to_owned),
+        ..deletion.clone()
+    };
+    let item = deletion_item(&ended, lease, state);
     table.put(item, NEWER, fence(lease)).await?;
     if refused.is_none() {
         // Restored from the Recycle Bin, it would have to be condemned anew.
@@ -203,6 +237,7 @@ pub(super) async fn recorded(
             tries: item
                 .number("tries")
                 .map_or(0, |n| n.try_into().unwrap_or(u32::MAX)),
+            refused: item.owned("refused"),
         };
         Some((deletion.resource.clone(), (deletion, state)))
     };
@@ -257,8 +292,14 @@ pub(super) async fn tripped(
             .await;
         match result {
             Ok(output) => output.attributes.map(Item),
-            Err(error) if standing_update(&error).is_some() => None,
-            Err(error) => return Err(table.error("UpdateItem", &pk, &error)),
+            Err(error) => match standing_update(&error) {
+                Some(stands) if stands.0.is_empty() => None,
+                Some(stands) => {
+                    table.readable("UpdateItem", &pk, &stands)?;
+                    None
+                }
+                None => return Err(table.error("UpdateItem", &pk, &error)),
+            },
         }
     } else {
         table

@@ -11,7 +11,7 @@ use holdfast_core::ports::records::{Lease, Relations, TableError, TableErrorKind
 use jiff::Timestamp;
 
 use super::attribute::{Item, key};
-use super::{SCHEMA, Table, roster};
+use super::{SCHEMA, THIS_SCHEMA, Table, roster};
 
 const NODE: &str = "node";
 const PINS: &str = "pins";
@@ -180,12 +180,14 @@ fn node_update(
         let values_before = Item::new()
             .text(":changed", before.get("changed").unwrap_or_default())
             .text(":state", before.get("state").unwrap_or_default())
+            .number_set(":schema", SCHEMA)
             .fence(":fence", lease.fence);
         values.extend(values_before.0);
         names.insert("#changed".into(), "changed".into());
         names.insert("#state".into(), "state".into());
+        names.insert("#schema".into(), "schema".into());
         names.insert("#fence".into(), fence_name(lease));
-        condition = "#changed = :changed AND #state = :state AND \
+        condition = "#schema = :schema AND #changed = :changed AND #state = :state AND \
                      (attribute_not_exists(#fence) OR #fence <= :fence)"
             .to_owned();
     }
@@ -226,9 +228,10 @@ fn edge_put(
     let put = Put::builder()
         .table_name(&table.name)
         .set_item(Some(item.0))
-        .condition_expression("attribute_not_exists(pk) OR #schema = :schema")
+        .condition_expression(THIS_SCHEMA)
         .expression_attribute_names("#schema", "schema")
         .set_expression_attribute_values(Some(Item::new().number_set(":schema", SCHEMA).0))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .build()
         .map_err(|e| {
             table.failure(
@@ -370,11 +373,13 @@ pub(super) async fn pin(
             .update_expression(format!(
                 "SET pinned = :pinned, seen = :seen, #schema = :schema, {fence}"
             ))
+            .condition_expression(THIS_SCHEMA)
             .expression_attribute_names("#schema", "schema")
             .set_expression_attribute_values(Some(values.0))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await
-            .map_err(|e| table.error("UpdateItem", PINS, &e))?;
+            .map_err(|e| table.update_error(PINS, &e))?;
     }
     Ok(())
 }

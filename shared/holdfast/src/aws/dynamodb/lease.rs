@@ -113,14 +113,16 @@ async fn set_expiry(
         .text(":holder", &lease.holder)
         .fence(":fence", lease.fence)
         .text(":next", next)
-        .number_set(":expires", expires.as_millisecond());
+        .number_set(":expires", expires.as_millisecond())
+        .number_set(":schema", SCHEMA);
     let result = table
         .client
         .update_item()
         .table_name(&table.name)
         .set_key(Some(key(&pk, SK)))
         .update_expression("SET expires_ms = :expires, holder = :next")
-        .condition_expression("holder = :holder AND fence = :fence")
+        .condition_expression("#schema = :schema AND holder = :holder AND fence = :fence")
+        .expression_attribute_names("#schema", "schema")
         .set_expression_attribute_values(Some(values.0))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .send()

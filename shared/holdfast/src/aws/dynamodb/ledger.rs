@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use holdfast_core::event::MAX_FUTURE;
 use holdfast_core::lineage::{SlotRecord, SlotState};
@@ -12,8 +11,8 @@ use holdfast_core::ports::records::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::attribute::{Item, key, standing_put, standing_update};
-use super::{SCHEMA, Table};
+use super::attribute::{Item, key, standing_delete, standing_put, standing_update};
+use super::{SCHEMA, THIS_SCHEMA, Table};
 
 /// How long ledger records stay; the lineage graph has no end.
 const LEDGER_TIME: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -147,11 +146,10 @@ pub(super) async fn set_head(
         .table_name(&table.name)
         .set_key(Some(key(&pk, HEAD)))
         .update_expression("SET #policy = :head, #schema = :schema")
-        .condition_expression(
-            "attribute_not_exists(#policy) OR (#schema = :schema AND \
-             #policy.fence <= :fence AND \
-             (#policy.#second <= :second OR #policy.#second > :latest))",
-        )
+        .condition_expression(format!(
+            "{THIS_SCHEMA} AND (attribute_not_exists(#policy) OR (#policy.fence <= :fence AND \
+                 (#policy.#second <= :second OR #policy.#second > :latest)))"
+        ))
         .expression_attribute_names("#policy", format!("{POLICY}{policy}"))
         .expression_attribute_names("#second", "second")
         .expression_attribute_names("#schema", "schema")
@@ -237,18 +235,24 @@ pub(super) async fn close(
         .delete_item()
         .table_name(&table.name)
         .set_key(Some(key(&pk, &open_sk(source))))
-        .condition_expression(NOT_OLDER)
+        .condition_expression(format!("{THIS_SCHEMA} AND ({NOT_OLDER})"))
+        .expression_attribute_names("#schema", "schema")
         .set_expression_attribute_values(Some(
             Item::new()
                 .number_set(":failures", source.failures.into())
+                .number_set(":schema", SCHEMA)
                 .0,
         ))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .send()
         .await;
     match result {
         Ok(_) => Ok(()),
-        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(()),
-        Err(error) => Err(table.error("DeleteItem", &pk, &error)),
+        Err(error) => match standing_delete(&error) {
+            // A later failure's opening stands.
+            Some(stands) => table.readable("DeleteItem", &pk, &stands),
+            None => Err(table.error("DeleteItem", &pk, &error)),
+        },
     }
 }
 
@@ -373,9 +377,10 @@ async fn put_named(
         .put_item()
         .table_name(&table.name)
         .set_item(Some(item.number_set("schema", SCHEMA).0))
-        .condition_expression(condition)
+        .condition_expression(format!("{THIS_SCHEMA} AND ({condition})"))
         .expression_attribute_names(name.0, name.1)
-        .set_expression_attribute_values((!values.0.is_empty()).then_some(values.0))
+        .expression_attribute_names("#schema", "schema")
+        .set_expression_attribute_values(Some(values.number_set(":schema", SCHEMA).0))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .send()
         .await;

@@ -11,6 +11,7 @@
 //! | `run#FUNCTION#ID` | `run` | ledger: an on-demand run |
 //! | `lease#NAME` | `lease` | who may work now |
 //! | `delete#ID` | `mark`, `deletion` | condemned since; intent, evidence and end of a deletion |
+//! | `delete#orphans` | snapshot | marked as left of an AMI that somebody else deregistered |
 //! | `retired#POLICY#DAY` | `TIME#ID` | deletions of one UTC day, for the breaker |
 //! | `tripped#HASH` | `tripped` | what a tripped breaker held |
 //! | `pins` | source | sources that are pinned |
@@ -36,7 +37,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::KeysAndAttributes;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
 use futures::{StreamExt, stream};
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
 use holdfast_core::plan::settle::Retired;
@@ -52,6 +53,8 @@ use crate::aws::chain;
 
 /// Version of the records' format; a record of a higher one is refused and never overwritten.
 const SCHEMA: i64 = 1;
+/// That what is overwritten or removed is none of another version's records.
+const THIS_SCHEMA: &str = "(attribute_not_exists(pk) OR #schema = :schema)";
 /// Most items of one `BatchGetItem` (DynamoDB API Reference).
 const BATCH: usize = 100;
 /// Batches read at once.
@@ -295,30 +298,38 @@ impl Table {
         Err(self.failure("BatchGetItem", "*", TableErrorKind::Unavailable, message))
     }
 
-    /// Deletes a record; an absent one is no error. With a lease, not one that a newer run wrote.
+    /// Deletes a record; an absent one is no error. Not one of another version of Holdfast, and with
+    /// a lease not one that a newer run wrote.
     async fn delete(&self, pk: &str, sk: &str, lease: Option<&Lease>) -> Result<(), TableError> {
         let request = self
             .client
             .delete_item()
             .table_name(&self.name)
             .set_key(Some(key(pk, sk)));
-        let request = match lease {
-            Some(lease) => request
-                .condition_expression("attribute_not_exists(pk) OR fence <= :fence")
-                .set_expression_attribute_values(Some(Item::new().fence(":fence", lease.fence).0)),
-            None => request,
+        let schema = Item::new().number_set(":schema", SCHEMA);
+        let (condition, values) = match lease {
+            Some(lease) => (
+                format!("{THIS_SCHEMA} AND (attribute_not_exists(pk) OR fence <= :fence)"),
+                schema.fence(":fence", lease.fence),
+            ),
+            None => (THIS_SCHEMA.to_owned(), schema),
         };
         request
+            .condition_expression(condition)
+            .expression_attribute_names("#schema", "schema")
+            .set_expression_attribute_values(Some(values.0))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await
             .map(|_| ())
-            .map_err(|e| match e.code() {
-                Some("ConditionalCheckFailedException") => self.fenced("DeleteItem", pk, None),
-                _ => self.error("DeleteItem", pk, &e),
+            .map_err(|e| match attribute::standing_delete(&e) {
+                Some(stands) => self.fenced("DeleteItem", pk, Some(&stands)),
+                None => self.error("DeleteItem", pk, &e),
             })
     }
 
-    /// Writes a whole record unless a newer run of `fence`'s lease wrote it.
+    /// Writes a whole record unless a newer run of `fence`'s lease wrote it, or another version of
+    /// Holdfast did.
     async fn put(&self, item: Item, condition: &str, values: Item) -> Result<(), TableError> {
         let record = item.get("pk").unwrap_or("*").to_owned();
         let item = item.number_set("schema", SCHEMA);
@@ -327,11 +338,10 @@ impl Table {
             .put_item()
             .table_name(&self.name)
             .set_item(Some(item.0))
-            .condition_expression(condition)
-            .set_expression_attribute_values((!values.0.is_empty()).then_some(values.0))
-            .return_values_on_condition_check_failure(
-                aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
-            )
+            .condition_expression(format!("{THIS_SCHEMA} AND ({condition})"))
+            .expression_attribute_names("#schema", "schema")
+            .set_expression_attribute_values(Some(values.number_set(":schema", SCHEMA).0))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         match result {
@@ -453,6 +463,19 @@ impl Records for Table {
         lease: &Lease,
     ) -> Result<(), TableError> {
         deletion::set_condemned(self, resources, since, lease).await
+    }
+
+    async fn waiting_orphans(&self) -> Result<BTreeSet<String>, TableError> {
+        deletion::waiting_orphans(self).await
+    }
+
+    async fn set_waiting_orphans(
+        &self,
+        snapshots: &[String],
+        waits: bool,
+        lease: &Lease,
+    ) -> Result<(), TableError> {
+        deletion::set_waiting_orphans(self, snapshots, waits, lease).await
     }
 
     async fn retired(

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use futures::{StreamExt, TryStreamExt, stream};
 use holdfast_core::lineage::{Node, NodeState};
 use holdfast_core::ports::records::{Absence, Lease, TableError, TableErrorKind};
 
 use super::attribute::{Item, key};
-use super::{SCHEMA, Table};
+use super::{SCHEMA, THIS_SCHEMA, Table};
 
 const SHARDS: u8 = 16;
 const ABSENT: &str = "absent";
@@ -36,6 +37,10 @@ pub(super) fn action(table: &Table, node: &Node) -> Result<TransactWriteItem, Ta
         let delete = Delete::builder()
             .table_name(&table.name)
             .set_key(Some(key(&pk, &node.id)))
+            .condition_expression(THIS_SCHEMA)
+            .expression_attribute_names("#schema", "schema")
+            .set_expression_attribute_values(Some(Item::new().number_set(":schema", SCHEMA).0))
+            .return_values_on_condition_check_failure(AllOld)
             .build()
             .map_err(|e| refused(&e))?;
         return Ok(TransactWriteItem::builder().delete(delete).build());
@@ -46,6 +51,10 @@ pub(super) fn action(table: &Table, node: &Node) -> Result<TransactWriteItem, Ta
     let put = Put::builder()
         .table_name(&table.name)
         .set_item(Some(item.0))
+        .condition_expression(THIS_SCHEMA)
+        .expression_attribute_names("#schema", "schema")
+        .set_expression_attribute_values(Some(Item::new().number_set(":schema", SCHEMA).0))
+        .return_values_on_condition_check_failure(AllOld)
         .build()
         .map_err(|e| refused(&e))?;
     Ok(TransactWriteItem::builder().put(put).build())

@@ -76,7 +76,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
                 match error.class {
                     // It may be gone: what was not refused is no attempt without success.
                     ErrorClass::UnknownOutcome => Ok(()),
-                    _ => self.try_again(snapshot).await,
+                    _ => self.try_again(snapshot, error.to_string()).await,
                 }
             }
             // Gone now, or before.

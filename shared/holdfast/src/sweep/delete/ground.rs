@@ -50,6 +50,8 @@ pub(super) struct Ground {
     pub on_record: OnRecord,
     /// Artifacts that an earlier sweep condemned.
     pub marked: BTreeSet<String>,
+    /// How many AMIs in the Recycle Bin nobody has recorded over any snapshot of Holdfast's.
+    pub binned_not_on_record: usize,
     /// The pace of the calls.
     pub paces: Paces,
     several: BTreeMap<SnapshotId, BTreeSet<ImageId>>,
@@ -62,6 +64,7 @@ impl Ground {
         Self {
             lists: told(&readings),
             readings,
+            binned_not_on_record: not_on_record(lists, &on_record),
             on_record,
             marked,
             paces: Paces {
@@ -95,6 +98,21 @@ impl Ground {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Of what lies in the Recycle Bin EC2 tells no block devices, so that an AMI which came and went
+/// between two sweeps and two reconciles holds nothing; most of these are of other snapshots.
+fn not_on_record(lists: &Inventory, on_record: &OnRecord) -> usize {
+    let known: BTreeSet<&str> = on_record
+        .binned
+        .values()
+        .flatten()
+        .map(AsRef::as_ref)
+        .collect();
+    let listed = lists.recycle_bin.iter().flat_map(|list| &list.items);
+    listed
+        .filter(|binned| !known.contains(binned.id.as_str()))
+        .count()
 }
 
 /// The snapshots that several AMIs of one's own map, each with the AMIs.

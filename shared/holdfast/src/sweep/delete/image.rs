@@ -140,6 +140,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             evidence,
             at: Timestamp::now(),
             tries: 0,
+            refused: None,
         };
         let proof = self.proof(ground);
         let mut mapped: BTreeSet<&SnapshotId> = image.snapshots().collect();
@@ -244,7 +245,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
                 Some(BackingDeletion::Refused(code)) => {
                     let words = format!("stays for a later sweep: EC2 answered {code}");
                     ended.left(&id, &words);
-                    let counted = self.try_again(&snapshot).await;
+                    let refusal = format!("DeregisterImage: EC2 answered {code} for it");
+                    let counted = self.try_again(&snapshot, refusal).await;
                     ended.item.reasons.extend(counted.err().map(uncounted));
                 }
                 None => ended.left(&id, "is left to the next sweep: EC2 did not say"),

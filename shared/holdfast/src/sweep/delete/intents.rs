@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_core::artifact;
 use holdfast_core::id::ImageId;
 use holdfast_core::inventory::{Image, ImageState, Inventory};
-use holdfast_core::ports::records::{Deletion, DeletionState, Records, TableError, TableErrorKind};
+use holdfast_core::ports::records::{Deletion, DeletionState, Records, TableError};
 use holdfast_core::ports::{ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 
 use super::Deleter;
 use crate::aws::CALL_TIMEOUT;
+use crate::sweep::each::each;
 
 impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     /// Closes the open intents for AMIs that stand, and for the snapshots behind them; a failed
@@ -61,25 +62,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
 
     /// The open intents among these, and failed items for records that cannot be read.
     async fn open(&self, ids: &[String]) -> Result<(Vec<Deletion>, Vec<Item>), TableError> {
-        let mut unread = Vec::new();
-        let mut found = BTreeMap::new();
-        match self.records.deletions(ids).await {
-            Ok(all) => found = all,
-            Err(error) if error.kind == TableErrorKind::Unreadable => {
-                for id in ids {
-                    match self.records.deletions(std::slice::from_ref(id)).await {
-                        Ok(one) => found.extend(one),
-                        Err(error) if error.kind == TableErrorKind::Unreadable => {
-                            let reason = Reason::with(ReasonCode::TableFailed, error.to_string());
-                            let item = Item::new(Action::Record, id, Outcome::Failed);
-                            unread.push(item.reason(reason));
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
-            }
-            Err(error) => return Err(error),
-        }
+        let (found, unread) = each(ids, async |ids| self.records.deletions(ids).await).await?;
+        let failed = |(id, error): (String, TableError)| {
+            let reason = Reason::with(ReasonCode::TableFailed, error.to_string());
+            Item::new(Action::Record, id, Outcome::Failed).reason(reason)
+        };
+        let unread: Vec<Item> = unread.into_iter().map(failed).collect();
         let open = found.into_values();
         let open = open.filter(|(_, state)| *state == DeletionState::Intended);
         Ok((open.map(|(deletion, _)| deletion).collect(), unread))

@@ -10,6 +10,7 @@ mod intents;
 mod proof;
 mod sentence;
 mod snapshot;
+mod turn;
 
 pub(super) use proof::Runner;
 
@@ -27,6 +28,7 @@ use self::check::{Look, Looked};
 use self::ground::Ground;
 use self::image::Deregistered;
 use self::proof::Proof;
+use self::turn::{first_left, in_turn, is_part};
 use super::census::{Counted, condemned_images, deleted_images, not_kept};
 use super::gather::{Planned, Sweep};
 use crate::aws::CALL_TIMEOUT;
@@ -76,7 +78,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             unpin,
             on_record,
             marked,
-            counted,
+            waiting,
+            returned,
+            mut counted,
             ..
         } = planned;
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
@@ -84,6 +88,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         // A pin is on record before anything is deleted, so that it outlives its source.
         self.records.pin(&pin, Some(&lease)).await?;
         self.records.unpin(&unpin, &lease).await?;
+        self.records.set_condemned(&returned, None, &lease).await?;
+        self.records
+            .set_waiting_orphans(&returned, false, &lease)
+            .await?;
+        // Before they are marked, so that no mark is left that nobody finds.
+        self.records
+            .set_waiting_orphans(&waiting, true, &lease)
+            .await?;
         self.records
             .set_condemned(&settled.grace_begins, Some(self.sweep.now), &lease)
             .await?;
@@ -105,25 +117,34 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         let complete = !others.iter().any(waits);
         items.extend(others.iter().map(|v| v.item(Outcome::Held)));
         drop(others);
-        let (images, mut snapshots): (Vec<Verdict>, Vec<Verdict>) = condemned
-            .into_iter()
-            .partition(|v| matches!(v.subject, Subject::Image { .. }));
-        // What is left of one AMI is looked at together.
-        snapshots.sort_by(|a, b| a.orphan_of.cmp(&b.orphan_of));
+        let resume_at = counted.as_ref().and_then(Counted::resume_at);
+        let order = in_turn(condemned, resume_at);
+        let ids = |part: &Vec<Verdict>| part.iter().map(|v| v.subject.id().to_owned()).collect();
+        let ids: Vec<Vec<String>> = order.iter().map(ids).collect();
         let Sweep { policies, now, .. } = *self.sweep;
         let look = Look::new(self.ec2, policies, now, account, &ground.readings);
         let mut work = Work { items, complete };
-        // An AMI goes before its snapshots: EC2 refuses the other order.
-        self.images(images, &look, &ground, &mut lists, &mut work)
-            .await;
-        self.snapshots(snapshots, &look, &ground, &mut lists, &mut work)
-            .await;
+        for part in order {
+            let is_image = |v: &Verdict| matches!(v.subject, Subject::Image { .. });
+            if part.first().is_some_and(is_image) {
+                self.images(part, &look, &ground, &mut lists, &mut work)
+                    .await;
+            } else {
+                self.snapshots(part, &look, &ground, &mut lists, &mut work)
+                    .await;
+            }
+        }
         let Work {
             mut items,
             complete,
         } = work;
         let deleted = deleted_images(&items);
-        if deleted != planned {
+        let left = first_left(&ids, &items);
+        let moved = counted.as_mut().is_some_and(|counted| {
+            // A sweep of one policy that got through says nothing of where the others were.
+            (left.is_some() || self.sweep.only.is_none()) && counted.resume(left)
+        });
+        if deleted != planned || moved {
             items.extend(self.keep_counts(counted.as_ref(), deleted).await);
         }
         items.sort_by(|a, b| (a.time, &a.resource).cmp(&(b.time, &b.resource)));
@@ -152,7 +173,11 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
                 work.out_of_time(together.iter().chain(images.as_slice()));
                 return;
             }
-            let checked = look.images(together, lists).await;
+            let looking = look.images(together.clone(), lists);
+            let Some(checked) = self.invocation.in_time(looking).await else {
+                work.out_of_time(together.iter().chain(images.as_slice()));
+                return;
+            };
             let mut ended: Vec<Deregistered> = stream::iter(checked)
                 .map(|looked| self.deregister(looked, ground))
                 .buffer_unordered(AT_ONCE)
@@ -192,7 +217,11 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
                 work.out_of_time(together.iter().chain(snapshots.as_slice()));
                 return;
             }
-            let checked = look.snapshots(together, lists).await;
+            let looking = look.snapshots(together.clone(), lists);
+            let Some(checked) = self.invocation.in_time(looking).await else {
+                work.out_of_time(together.iter().chain(snapshots.as_slice()));
+                return;
+            };
             let mut under_way = stream::iter(checked)
                 .map(|looked| self.delete(looked, look, ground))
                 .buffer_unordered(AT_ONCE);
@@ -245,6 +274,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             policies: self.sweep.policies,
             runner: self.runner,
             lists: &ground.lists,
+            binned_not_on_record: ground.binned_not_on_record,
         }
     }
 }
@@ -267,12 +297,6 @@ impl Work {
             self.add(deferred(verdict, ReasonCode::OutOfTime, words), false);
         }
     }
-}
-
-/// Whether a verdict is on another part of the former AMI that the last of these is.
-fn is_part(next: &Verdict, of: &[Verdict]) -> bool {
-    let last = of.last();
-    next.orphan_of.is_some() && last.is_some_and(|last| last.orphan_of == next.orphan_of)
 }
 
 /// Lets go of the lists of what may be deleted and of what it was made of. Those of what may refer

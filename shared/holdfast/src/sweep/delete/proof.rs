@@ -53,6 +53,8 @@ pub(super) struct Proof<'a> {
     pub runner: &'a Runner,
     /// [`told`] of the lists that the sweep decided on.
     pub lists: &'a Value,
+    /// AMIs in the Recycle Bin of which nobody knows what they map.
+    pub binned_not_on_record: usize,
 }
 
 impl Proof<'_> {
@@ -91,6 +93,7 @@ impl Proof<'_> {
             "now": self.runner.now.to_string(),
             "lists": self.lists,
             "last_look": told(&looked.readings),
+            "binned_not_on_record": self.binned_not_on_record,
             "not_used": self.not_used(&verdict.policy),
             "run": {
                 "id": self.runner.run, "function": FUNCTION, "asked_by": self.runner.asked_by,

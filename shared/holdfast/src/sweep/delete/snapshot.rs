@@ -21,16 +21,17 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         look: &Look<'_, E>,
         ground: &Ground,
     ) -> (Item, bool) {
-        if looked.verdict.is_condemned() && self.invocation.has_time() {
-            look.shares(&mut looked).await;
-        }
+        let in_time = match looked.verdict.is_condemned() {
+            true => self.invocation.in_time(look.shares(&mut looked)).await,
+            false => Some(()),
+        };
         if !looked.verdict.is_condemned() {
             self.free(ground, &mut looked).await;
             let done = !looked.unread();
             return (looked.verdict.item(Outcome::Held), done);
         }
         let verdict = &looked.verdict;
-        if !self.invocation.has_time() {
+        if in_time.is_none() || !self.invocation.has_time() {
             let words = "this invocation's time is over";
             return (deferred(verdict, ReasonCode::OutOfTime, words), false);
         }
@@ -90,6 +91,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             evidence: self.proof(ground).of(looked),
             at: Timestamp::now(),
             tries: before.map_or(0, |leftover| leftover.tries),
+            refused: None,
         }
     }
 
@@ -115,7 +117,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             // For a while after its AMI was deregistered EC2 still says that it is in use
             // (boto issue #3019): the intent stays, and later sweeps try again, ever more rarely.
             ErrorClass::InUse if verdict.former_image.is_some() => {
-                self.try_again(deletion).await?;
+                self.try_again(deletion, words.clone()).await?;
                 Ok(deferred(verdict, ReasonCode::UsedByImage, words))
             }
             class => {
@@ -131,11 +133,16 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         }
     }
 
-    /// Leaves an intent open after a call that EC2 refused, and counts the call.
-    pub(super) async fn try_again(&self, deletion: &Deletion) -> Result<(), TableError> {
+    /// Leaves an intent open after a call that EC2 refused with these words, and counts the call.
+    pub(super) async fn try_again(
+        &self,
+        deletion: &Deletion,
+        refused: String,
+    ) -> Result<(), TableError> {
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
         let again = Deletion {
             tries: deletion.tries.saturating_add(1),
+            refused: Some(refused),
             ..deletion.clone()
         };
         self.records.intend_deletion(&again, &lease).await

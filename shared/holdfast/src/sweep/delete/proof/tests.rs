@@ -100,6 +100,7 @@ fn proofs(looked: &Looked) -> (Value, Value, usize) {
         policies: &policies,
         runner: &runner,
         lists: &lists,
+        binned_not_on_record: 0,
     };
     let Subject::Image { image, snapshots } = &looked.verdict.subject else {
         panic!("not an image");

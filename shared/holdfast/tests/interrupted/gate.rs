@@ -30,7 +30,8 @@ struct State {
     /// Calls made, by run.
     calls: BTreeMap<usize, u64>,
     cuts: BTreeMap<usize, Cut>,
-    dead: BTreeMap<usize, bool>,
+    /// The call at which a run was killed.
+    dead: BTreeMap<usize, &'static str>,
 }
 
 /// Shared by the ports of all runs of one case.
@@ -67,12 +68,17 @@ impl Gate {
         state.moment
     }
 
+    /// The calls at which runs were killed, in the order of the runs.
+    pub fn killed_at(&self) -> Vec<&'static str> {
+        self.state().dead.values().copied().collect()
+    }
+
     fn is_dead(&self, run: usize) -> bool {
         self.state().dead.contains_key(&run)
     }
 
     /// Waits for a call's turn. A killed run's never comes.
-    pub async fn turn(&self, run: usize) -> Passed {
+    pub async fn turn(&self, run: usize, name: &'static str) -> Passed {
         let ticket = {
             let mut state = self.state();
             state.arrived += 1;
@@ -98,7 +104,7 @@ impl Gate {
             let made = *calls;
             match state.cuts.get(&run).copied() {
                 Some(cut) if made > cut.after => {
-                    state.dead.insert(run, cut.carried_out);
+                    state.dead.insert(run, name);
                     cut.carried_out.then_some(Passed::AnswerLost)
                 }
                 _ => Some(Passed::Through),
@@ -113,39 +119,43 @@ impl Gate {
     /// Lets one of the waiting calls through; `choose` is given how many there are. Whether any
     /// waited.
     fn let_one_through(&self, choose: &mut impl FnMut(usize) -> usize) -> bool {
-        let mut state = self.state();
-        let tickets: Vec<u64> = state.waiting.keys().copied().collect();
+        let tickets: Vec<u64> = self.state().waiting.keys().copied().collect();
         if tickets.is_empty() {
             return false;
         }
+        // Without the lock: what happens between two calls has moments of its own.
         let ticket = tickets[choose(tickets.len())];
-        if let Some((_, Some(waker))) = state.waiting.remove(&ticket) {
+        let waiting = self.state().waiting.remove(&ticket);
+        if let Some((_, Some(waker))) = waiting {
             waker.wake();
         }
         true
     }
 }
 
+/// One run: its number at the gate, and its work.
+pub type Run<'w, T> = (usize, Pin<Box<dyn Future<Output = T> + 'w>>);
+
 /// Runs them side by side to their ends, or to where they are cut. `choose` decides whose call is
 /// next, and is the place for what happens between two calls.
 pub async fn side_by_side<T>(
     gate: &Gate,
-    runs: Vec<Pin<Box<dyn Future<Output = T> + '_>>>,
+    runs: Vec<Run<'_, T>>,
     mut choose: impl FnMut(usize) -> usize,
 ) -> Vec<Option<T>> {
     let mut ended: Vec<Option<T>> = runs.iter().map(|_| None).collect();
     let mut runs: Vec<Option<_>> = runs.into_iter().map(Some).collect();
     poll_fn(|context| {
         loop {
-            for (number, slot) in runs.iter_mut().enumerate() {
-                let Some(run) = slot else { continue };
+            for (place, slot) in runs.iter_mut().enumerate() {
+                let Some((number, run)) = slot else { continue };
                 match run.as_mut().poll(context) {
                     Poll::Ready(end) => {
-                        ended[number] = Some(end);
+                        ended[place] = Some(end);
                         *slot = None;
                     }
                     // Dropped with all it had under way.
-                    Poll::Pending if gate.is_dead(number) => *slot = None,
+                    Poll::Pending if gate.is_dead(*number) => *slot = None,
                     Poll::Pending => {}
                 }
             }
