@@ -52,7 +52,7 @@ fn verdicts(snapshots: Vec<Snapshot>) -> Vec<Verdict> {
                 retain: { last: 5 }\n    formerly: [p-old]\n";
     let policies = PolicyFile::parse("p.yaml", text, now()).unwrap();
     let inventory = Inventory {
-        snapshots: Listing::complete(Source::Snapshots, snapshots, now()),
+        snapshots: Listing::complete(Source::Snapshots, snapshots, now()).into_items(),
         ..Inventory::empty(now())
     };
     let evidence = Evidence {

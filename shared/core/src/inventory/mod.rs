@@ -7,10 +7,11 @@ mod key;
 mod listing;
 mod protection;
 mod referrer;
+pub mod table;
 mod whole;
 
 pub use key::KeyState;
-pub use listing::{Listing, Reading, Source};
+pub use listing::{Items, List, Listing, Reading, Source};
 pub use protection::{
     Binned, FastRestore, ImageReference, ReferenceScope, ReferenceType, Share, SnapshotLock,
 };

@@ -132,10 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn the_day_on_which_clocks_go_back_is_an_hour_longer() {
+    fn the_longest_gap_is_reckoned_in_time_that_passes_where_clocks_change() {
         assert_eq!(hours(&["cron(0 3 * * ? *)"], "Europe/Berlin"), Some(25));
-        // Midnight that does not exist, in Beirut in March: that day begins at one.
-        assert_eq!(hours(&["cron(0 0/12 * * ? *)"], "Asia/Beirut"), Some(24));
+        // Midnight does not exist in Beirut on a day in March: from noon to noon are 23 hours.
+        assert_eq!(hours(&["cron(0 0/12 * * ? *)"], "Asia/Beirut"), Some(23));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Outcome, ReasonCode, Report};
+use super::{Item, Outcome, ReasonCode, Report};
 
 /// How an invocation went, as its report does not tell.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +39,8 @@ impl Report {
         ]
         .map(|outcome| (format!("items.{}", outcome.as_str()), self.count(outcome)));
         let further = [
-            ("items.circuit-breaker".to_owned(), self.held_by_breaker()),
-            ("sources.uncovered".to_owned(), self.uncovered()),
+            ("items.circuit-breaker".to_owned(), self.held_by_breaker),
+            ("sources.uncovered".to_owned(), uncovered(&self.items)),
             ("run.incomplete".to_owned(), u64::from(!self.run.complete)),
             ("run.heartbeat".to_owned(), u64::from(invoked.heartbeat)),
         ];
@@ -66,35 +66,35 @@ impl Report {
         );
         line.into()
     }
+}
 
-    /// How many findings say that a backup is missing, too old, or no longer made.
-    fn uncovered(&self) -> u64 {
-        let codes = [
-            ReasonCode::NoBackup,
-            ReasonCode::RpoExceeded,
-            ReasonCode::NotPicked,
-        ];
-        let found = self.items.iter().filter(|item| {
-            let mut reasons = item.reasons.iter();
-            item.outcome == Outcome::Finding && reasons.any(|r| codes.contains(&r.code))
-        });
-        found.count() as u64
-    }
+/// How many findings say that a backup is missing, too old, or no longer made.
+fn uncovered(items: &[Item]) -> u64 {
+    let codes = [
+        ReasonCode::NoBackup,
+        ReasonCode::RpoExceeded,
+        ReasonCode::NotPicked,
+    ];
+    let found = items.iter().filter(|item| {
+        let mut reasons = item.reasons.iter();
+        item.outcome == Outcome::Finding && reasons.any(|r| codes.contains(&r.code))
+    });
+    found.count() as u64
+}
 
-    /// How many deletions a tripped circuit breaker holds.
-    fn held_by_breaker(&self) -> u64 {
-        let held = self.items.iter().filter(|item| {
-            let mut reasons = item.reasons.iter();
-            item.outcome == Outcome::Held && reasons.any(|r| r.code == ReasonCode::CircuitBreaker)
-        });
-        held.count() as u64
-    }
+/// How many deletions a tripped circuit breaker holds.
+pub(super) fn held_by_breaker(items: &[Item]) -> u64 {
+    let held = items.iter().filter(|item| {
+        let mut reasons = item.reasons.iter();
+        item.outcome == Outcome::Held && reasons.any(|r| r.code == ReasonCode::CircuitBreaker)
+    });
+    held.count() as u64
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::run;
-    use super::super::{Action, Item, Reason, Run};
+    use super::super::{Action, Reason, Run};
     use super::*;
 
     #[test]
