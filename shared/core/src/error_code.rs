@@ -50,7 +50,7 @@ pub fn classify(code: &str) -> ErrorClass {
 
         "IncorrectState" | "InvalidState" | "IncorrectInstanceState" => ErrorClass::WrongState,
 
-        "InvalidAMIID.Unavailable" => ErrorClass::NotFound,
+        "InvalidAMIID.Unavailable" | "NotFoundException" => ErrorClass::NotFound,
 
         "UnauthorizedOperation"
         | "AuthFailure"
@@ -143,6 +143,8 @@ mod tests {
                 &[
                     "InvalidAMIID.NotFound",
                     "InvalidAMIID.Unavailable",
+                    // What KMS says of a key that is not there.
+                    "NotFoundException",
                     "InvalidSnapshot.NotFound",
                     "InvalidVolume.NotFound",
                     "InvalidInstanceID.NotFound",

@@ -11,6 +11,7 @@ mod words;
 pub use evidence::{SourceEvidence, sources, together};
 pub use item::{Advice, Item, Reason};
 pub use items::Items;
+pub use metrics::Invoked;
 pub use words::{Action, Outcome, ReasonCode};
 
 use std::collections::BTreeMap;

@@ -119,6 +119,8 @@ fn volume(id: &str, tags: Tags) -> Volume {
         state: VolumeState::InUse,
         volume_type: None,
         size_gib: None,
+        created: None,
+        kms_key: None,
         attachments: vec![],
         tags,
     }

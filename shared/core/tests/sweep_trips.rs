@@ -42,6 +42,8 @@ fn volume(n: usize, tagged: bool) -> Volume {
         state: VolumeState::Available,
         volume_type: None,
         size_gib: None,
+        created: None,
+        kms_key: None,
         attachments: vec![],
         tags: tags.into_iter().collect(),
     }

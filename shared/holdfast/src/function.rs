@@ -4,7 +4,8 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use holdfast_core::report::{FUNCTION_LIMIT, Report};
+use holdfast_core::event::is_heartbeat;
+use holdfast_core::report::{FUNCTION_LIMIT, Invoked, Report};
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
@@ -135,6 +136,7 @@ where
     let handler = &handler;
     let context = &context;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        let began = Timestamp::now();
         let invocation = Invocation::new(&event.context);
         let context = match context {
             Ok(context) => context,
@@ -163,7 +165,13 @@ where
         match &result {
             Ok(report) => {
                 // CloudWatch reads the embedded metric format from a line of its own.
-                println!("{}", report.metrics(Timestamp::now()));
+                let ended = Timestamp::now();
+                let invoked = Invoked {
+                    heartbeat: is_heartbeat(&event.payload),
+                    ended,
+                    took: ended.duration_since(began),
+                };
+                println!("{}", report.metrics(&invoked));
                 log(report);
             }
             Err(error) => tracing::error!(kind = error.kind(), "{error}"),

@@ -141,6 +141,11 @@ pub fn breaks(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::KeyUnusable
         | Code::TooManyExclusions
         | Code::NotPicked
+        | Code::Covered
+        | Code::NotYetDue
+        | Code::NoBackup
+        | Code::RpoExceeded
+        | Code::MatchesNothing
         | Code::Throttled
         | Code::ResourceLimit
         | Code::OutcomeUnknown
@@ -330,6 +335,11 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::KeyUnusable
         | Code::TooManyExclusions
         | Code::NotPicked
+        | Code::Covered
+        | Code::NotYetDue
+        | Code::NoBackup
+        | Code::RpoExceeded
+        | Code::MatchesNothing
         | Code::Throttled
         | Code::ResourceLimit
         | Code::OutcomeUnknown

@@ -24,7 +24,7 @@ const START_WITHIN: &str = "1h";
 /// The most schedules that one policy may have.
 const MAX_SCHEDULES: usize = 32;
 
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 24] = [
     "name",
     "protect",
     "select",
@@ -46,6 +46,7 @@ const KEYS: [&str; 23] = [
     "terminated_instances_hold",
     "recently_launched",
     "source_gone",
+    "rpo",
     "state",
     "formerly",
 ];
@@ -157,6 +158,9 @@ fn body(
     let source_gone = fields
         .get("source_gone")
         .map_or(Some(None), |at| source_gone(at, found));
+    let rpo = fields
+        .get("rpo")
+        .map_or(Some(None), |at| at.period(found).map(Some));
     let state = fields.get("state").map_or(Some(PolicyState::Active), |at| {
         let choices = [
             ("active", PolicyState::Active),
@@ -187,6 +191,7 @@ fn body(
         terminated_instances_hold: holding.terminated,
         recently_launched: holding.recently_launched,
         source_gone_delete_after: source_gone?,
+        rpo: rpo?,
         state: state?,
         formerly: names.formerly.iter().map(|n| n.text.clone()).collect(),
     })

@@ -10,8 +10,9 @@ use std::future::Future;
 use crate::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use crate::inventory::table::{ImageTable, SnapshotTable};
 use crate::inventory::{
-    Binned, FastRestore, Image, ImageReference, Instance, InstanceType, LaunchTemplateVersion,
-    List, Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock, Tags, Volume,
+    Binned, FastRestore, Image, ImageReference, Instance, InstanceType, KeyState,
+    LaunchTemplateVersion, List, Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock,
+    Tags, Volume,
 };
 
 /// What a failed call means for the one who made it.
@@ -240,6 +241,8 @@ pub trait ReadEc2: Send + Sync {
         &self,
         id: &SnapshotId,
     ) -> impl Future<Output = Result<Vec<Share>, CallError>> + Send;
+    /// The state of a KMS key, by its ARN; [`KeyState::Missing`] where KMS knows none.
+    fn key_state(&self, key: &str) -> impl Future<Output = Result<KeyState, CallError>> + Send;
 }
 
 /// Changes the account. No method retries by itself where EC2 has no client token.

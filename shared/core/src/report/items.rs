@@ -101,10 +101,11 @@ impl Extend<Item> for Items {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use jiff::SignedDuration;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::report::{Action, Report, Run};
+    use crate::report::{Action, Invoked, Report, Run};
 
     fn run() -> Run {
         Run {
@@ -148,10 +149,10 @@ mod tests {
             for item in &all {
                 offered.offer(item.outcome, &item.reasons, || Some(item.clone()));
             }
-            let wall = run().now;
+            let invoked = Invoked { heartbeat: true, ended: run().now, took: SignedDuration::ZERO };
             let (whole, lazy) = (Report::new(run(), all), Report::of(run(), offered));
             prop_assert_eq!(&whole.summary, &lazy.summary);
-            prop_assert_eq!(whole.metrics(wall), lazy.metrics(wall));
+            prop_assert_eq!(whole.metrics(&invoked), lazy.metrics(&invoked));
             let (whole, lazy) = (whole.fitted(limit), lazy.fitted(limit));
             prop_assert_eq!(serde_json::to_value(whole).unwrap(), serde_json::to_value(lazy).unwrap());
         }

@@ -174,6 +174,16 @@ words!(
         SlotMissed = "slot-missed",
         /// A KMS key makes it unusable.
         KeyUnusable = "key-unusable",
+        /// The newest good backup is as young as the policy promises.
+        Covered = "covered",
+        /// No backup is due yet.
+        NotYetDue = "not-yet-due",
+        /// A picked source has no good backup.
+        NoBackup = "no-backup",
+        /// A picked source's newest good backup is older than the policy promises.
+        RpoExceeded = "rpo-exceeded",
+        /// The policy picks nothing.
+        MatchesNothing = "matches-nothing",
         /// More volumes to leave out than one call can.
         TooManyExclusions = "too-many-exclusions",
         /// The policy does not pick it.

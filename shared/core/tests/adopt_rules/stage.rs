@@ -89,6 +89,8 @@ pub fn volume(id: &str, pairs: &[(&str, &str)]) -> Volume {
         state: VolumeState::InUse,
         volume_type: None,
         size_gib: None,
+        created: None,
+        kms_key: None,
         attachments: vec![],
         tags: tags(pairs),
     }

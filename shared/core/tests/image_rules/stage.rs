@@ -192,6 +192,8 @@ impl World {
             state: VolumeState::InUse,
             volume_type: None,
             size_gib: None,
+            created: None,
+            kms_key: None,
             attachments: vec![],
             tags: Tags::from([("holdfast:pin".into(), "x".into())]),
         });

@@ -417,6 +417,8 @@ pub fn world() -> impl Strategy<Value = World> {
                         state: VolumeState::Available,
                         volume_type: None,
                         size_gib: None,
+                        created: None,
+                        kms_key: None,
                         attachments: vec![],
                         tags: tags(pinned[n]),
                     })

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::late::Late;
 use super::pick::{Source, sources};
 use super::work::{Progress, Work};
-use super::{Creator, Fleet, devices};
+use super::{Creator, Fleet, devices, keys};
 use crate::error::RunError;
 use crate::lease::Held;
 
@@ -244,6 +244,11 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         }
         if let Some(agenda) = self.agenda.get() {
             ready.sort_by_key(|(creation, ..)| agenda.newest(&job.policy.name, &creation.source));
+        }
+        if !job.look_only {
+            let taken = ready.iter().flat_map(|(creation, ..)| &creation.volumes);
+            let found = keys::findings(self.ec2, job, taken, &volumes).await;
+            end.items.extend(found);
         }
         let mut under_way = stream::iter(ready)
             .map(async |(creation, record, step)| {

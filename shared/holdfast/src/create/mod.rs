@@ -4,6 +4,7 @@ mod agenda;
 mod devices;
 mod guest;
 mod job;
+mod keys;
 mod late;
 mod left;
 mod missed;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{
-    Binned, FastRestore, Image, ImageReference, ImageState, Instance, InstanceType,
+    Binned, FastRestore, Image, ImageReference, ImageState, Instance, InstanceType, KeyState,
     LaunchTemplateVersion, Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock,
     Volume,
 };
@@ -278,6 +278,10 @@ impl ReadEc2 for Ports {
             self.ec2.snapshot_shares(id),
         )
         .await
+    }
+
+    async fn key_state(&self, key: &str) -> Result<KeyState, CallError> {
+        self.call("key_state", self.ec2.key_state(key)).await
     }
 }
 

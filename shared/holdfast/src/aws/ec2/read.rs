@@ -4,8 +4,9 @@ use aws_sdk_ec2::types::{self, Filter};
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::table::{ImageTable, SnapshotTable};
 use holdfast_core::inventory::{
-    Binned, FastRestore, Image, ImageReference, Instance, InstanceType, LaunchTemplateVersion,
-    List, Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock, Source, Volume,
+    Binned, FastRestore, Image, ImageReference, Instance, InstanceType, KeyState,
+    LaunchTemplateVersion, List, Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock,
+    Source, Volume,
 };
 use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 
@@ -211,5 +212,9 @@ impl ReadEc2 for Ec2 {
 
     async fn snapshot_shares(&self, id: &SnapshotId) -> Result<Vec<Share>, CallError> {
         self.volume_permissions(id).await
+    }
+
+    async fn key_state(&self, key: &str) -> Result<KeyState, CallError> {
+        self.kms.key_state(key).await
     }
 }
