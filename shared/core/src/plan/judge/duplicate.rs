@@ -1,8 +1,11 @@
-//! Backups that were made twice, although one was asked for.
+//! Snapshots that were made twice, although one was asked for.
 //!
 //! EC2's creating calls have no client token. Where a list lags for longer than a request is waited
 //! for, one slot of one source may be made again. The older whole backup stays and takes part in
 //! retention; the newer is no backup of its own and goes.
+//!
+//! AMIs are never made twice: their name is unique in the account and Region, and its attempt only
+//! grows when EC2 has failed the one before (`InvalidAMIName.Duplicate`, EC2 API Reference).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +16,7 @@ use crate::report::{Reason, ReasonCode};
 use super::retention::Candidate;
 use super::{Decision, Subject, Verdict};
 
-/// What one call made: an AMI, or the members of one set.
+/// What one call made: a snapshot, or the members of one set.
 ///
 /// EC2 gives all members of a set one `StartTime` (`CreateSnapshots`, EC2 API Reference), so that
 /// the sets of two calls of one run are two.
@@ -96,47 +99,32 @@ fn by_what_was_asked(
 
 fn what_was_asked(verdict: &Verdict) -> Option<Asked> {
     let artifact = verdict.artifact.as_ref()?;
-    Some((
-        verdict.policy.clone(),
-        artifact.slot?,
-        artifact.source.clone()?,
-    ))
+    let is_snapshot = matches!(verdict.subject, Subject::Snapshot(_));
+    let source = artifact.source.clone().filter(|_| is_snapshot)?;
+    Some((verdict.policy.clone(), artifact.slot?, source))
 }
 
 fn add(made: &mut Vec<Made>, verdicts: &[Verdict], index: usize) {
     let verdict = &verdicts[index];
-    let (Some(artifact), Some(time)) = (&verdict.artifact, verdict.subject.time()) else {
+    let subject = &verdict.subject;
+    let (Some(artifact), Some(time), Some(volume)) =
+        (&verdict.artifact, subject.time(), subject.source())
+    else {
         return;
     };
-    let (volumes, alone): (BTreeSet<String>, bool) = match &verdict.subject {
-        Subject::Snapshot(snapshot) => (
-            snapshot.volume.iter().map(ToString::to_string).collect(),
-            false,
-        ),
-        // Of a copied AMI EC2 names no instance (`SourceInstanceId`, EC2 API Reference): somebody
-        // wanted it, with whatever tags.
-        Subject::Image { image, .. } if image.source_instance.is_none() => return,
-        Subject::Image { snapshots, .. } => {
-            let volumes = snapshots.iter().filter_map(|s| s.volume.as_ref());
-            (volumes.map(ToString::to_string).collect(), true)
-        }
-    };
-    if volumes.is_empty() {
-        return;
-    }
-    let id = verdict.subject.id().to_owned();
-    let same = |one: &&mut Made| !alone && one.run == artifact.run && one.time == time;
+    let id = subject.id().to_owned();
+    let same = |one: &&mut Made| one.run == artifact.run && one.time == time;
     match made.iter_mut().find(same) {
         Some(set) => {
             set.members.push(index);
-            set.volumes.extend(volumes);
+            set.volumes.insert(volume.to_owned());
             set.first = set.first.clone().min(id);
         }
         None => made.push(Made {
             run: artifact.run.clone(),
             time,
             members: vec![index],
-            volumes,
+            volumes: BTreeSet::from([volume.to_owned()]),
             first: id,
         }),
     }
