@@ -1,8 +1,11 @@
-//! Backups that were made twice, although one was asked for.
+//! Snapshots that were made twice, although one was asked for.
 //!
 //! EC2's creating calls have no client token. Where a list lags for longer than a request is waited
 //! for, one slot of one source may be made again. The older whole backup stays and takes part in
 //! retention; the newer is no backup of its own and goes.
+//!
+//! AMIs are never made twice: their name is unique in the account and Region, and its attempt only
+//! grows when EC2 has failed the one before (`InvalidAMIName.Duplicate`, EC2 API Reference).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,7 +17,7 @@ use crate::report::{Reason, ReasonCode};
 use super::retention::Groups;
 use super::{Decision, Judged, Subject, Verdict, Verdicts};
 
-/// What one call made: an AMI, or the members of one set.
+/// What one call made: a snapshot, or the members of one set.
 ///
 /// EC2 gives all members of a set one `StartTime` (`CreateSnapshots`, EC2 API Reference), so that
 /// the sets of two calls of one run are two.
@@ -89,18 +92,13 @@ fn by_what_was_asked(verdicts: &Verdicts<'_>, groups: &Groups<'_>) -> BTreeMap<A
     asked
 }
 
-/// All of those policies, slots and sources for which one volume was taken, or an AMI made, more
-/// than once by the looks of their tags. Few among very many, so only these are looked at whole.
+/// All of those policies, slots and sources for which one volume was taken more than once by the
+/// looks of its snapshots' tags. Few among very many, so only these are looked at whole.
 fn suspects(verdicts: &Verdicts<'_>, groups: &Groups<'_>) -> Vec<u32> {
     let asked = |place: u32| verdicts.asked(place as usize).map(|asked| hash(&asked));
     let made = |place: u32| {
         let place = place as usize;
-        // All AMIs of a source are of the same disks, as far as this first look goes.
-        let of = match verdicts.is_image(place) {
-            true => None,
-            false => verdicts.source(place),
-        };
-        Some(hash(&(verdicts.asked(place)?, of)))
+        Some(hash(&(verdicts.asked(place)?, verdicts.source(place))))
     };
     let mut seen: Vec<(u64, u64)> = groups
         .members()
@@ -128,46 +126,31 @@ fn hash(of: &impl Hash) -> u64 {
 
 fn what_was_asked(verdict: &Verdict) -> Option<Asked> {
     let artifact = verdict.artifact.as_ref()?;
-    Some((
-        verdict.policy.clone(),
-        artifact.slot?,
-        artifact.source.clone()?,
-    ))
+    let is_snapshot = matches!(verdict.subject, Subject::Snapshot(_));
+    let source = artifact.source.clone().filter(|_| is_snapshot)?;
+    Some((verdict.policy.clone(), artifact.slot?, source))
 }
 
 fn add(made: &mut Vec<Made>, place: u32, verdict: &Verdict) {
-    let (Some(artifact), Some(time)) = (&verdict.artifact, verdict.subject.time()) else {
+    let subject = &verdict.subject;
+    let (Some(artifact), Some(time), Some(volume)) =
+        (&verdict.artifact, subject.time(), subject.source())
+    else {
         return;
     };
-    let (volumes, alone): (BTreeSet<String>, bool) = match &verdict.subject {
-        Subject::Snapshot(snapshot) => (
-            snapshot.volume.iter().map(ToString::to_string).collect(),
-            false,
-        ),
-        // Of a copied AMI EC2 names no instance (`SourceInstanceId`, EC2 API Reference): somebody
-        // wanted it, with whatever tags.
-        Subject::Image { image, .. } if image.source_instance.is_none() => return,
-        Subject::Image { snapshots, .. } => {
-            let volumes = snapshots.iter().filter_map(|s| s.volume.as_ref());
-            (volumes.map(ToString::to_string).collect(), true)
-        }
-    };
-    if volumes.is_empty() {
-        return;
-    }
-    let id = verdict.subject.id().to_owned();
-    let same = |one: &&mut Made| !alone && one.run == artifact.run && one.time == time;
+    let id = subject.id().to_owned();
+    let same = |one: &&mut Made| one.run == artifact.run && one.time == time;
     match made.iter_mut().find(same) {
         Some(set) => {
             set.members.push(place);
-            set.volumes.extend(volumes);
+            set.volumes.insert(volume.to_owned());
             set.first = set.first.clone().min(id);
         }
         None => made.push(Made {
             run: artifact.run.clone(),
             time,
             members: vec![place],
-            volumes,
+            volumes: BTreeSet::from([volume.to_owned()]),
             first: id,
         }),
     }

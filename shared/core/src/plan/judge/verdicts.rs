@@ -185,13 +185,13 @@ impl<'a> Verdicts<'a> {
         self.listed.snapshots().tag(row as usize, RUN)
     }
 
-    /// The policy that governs it, and the slot and source that its tags name.
+    /// The policy that governs a snapshot, and the slot and source that its tags name.
     pub(super) fn asked(&self, place: usize) -> Option<(u32, &str, &str)> {
         let entry = self.entries.get(place)?;
-        let tag = |key| match entry.row {
-            Row::Snapshot(row) => self.listed.snapshots().tag(row as usize, key),
-            Row::Image(row) => self.listed.images().tag(row as usize, key),
+        let Row::Snapshot(row) = entry.row else {
+            return None;
         };
+        let tag = |key| self.listed.snapshots().tag(row as usize, key);
         Some((entry.policy, tag(SLOT)?, tag(SOURCE)?))
     }
 
