@@ -13,6 +13,7 @@ Examples:
   holdfast policies check policies.yaml
   holdfast retention --policies policies.yaml --policy nightly --times times.txt
   holdfast plan --policies policies.yaml
+  holdfast coverage --policies policies.yaml
   holdfast explain ami-0123456789abcdef0
   holdfast evidence snap-0123456789abcdef0
   holdfast adopt --policy nightly snap-0123456789abcdef0
@@ -24,8 +25,8 @@ Exit status:
   2  wrong usage, or a wrong policy file
   3  done, and something needs attention
 
-HOLDFAST_TABLE names the table (plan, explain, evidence, adopt, lineage). AWS settings are the SDK's
-own: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
+HOLDFAST_TABLE names the table (plan, coverage, explain, evidence, adopt, lineage). AWS settings are the
+SDK's own: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -49,6 +50,16 @@ Examples:
   holdfast plan --now 2026-11-23T03:00:00Z
 
 Changes nothing. Exit status 3: something needs attention.";
+
+const COVERAGE_EXAMPLES: &str = "\
+Examples:
+  HOLDFAST_TABLE=holdfast holdfast coverage --policies policies.yaml
+  holdfast coverage --json | jq -r '.items[] | select(.outcome == \"finding\") | .resource'
+
+For each source that an active policy picks: its newest good backup, how old that is, how old it may
+get (rpo), and the consistency that it reached. Then policies that pick nothing, sources that no policy
+picks although `require` names them or they have backups, and keys that make backups unusable.
+Changes nothing. Exit status 3: a source is without what was promised, or nobody can say.";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
@@ -124,6 +135,9 @@ pub enum Command {
     /// Show what a run now would create, retire, keep and hold, and why
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(PlanArguments),
+    /// Show for each protected source its newest backup, and whether it is as young as promised
+    #[command(after_help = COVERAGE_EXAMPLES)]
+    Coverage(CoverageArguments),
     /// Tell why backups may be deleted or not, with every path to what needs them
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArguments),
@@ -177,6 +191,17 @@ pub struct RetentionArguments {
 /// Arguments of `plan`.
 #[derive(Args, Debug)]
 pub struct PlanArguments {
+    /// The policy file.
+    #[command(flatten)]
+    pub policies: Policies,
+    /// The time to reckon from.
+    #[command(flatten)]
+    pub now: Now,
+}
+
+/// Arguments of `coverage`.
+#[derive(Args, Debug)]
+pub struct CoverageArguments {
     /// The policy file.
     #[command(flatten)]
     pub policies: Policies,

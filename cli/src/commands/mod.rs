@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod adopt;
+mod coverage;
 mod evidence;
 mod explain;
 mod lineage;
@@ -27,6 +28,7 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Retention(retention) => retention::run(global, retention),
         // Boxed: the futures of the SDK's operations are large.
         Command::Plan(plan) => Box::pin(plan::run(global, plan)).await,
+        Command::Coverage(coverage) => Box::pin(coverage::run(global, coverage)).await,
         Command::Explain(explain) => Box::pin(explain::run(global, explain)).await,
         Command::Evidence(evidence) => Box::pin(evidence::run(global, evidence)).await,
         Command::Adopt(adopt) => Box::pin(adopt::run(global, adopt)).await,

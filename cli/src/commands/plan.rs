@@ -52,7 +52,7 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
         return Err(unlisted(error));
     }
     let planned = sweep::plan(table, &sweep, &inventory).await;
-    items.extend(planned.verdicts.iter().map(Verdict::planned));
+    items.extend(planned.verdicts.iter().map(|verdict| verdict.planned()));
     items.extend(findings(&planned.settled.trips));
     let unread = lists::unread(&inventory);
     let complete = unread.is_empty();
@@ -72,7 +72,7 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
         ..head("plan", now)
     };
     let report = Report::new(run, items);
-    let drift = planned.verdicts.iter().any(drifted);
+    let drift = planned.verdicts.iter().any(|verdict| drifted(&verdict));
     let tripped: Vec<&str> = planned.settled.tripped.keys().map(String::as_str).collect();
     print_report(global.json, &report, || {
         people(&report, &tripped, Look::of_stdout())

@@ -1,11 +1,11 @@
-//! `plan`, `evidence`, `adopt` and `lineage` where something they need is missing: each message tells what to do.
+//! `plan`, `coverage`, `evidence`, `adopt` and `lineage` where something they need is missing: each message tells what to do.
 
 use std::io::Read;
 use std::net::TcpListener;
 
 use crate::{POLICIES, Ran, Shell};
 
-fn all(shell: &Shell) -> [Ran; 4] {
+fn all(shell: &Shell) -> [Ran; 5] {
     shell.file("p.yaml", POLICIES);
     let adopt = [
         "adopt",
@@ -17,6 +17,7 @@ fn all(shell: &Shell) -> [Ran; 4] {
     ];
     [
         shell.run(&["plan", "--policies", "p.yaml", "--json"]),
+        shell.run(&["coverage", "--policies", "p.yaml"]),
         shell.run(&["evidence", "snap-0123456789abcdef0"]),
         shell.run(&[&adopt[..], &["snap-0123456789abcdef0"]].concat()),
         shell.run(&["lineage", "snap-0123456789abcdef0"]),
@@ -117,11 +118,13 @@ fn an_endpoint_that_does_not_answer_is_a_failure_and_not_an_empty_plan() {
         .set("AWS_SECRET_ACCESS_KEY", "secret")
         .set("AWS_MAX_ATTEMPTS", "1")
         .set("AWS_ENDPOINT_URL", &format!("http://{closed}"));
-    let [plan, evidence, adopt, lineage] = all(&shell);
+    let [plan, coverage, evidence, adopt, lineage] = all(&shell);
     for ran in [plan, evidence, lineage] {
         assert_failed(&ran, 1, "table holdfast could not be read");
     }
-    assert_failed(&adopt, 1, "EC2 could not be read");
+    for ran in [adopt, coverage] {
+        assert_failed(&ran, 1, "EC2 could not be read");
+    }
 }
 
 #[test]
@@ -136,7 +139,8 @@ fn a_wrong_policy_file_is_told_before_anything_is_asked_of_aws() {
         "--policies",
         "p.yaml",
     ];
-    for arguments in [&["plan", "--policies", "p.yaml"][..], &adopt] {
+    let coverage = ["coverage", "--policies", "p.yaml"];
+    for arguments in [&["plan", "--policies", "p.yaml"][..], &coverage, &adopt] {
         let ran = shell.run(arguments);
         assert_failed(&ran, 2, "\np.yaml:9: policies[0].retain.daily: ");
     }

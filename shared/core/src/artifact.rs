@@ -72,6 +72,38 @@ impl Artifact {
     /// # Errors
     /// The reason for which the artifact is not Holdfast's to judge.
     pub fn read(tags: &Tags, owner: Option<&str>, account: Option<&str>) -> Result<Self, Reason> {
+        Claim::read(tags, owner, account).map(|claim| claim.artifact())
+    }
+
+    /// Whether both carry what one run of a create call puts on all that it makes.
+    #[must_use]
+    pub fn is_of_the_same_run(&self, other: &Self) -> bool {
+        (&self.policy, &self.source, self.slot, &self.run)
+            == (&other.policy, &other.source, other.slot, &other.run)
+    }
+}
+
+/// Tags that make an artifact Holdfast's, read no further than that: of most artifacts nothing else
+/// is ever asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'t> {
+    /// What kind it is.
+    pub kind: ArtifactKind,
+    /// The policy's name at creation.
+    pub policy: &'t str,
+    tags: &'t Tags,
+}
+
+impl<'t> Claim<'t> {
+    /// Reads them as [`Artifact::read`] does.
+    ///
+    /// # Errors
+    /// The reason for which the artifact is not Holdfast's to judge.
+    pub fn read(
+        tags: &'t Tags,
+        owner: Option<&str>,
+        account: Option<&str>,
+    ) -> Result<Self, Reason> {
         let not_managed = |detail: String| Reason::with(ReasonCode::NotManaged, detail);
         if tags.get(MANAGED).map(String::as_str) != Some("true") {
             return Err(not_managed(format!("it has no tag {MANAGED}=true")));
@@ -89,7 +121,7 @@ impl Artifact {
             (None, _) => return Err(not_managed("its owner is not known".into())),
             _ => {}
         }
-        let policy = tags.get(POLICY).filter(|name| !name.is_empty()).cloned();
+        let policy = tags.get(POLICY).filter(|name| !name.is_empty());
         let policy = policy.ok_or_else(|| not_managed(format!("it has no tag {POLICY}")))?;
         let kind = match tags.get(ARTIFACT).map(String::as_str) {
             Some("snapshot") => ArtifactKind::Snapshot,
@@ -100,23 +132,27 @@ impl Artifact {
             }
             None => return Err(not_managed(format!("it has no tag {ARTIFACT}"))),
         };
-        Ok(Self {
-            kind,
-            policy,
+        Ok(Self { kind, policy, tags })
+    }
+
+    /// The retention group's value.
+    #[must_use]
+    pub fn group(&self) -> Option<&'t str> {
+        self.tags.get(GROUP).map(String::as_str)
+    }
+
+    /// All that the tags say.
+    #[must_use]
+    pub fn artifact(&self) -> Artifact {
+        let tags = self.tags;
+        Artifact {
+            kind: self.kind,
+            policy: self.policy.to_owned(),
             source: tags.get(SOURCE).cloned(),
             slot: tags.get(SLOT).and_then(|text| text.parse().ok()),
             run: tags.get(RUN).cloned(),
             group: tags.get(GROUP).cloned(),
-        })
-    }
-}
-
-impl Artifact {
-    /// Whether both carry what one run of a create call puts on all that it makes.
-    #[must_use]
-    pub fn is_of_the_same_run(&self, other: &Self) -> bool {
-        (&self.policy, &self.source, self.slot, &self.run)
-            == (&other.policy, &other.source, other.slot, &other.run)
+        }
     }
 }
 

@@ -50,7 +50,7 @@ pub fn classify(code: &str) -> ErrorClass {
 
         "IncorrectState" | "InvalidState" | "IncorrectInstanceState" => ErrorClass::WrongState,
 
-        "InvalidAMIID.Unavailable" => ErrorClass::NotFound,
+        "InvalidAMIID.Unavailable" | "NotFoundException" => ErrorClass::NotFound,
 
         "UnauthorizedOperation"
         | "AuthFailure"
@@ -82,37 +82,122 @@ pub fn classify(code: &str) -> ErrorClass {
 mod tests {
     use super::*;
 
+    /// Whether a call that creates may be sent again with the same words, and when, by the EC2 API
+    /// Reference, "Error codes", and the retry lists of the Rust SDK.
     #[test]
-    fn codes_have_the_class_that_aws_documents() {
-        for (code, class) in [
-            ("RequestLimitExceeded", ErrorClass::Throttled),
-            ("Throttling", ErrorClass::Throttled),
-            ("ConcurrentTagAccess", ErrorClass::Throttled),
-            ("SnapshotCreationPerVolumeRateExceeded", ErrorClass::Limited),
-            ("ConcurrentSnapshotLimitExceeded", ErrorClass::Limited),
-            ("PendingSnapshotLimitExceeded", ErrorClass::Limited),
-            ("ResourceLimitExceeded", ErrorClass::Limited),
-            ("InternalError", ErrorClass::UnknownOutcome),
-            ("Unavailable", ErrorClass::UnknownOutcome),
-            ("ServiceUnavailable", ErrorClass::UnknownOutcome),
-            ("InvalidSnapshot.InUse", ErrorClass::InUse),
-            ("IncorrectState", ErrorClass::WrongState),
-            ("IncorrectInstanceState", ErrorClass::WrongState),
-            ("InvalidSnapshot.NotFound", ErrorClass::NotFound),
-            ("InvalidVolume.NotFound", ErrorClass::NotFound),
-            ("InvalidInstanceID.NotFound", ErrorClass::NotFound),
-            ("InvalidAMIID.Unavailable", ErrorClass::NotFound),
-            ("UnauthorizedOperation", ErrorClass::Denied),
-            ("AuthFailure", ErrorClass::Denied),
-            ("OperationNotPermitted", ErrorClass::Permanent),
-            ("SnapshotLimitExceeded", ErrorClass::Permanent),
-            ("TagLimitExceeded", ErrorClass::Permanent),
-            ("InvalidParameterValue", ErrorClass::Permanent),
-            ("InvalidSnapshotID.Malformed", ErrorClass::Permanent),
-            ("InvalidAMIName.Duplicate", ErrorClass::Permanent),
-            ("DryRunOperation", ErrorClass::Permanent),
+    fn every_code_has_the_class_that_aws_documents() {
+        let rows: &[(ErrorClass, &[&str])] = &[
+            // The SDK's own list of throttling codes.
+            (
+                ErrorClass::Throttled,
+                &[
+                    "RequestLimitExceeded",
+                    "Throttling",
+                    "ThrottlingException",
+                    "ThrottledException",
+                    "RequestThrottledException",
+                    "RequestThrottled",
+                    "TooManyRequestsException",
+                    "ProvisionedThroughputExceededException",
+                    "TransactionInProgressException",
+                    "BandwidthLimitExceeded",
+                    "LimitExceededException",
+                    "SlowDown",
+                    "PriorRequestNotComplete",
+                    "EC2ThrottledException",
+                    // A short pause is all they ask for.
+                    "ConcurrentTagAccess",
+                    "RetryableError",
+                ],
+            ),
+            // Nobody knows how far the call had come: looked for before it is sent again.
+            (
+                ErrorClass::UnknownOutcome,
+                &[
+                    "InternalError",
+                    "InternalFailure",
+                    "ServiceUnavailable",
+                    "Unavailable",
+                    "RequestTimeout",
+                    "RequestTimeoutException",
+                ],
+            ),
+            // Left to a later heartbeat, and never called a failure.
+            (
+                ErrorClass::Limited,
+                &[
+                    "SnapshotCreationPerVolumeRateExceeded",
+                    "ConcurrentSnapshotLimitExceeded",
+                    "PendingSnapshotLimitExceeded",
+                    "ResourceLimitExceeded",
+                    "ConcurrentCreateImageNoRebootLimitExceeded",
+                ],
+            ),
+            (ErrorClass::InUse, &["InvalidSnapshot.InUse"]),
+            (
+                ErrorClass::WrongState,
+                &["IncorrectState", "InvalidState", "IncorrectInstanceState"],
+            ),
+            (
+                ErrorClass::NotFound,
+                &[
+                    "InvalidAMIID.NotFound",
+                    "InvalidAMIID.Unavailable",
+                    // What KMS says of a key that is not there.
+                    "NotFoundException",
+                    "InvalidSnapshot.NotFound",
+                    "InvalidVolume.NotFound",
+                    "InvalidInstanceID.NotFound",
+                ],
+            ),
+            (
+                ErrorClass::Denied,
+                &["UnauthorizedOperation", "AuthFailure"],
+            ),
+            (
+                ErrorClass::Permanent,
+                &[
+                    "SnapshotLimitExceeded",
+                    "TagLimitExceeded",
+                    "FilterLimitExceeded",
+                    "InvalidMaxResults",
+                    "InvalidPaginationToken",
+                    "InvalidParameter",
+                    "InvalidParameterValue",
+                    "InvalidParameterCombination",
+                    "InvalidSnapshotID.Malformed",
+                    "InvalidAMIName.Malformed",
+                    "CustomerKeyHasBeenRevoked",
+                    "OperationNotPermitted",
+                    "SnapshotCopyUnsupported.InterRegion",
+                    "IdempotentParameterMismatch",
+                    // The creating code looks the name up before it believes this one.
+                    "InvalidAMIName.Duplicate",
+                    // The success of a dry run, which is never asked for.
+                    "DryRunOperation",
+                ],
+            ),
+        ];
+        for (class, codes) in rows {
+            for code in *codes {
+                assert_eq!(classify(code), *class, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_sent_again_is_what_may_succeed_with_the_same_words() {
+        for (class, retryable) in [
+            (ErrorClass::Throttled, true),
+            (ErrorClass::Limited, true),
+            (ErrorClass::UnknownOutcome, true),
+            (ErrorClass::WrongState, true),
+            (ErrorClass::NotFound, false),
+            (ErrorClass::InUse, false),
+            (ErrorClass::Denied, false),
+            (ErrorClass::Permanent, false),
         ] {
-            assert_eq!(classify(code), class, "{code}");
+            assert_eq!(class.is_retryable(), retryable, "{class:?}");
         }
     }
 

@@ -78,6 +78,19 @@ resource_id!(
     "lt-"
 );
 
+macro_rules! rewritten {
+    ($($name:ident),*) => {
+        $(impl $name {
+            /// Writes another identifier of EC2's in its place, in the same memory.
+            pub(crate) fn rewrite(&mut self, write: impl FnOnce(&mut String)) {
+                write(&mut self.0);
+            }
+        })*
+    };
+}
+
+rewritten!(VolumeId, SnapshotId);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,11 +4,14 @@
 
 mod evidence;
 mod item;
+mod items;
 mod metrics;
 mod words;
 
 pub use evidence::{SourceEvidence, sources, together};
 pub use item::{Advice, Item, Reason};
+pub use items::Items;
+pub use metrics::Invoked;
 pub use words::{Action, Outcome, ReasonCode};
 
 use std::collections::BTreeMap;
@@ -74,30 +77,41 @@ pub struct Report {
     /// How many items were cut to fit the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items_omitted: Option<u64>,
+    /// How many deletions a tripped circuit breaker holds, those of cut items included.
+    #[serde(skip)]
+    held_by_breaker: u64,
 }
 
 impl Report {
     /// The report of a run. Its times are whole seconds, as the ledger's and the tags' are.
     #[must_use]
-    pub fn new(mut run: Run, mut items: Vec<Item>) -> Self {
+    pub fn new(run: Run, items: Vec<Item>) -> Self {
+        let mut all = Items::within(usize::MAX);
+        all.extend(items);
+        Self::of(run, all)
+    }
+
+    /// The same of items of which only some were made.
+    #[must_use]
+    pub fn of(mut run: Run, items: Items) -> Self {
         run.now = whole_second(run.now);
         for source in &mut run.evidence {
             source.read_at = source.read_at.map(whole_second);
         }
+        let (summary, held_by_breaker) = (items.summary(), items.held_by_breaker());
+        let left_out = items.left_out();
+        let mut items = items.into_made();
         for item in &mut items {
             item.time = item.time.map(whole_second);
             item.slot = item.slot.map(whole_second);
-        }
-        let mut summary = BTreeMap::new();
-        for item in &items {
-            *summary.entry(item.outcome).or_insert(0) += 1;
         }
         Self {
             schema: 1,
             run,
             summary,
             items,
-            items_omitted: None,
+            items_omitted: (left_out > 0).then_some(left_out),
+            held_by_breaker,
         }
     }
 
@@ -113,8 +127,7 @@ impl Report {
     /// what was held, and what is merely kept last.
     #[must_use]
     pub fn fitted(mut self, limit: usize) -> Self {
-        let size = |value: &Item| serde_json::to_string(value).map_or(0, |text| text.len() + 1);
-        let total: usize = self.items.iter().map(size).sum();
+        let total: usize = self.items.iter().map(json_size).sum();
         // Room for the head: run, summary and the count of what was cut.
         let head = serde_json::to_string(&self.run).map_or(0, |text| text.len());
         let room = limit.saturating_sub(1024 + head);
@@ -126,7 +139,7 @@ impl Report {
         let mut used = 0;
         let mut stays = vec![false; self.items.len()];
         for i in order {
-            used += size(&self.items[i]);
+            used += json_size(&self.items[i]);
             if used > room {
                 break;
             }
@@ -135,7 +148,8 @@ impl Report {
         let before = self.items.len();
         let mut stay = stays.into_iter();
         self.items.retain(|_| stay.next().unwrap_or(false));
-        self.items_omitted = Some((before - self.items.len()) as u64);
+        let cut = (before - self.items.len()) as u64;
+        self.items_omitted = Some(self.items_omitted.unwrap_or(0) + cut);
         self
     }
 }
@@ -144,6 +158,11 @@ impl Report {
 #[must_use]
 pub fn whole_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// Bytes of an item in a report's JSON.
+fn json_size(item: &Item) -> usize {
+    serde_json::to_string(item).map_or(0, |text| text.len() + 1)
 }
 
 fn attention(outcome: Outcome) -> u8 {

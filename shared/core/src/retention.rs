@@ -12,21 +12,21 @@ use crate::report::{Reason, ReasonCode};
 
 /// A good backup of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Backup {
-    /// Its identifier, which breaks ties.
-    pub id: String,
+pub struct Backup<I = String> {
+    /// Its identifier, or whatever stands in the order of identifiers: it breaks ties.
+    pub id: I,
     /// The point in time it holds.
     pub time: Timestamp,
 }
 
 /// For each backup, in the order given, the reasons that keep it; none means it has expired.
 #[must_use]
-pub fn keep(
+pub fn keep<I: Ord>(
     retain: &Retain,
     min_copies: u32,
     timezone: &TimeZone,
     now: Timestamp,
-    backups: &[Backup],
+    backups: &[Backup<I>],
 ) -> Vec<Vec<Reason>> {
     let mut reasons = vec![Vec::new(); backups.len()];
     let mut order: Vec<usize> = Vec::with_capacity(backups.len());
@@ -49,6 +49,7 @@ pub fn keep(
         .within
         .map(|d| (d, d.before(backups[newest].time, timezone)));
     let mut rules = rules(retain);
+    rules.retain(|rule| rule.left > 0);
     let last = order.len() - 1;
     for (position, &i) in order.iter().enumerate() {
         let local = timezone.to_datetime(backups[i].time);

@@ -42,6 +42,8 @@ fn machine(volumes: &[Tags]) -> Machine {
             state: VolumeState::InUse,
             volume_type: None,
             size_gib: None,
+            created: None,
+            kms_key: None,
             attachments: vec![],
             tags: tags.clone(),
         })

@@ -119,6 +119,8 @@ fn volume(id: &str, tags: Tags) -> Volume {
         state: VolumeState::InUse,
         volume_type: None,
         size_gib: None,
+        created: None,
+        kms_key: None,
         attachments: vec![],
         tags,
     }
@@ -336,7 +338,7 @@ fn sweep(
     now: Timestamp,
 ) -> (Vec<Verdict>, Settled) {
     let inventory = Inventory {
-        snapshots: Listing::complete(Source::Snapshots, snapshots, now),
+        snapshots: Listing::complete(Source::Snapshots, snapshots, now).into_items(),
         ..Inventory::empty(now)
     };
     let evidence = Evidence {
@@ -455,7 +457,7 @@ fn a_source_gone_for_long_enough_lets_its_last_backups_go_and_not_before() {
     let now = at("2026-03-01T00:00:00Z");
     let snapshots = hourly(2, at("2026-01-01T00:00:00Z"));
     let inventory = Inventory {
-        snapshots: Listing::complete(Source::Snapshots, snapshots, now),
+        snapshots: Listing::complete(Source::Snapshots, snapshots, now).into_items(),
         ..Inventory::empty(now)
     };
     let condemned = |since: Option<&str>| {

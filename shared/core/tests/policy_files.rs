@@ -3,14 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use holdfast_core::policy::period::Period;
 use holdfast_core::policy::{
     Application, EvidenceSource, GroupBy, Limits, OnFailure, PolicyErrors, PolicyFile, PolicyState,
-    Protect, RequestedConsistency, TagPattern, TemplateVersions, Trigger,
+    Protect, RequestedConsistency, RequiredResource, Requirement, TagPattern, TemplateVersions,
+    Trigger,
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -120,8 +121,13 @@ policies:
     terminated_instances_hold: true
     recently_launched: 90d
     source_gone: { delete_after: never }
+    rpo: 36h
     state: active
     formerly: [db-nightly]
+    start_within: 3h
+require:
+  - { resource: instances, tags: { Backup: "*" } }
+  - { resource: volumes, tags: {} }
 "#;
 
 #[test]
@@ -146,6 +152,7 @@ fn every_key_of_the_format_reaches_the_policy() {
     assert_eq!(policy.select.exclude_tags["Scratch"], TagPattern::Any);
     assert!(!policy.select.exclude_boot_volumes);
     assert_eq!(policy.schedules.len(), 1);
+    assert_eq!(policy.start_within, Period::parse("3h").unwrap());
     assert_eq!(policy.timezone.iana_name(), Some("Europe/Berlin"));
     assert_eq!(policy.triggers, BTreeSet::from([Trigger::Stopped]));
     let retain = &policy.retain;
@@ -173,6 +180,22 @@ fn every_key_of_the_format_reaches_the_policy() {
         Some(Period::parse("90d").unwrap())
     );
     assert_eq!(policy.source_gone_delete_after, None);
+    assert_eq!(policy.rpo, Some(Period::parse("36h").unwrap()));
+    assert_eq!(policy.rpo_at(now()).unwrap().to_string(), "36h");
+    let any = [("Backup".to_owned(), TagPattern::Any)];
+    assert_eq!(
+        file.require,
+        [
+            Requirement {
+                resource: RequiredResource::Instances,
+                tags: any.into(),
+            },
+            Requirement {
+                resource: RequiredResource::Volumes,
+                tags: BTreeMap::new(),
+            },
+        ]
+    );
     assert_eq!(policy.state, PolicyState::Active);
     assert_eq!(policy.formerly, ["db-nightly"]);
 }
@@ -185,6 +208,7 @@ fn what_is_left_out_has_the_documented_default() {
     let file = parse(text).unwrap_or_else(|e| panic!("{e}"));
     let policy = &file.policies[0];
     assert_eq!(policy.timezone.iana_name(), Some("UTC"));
+    assert_eq!(policy.start_within, Period::parse("1h").unwrap());
     assert_eq!((policy.reboot, policy.min_copies), (false, 1));
     assert_eq!(policy.group, GroupBy::Source);
     assert_eq!(
@@ -205,6 +229,23 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(policy.launch_template_versions, TemplateVersions::All);
     assert!(policy.stopped_instances_hold && !policy.terminated_instances_hold);
     assert_eq!(policy.recently_launched, None);
+    assert!(policy.rpo.is_none() && file.require.is_empty());
+    // Twice the day between two slots.
+    assert_eq!(policy.rpo_at(now()).unwrap().to_string(), "48h");
+}
+
+#[test]
+fn triggers_alone_promise_no_age_of_a_backup_unless_the_policy_says_one() {
+    let text = |more: &str| {
+        format!(
+            "version: 1\npolicies:\n  - name: p\n    protect: instances\n    \
+             select: {{ instances: {{ tags: {{ A: b }} }} }}\n    triggers: [stopped]\n    \
+             retain: {{ last: 1 }}\n{more}"
+        )
+    };
+    let rpo = |more: &str| parse(&text(more)).unwrap().policies[0].rpo_at(now());
+    assert_eq!(rpo(""), None);
+    assert_eq!(rpo("    rpo: 30d\n").unwrap().to_string(), "30d");
 }
 
 #[test]

@@ -74,6 +74,8 @@ fn volume(id: &str, own: &[(&str, &str)], instances: &[&str]) -> Volume {
         },
         volume_type: None,
         size_gib: None,
+        created: None,
+        kms_key: None,
         attachments: instances
             .iter()
             .map(|instance| Attachment {

@@ -63,7 +63,7 @@ fn account() -> Inventory {
         snapshot("snap-old", now() - hours(200)),
     ];
     Inventory {
-        snapshots: Listing::complete(Source::Snapshots, snapshots, now()),
+        snapshots: Listing::complete(Source::Snapshots, snapshots, now()).into_items(),
         ..Inventory::empty(now())
     }
 }
@@ -163,10 +163,13 @@ fn the_wait_is_over_of_what_an_ami_maps_again_and_of_what_is_gone() {
     let mut inventory = account();
     assert_eq!(returned(&waiting, &inventory), ["snap-gone"]);
     let restored = image(ImageState::Available, "snap-old");
-    inventory.images = Listing::complete(Source::Images, vec![restored], now());
+    inventory.images = Listing::complete(Source::Images, vec![restored], now()).into_items();
     assert_eq!(returned(&waiting, &inventory), ["snap-gone", "snap-old"]);
     // EC2 lists a deregistered AMI for a while.
-    inventory.images.items[0].state = ImageState::Deregistered;
+    inventory
+        .images
+        .items
+        .update(0, |i| i.state = ImageState::Deregistered);
     assert_eq!(returned(&waiting, &inventory), ["snap-gone"]);
     inventory.snapshots.error = Some(CallError {
         operation: "DescribeSnapshots",

@@ -42,6 +42,8 @@ fn volume(n: usize, tagged: bool) -> Volume {
         state: VolumeState::Available,
         volume_type: None,
         size_gib: None,
+        created: None,
+        kms_key: None,
         attachments: vec![],
         tags: tags.into_iter().collect(),
     }
@@ -91,7 +93,8 @@ fn backup(hours: i64) -> Snapshot {
 fn account(instances: usize) -> Inventory {
     let running = |n| instance(n, InstanceState::Running);
     Inventory {
-        snapshots: Listing::complete(Source::Snapshots, vec![backup(1), backup(2)], now()),
+        snapshots: Listing::complete(Source::Snapshots, vec![backup(1), backup(2)], now())
+            .into_items(),
         volumes: Listing::complete(Source::Volumes, vec![volume(0, true)], now()),
         instances: Listing::complete(
             Source::Instances,
@@ -234,7 +237,7 @@ fn without_a_last_sweep_and_with_an_unread_list_nothing_trips() {
     let file = policies("");
     let mut inventory = account(0);
     let current = count(&inventory, &file, now(), now());
-    assert!(trips(None, &current, &file, &inventory, &[]).is_empty());
+    assert!(trips(None, &current, &file, &inventory, &Vec::<Verdict>::new()).is_empty());
     let before = census(&[("launch_configurations", 40)], &[]);
     inventory.launch_configurations = None;
     assert!(compared(&file, &before, &inventory).is_empty());

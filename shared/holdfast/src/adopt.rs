@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{Image, Inventory, Listing, Snapshot};
 use holdfast_core::plan::adopt::{Ground, Proposal, Proposed, Tagging, as_if_adopted, propose};
-use holdfast_core::plan::judge::Verdict;
+use holdfast_core::plan::judge::{Judged, Verdict, Verdicts};
 use holdfast_core::policy::{Policy, PolicyFile};
 use holdfast_core::ports::records::Records;
-use holdfast_core::ports::{CallError, ReadEc2, SnapshotScope, WriteEc2};
+use holdfast_core::ports::{CallError, ImageScope, ReadEc2, SnapshotScope, WriteEc2};
 use holdfast_core::report::{Item, Outcome, SourceEvidence, sources};
 use jiff::Timestamp;
 
@@ -73,13 +73,17 @@ pub async fn prospect<E: ReadEc2, R: Records>(
     if let Some(error) = inventory.nothing_read() {
         return Err(RunError::Inventory(error.clone()));
     }
-    let named = SnapshotScope::Ids(snapshots_of(asked.ids, &inventory));
+    // Whole, with everybody's tags: these are looked at more closely than the lists keep.
+    let named = ImageScope::Ids(own_images(asked.ids, &inventory));
+    let images = ec2.images(&named).await;
+    let named = SnapshotScope::Ids(snapshots_of(asked.ids, &images));
     let snapshots = ec2.snapshots(&named).await;
     let account = own_account(&inventory, &snapshots, asked.account);
     let ground = Ground {
         policies: asked.policies,
         policy: asked.policy,
         inventory: &inventory,
+        images: &images,
         snapshots: &snapshots,
         account: account.as_deref(),
         run: asked.run,
@@ -101,9 +105,9 @@ pub async fn prospect<E: ReadEc2, R: Records>(
         .filter(|proposal| matches!(proposal.proposed, Proposed::Adopt(_)))
         .map(|proposal| proposal.id.as_str())
         .collect();
-    let of_adopted = |verdict: &&Verdict| adopted.contains(verdict.subject.id());
+    let of_adopted = |verdict: &Verdict| adopted.contains(verdict.subject.id());
     let verdicts = after.iter().filter(of_adopted);
-    let verdicts = verdicts.map(Verdict::planned);
+    let verdicts = verdicts.map(|verdict| verdict.planned());
     Ok(Prospect {
         verdicts: verdicts.collect(),
         changed: changed(&before, &after, &adopted),
@@ -124,14 +128,21 @@ pub async fn write<E: WriteEc2>(ec2: &E, taggings: &[Tagging]) -> Result<(), Cal
     Ok(())
 }
 
+/// The AMIs named that are one's own.
+fn own_images(ids: &[String], inventory: &Inventory) -> Vec<ImageId> {
+    let named: BTreeSet<ImageId> = ids.iter().filter_map(|id| ImageId::parse(id)).collect();
+    let listed = &inventory.images.items;
+    let own = named
+        .into_iter()
+        .filter(|id| listed.find(id.as_str()).is_some());
+    own.collect()
+}
+
 /// The snapshots named, and those behind the AMIs named.
-fn snapshots_of(ids: &[String], inventory: &Inventory) -> Vec<SnapshotId> {
+fn snapshots_of(ids: &[String], images: &Listing<Image>) -> Vec<SnapshotId> {
     let mut wanted: BTreeSet<SnapshotId> =
         ids.iter().filter_map(|id| SnapshotId::parse(id)).collect();
-    let images: BTreeSet<ImageId> = ids.iter().filter_map(|id| ImageId::parse(id)).collect();
-    let named = inventory.images.items.iter();
-    let named = named.filter(|image| images.contains(&image.id));
-    wanted.extend(named.flat_map(Image::snapshots).cloned());
+    wanted.extend(images.items.iter().flat_map(Image::snapshots).cloned());
     wanted.into_iter().collect()
 }
 
@@ -157,17 +168,20 @@ fn own_account(
     }
 }
 
-fn changed(before: &[Verdict], after: &[Verdict], adopted: &BTreeSet<&str>) -> Vec<Changed> {
-    let outcomes: BTreeMap<&str, Outcome> = before
-        .iter()
-        .map(|verdict| (verdict.subject.id(), verdict.item(Outcome::Planned).outcome))
+fn changed(before: &Verdicts<'_>, after: &Verdicts<'_>, adopted: &BTreeSet<&str>) -> Vec<Changed> {
+    let outcome = |verdicts: &Verdicts<'_>, v| verdicts.outcome(v, Outcome::Planned);
+    let outcomes: BTreeMap<_, Outcome> = (0..before.len())
+        .map(|v| (before.id(v), outcome(before, v)))
         .collect();
-    let present = after.iter().filter(|v| !adopted.contains(v.subject.id()));
+    let present = (0..after.len()).filter(|&v| !adopted.contains(after.id(v).as_ref()));
     present
-        .filter_map(|verdict| {
-            let before = *outcomes.get(verdict.subject.id())?;
-            let item = verdict.planned();
-            (item.outcome != before).then_some(Changed { before, item })
+        .filter_map(|v| {
+            let before = *outcomes.get(&after.id(v))?;
+            let item = after
+                .get(v)
+                .filter(|_| outcome(after, v) != before)?
+                .planned();
+            Some(Changed { before, item })
         })
         .collect()
 }

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use holdfast_core::report::{FUNCTION_LIMIT, Report};
+use holdfast_core::event::is_heartbeat;
+use holdfast_core::report::{FUNCTION_LIMIT, Invoked, Report};
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
@@ -46,10 +47,7 @@ impl Invocation {
             id: context.request_id.clone(),
             account: account.map(|text| (*text).to_owned()),
             region: region.or_else(|| arn.get(3).map(|text| (*text).to_owned())),
-            stop_at: deadline.map(|at| {
-                let half = at.duration_since(Timestamp::now()) / 2;
-                at - STOP_BEFORE.min(half.max(SignedDuration::ZERO))
-            }),
+            stop_at: deadline.map(|at| stop_at(at, Timestamp::now())),
         }
     }
 
@@ -76,6 +74,12 @@ impl Invocation {
         self.stop_at
             .is_none_or(|at| at.duration_since(Timestamp::now()) > needed)
     }
+}
+
+/// When to stop starting new work, given Lambda's deadline.
+fn stop_at(deadline: Timestamp, wall: Timestamp) -> Timestamp {
+    let half = deadline.duration_since(wall) / 2;
+    deadline - STOP_BEFORE.min(half.max(SignedDuration::ZERO))
 }
 
 /// What a handler works with; made once and kept over invocations.
@@ -132,6 +136,7 @@ where
     let handler = &handler;
     let context = &context;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        let began = Timestamp::now();
         let invocation = Invocation::new(&event.context);
         let context = match context {
             Ok(context) => context,
@@ -160,7 +165,13 @@ where
         match &result {
             Ok(report) => {
                 // CloudWatch reads the embedded metric format from a line of its own.
-                println!("{}", report.metrics(Timestamp::now()));
+                let ended = Timestamp::now();
+                let invoked = Invoked {
+                    heartbeat: is_heartbeat(&event.payload),
+                    ended,
+                    took: ended.duration_since(began),
+                };
+                println!("{}", report.metrics(&invoked));
                 log(report);
             }
             Err(error) => tracing::error!(kind = error.kind(), "{error}"),
@@ -192,6 +203,20 @@ fn log(report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_stops_half_a_minute_before_the_deadline_or_half_way_where_that_is_nearer() {
+        let wall = Timestamp::UNIX_EPOCH;
+        let stops_after = |seconds| {
+            let deadline = wall + SignedDuration::from_secs(seconds);
+            stop_at(deadline, wall).duration_since(wall).as_secs()
+        };
+        assert_eq!(stops_after(900), 870);
+        assert_eq!(stops_after(60), 30);
+        assert_eq!(stops_after(20), 10);
+        // A deadline that has passed leaves nothing.
+        assert_eq!(stops_after(-5), -5);
+    }
 
     fn invocation(stop_at: Option<Timestamp>) -> Invocation {
         Invocation {

@@ -65,6 +65,20 @@ impl Pace {
         }
     }
 
+    /// Waits until a call fits into the bucket, if that is by `end`; whether it did. Without waiting
+    /// where it is not, and without taking anything.
+    pub async fn turn_by(&self, end: Option<Instant>) -> bool {
+        let now = Instant::now();
+        let room = end.map(|end| end.saturating_duration_since(now));
+        let Some(wait) = self.reserve_within(now, room) else {
+            return false;
+        };
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        true
+    }
+
     /// Tells that EC2 refused a call for which there should have been room: somebody else draws
     /// from the same bucket, or it began emptier. What is thought to be in it is forgotten, and the
     /// next calls wait.
@@ -86,6 +100,12 @@ impl Pace {
     }
 
     fn reserve(&self, now: Instant) -> Duration {
+        self.reserve_within(now, None).unwrap_or_default()
+    }
+
+    /// How long to wait for the next token; `None`, and nothing is taken, where that is longer than
+    /// `room`.
+    fn reserve_within(&self, now: Instant, room: Option<Duration>) -> Option<Duration> {
         let mut state = match self.state.lock() {
             Ok(state) => state,
             Err(poisoned) => poisoned.into_inner(),
@@ -94,17 +114,22 @@ impl Pace {
         let gained = now.saturating_duration_since(at).as_secs_f64() * self.per_second;
         // A negative balance is the queue of those who wait.
         let left = (tokens + gained).min(self.capacity) - 1.0;
-        *state = (left, now.max(at));
-        if left >= 0.0 {
-            Duration::ZERO
-        } else {
-            Duration::from_secs_f64(-left / self.per_second)
+        let wait = Duration::try_from_secs_f64(-left / self.per_second).unwrap_or_default();
+        if room.is_some_and(|room| wait > room) {
+            return None;
         }
+        *state = (left, now.max(at));
+        Some(wait)
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use holdfast_sim::request::{CreateSnapshots, Request};
+    use holdfast_sim::{Account, InstanceSeed, Settings, VolumeSeed};
+    use jiff::SignedDuration;
+
     use super::*;
 
     #[test]
@@ -115,6 +140,55 @@ mod tests {
         assert_eq!(waits, [0, 0, 0, 200, 400]);
         let later = now + Duration::from_secs(2);
         assert_eq!(pace.reserve(later).as_millis(), 0);
+    }
+
+    #[test]
+    fn a_turn_that_would_come_too_late_takes_nothing() {
+        let pace = Pace::new(1.0, 5.0);
+        let now = Instant::now();
+        let room = |ms| Some(Duration::from_millis(ms));
+        assert_eq!(pace.reserve_within(now, room(0)), room(0));
+        assert_eq!(pace.reserve_within(now, room(199)), None);
+        assert_eq!(pace.reserve_within(now, room(200)), room(200));
+        assert_eq!(pace.reserve_within(now, room(399)), None);
+    }
+
+    /// The bucket of the simulated account is EC2's documented one; each call arrives when its turn
+    /// comes.
+    #[test]
+    fn a_thousand_sets_come_within_a_tenth_of_the_buckets_limit_and_none_is_refused() {
+        let mut account = Account::new(Settings {
+            throttling: true,
+            ..Settings::default()
+        });
+        let (start, begun) = (account.now(), Instant::now());
+        let instances: Vec<_> = (0..1000)
+            .map(|_| {
+                let volume = account.seed_volume(VolumeSeed::default());
+                account.seed_instance(InstanceSeed {
+                    devices: vec![("/dev/xvda".to_owned(), volume)],
+                    ..InstanceSeed::default()
+                })
+            })
+            .collect();
+        let pace = Pace::snapshots();
+        let mut passed = Duration::ZERO;
+        for instance in instances {
+            passed += pace.reserve(begun + passed);
+            // It takes a millisecond to arrive.
+            let arrives =
+                SignedDuration::try_from(passed).unwrap() + SignedDuration::from_millis(1);
+            account.advance_to(start + arrives);
+            let made = account.call(&Request::CreateSnapshots(CreateSnapshots {
+                instance: instance.to_string(),
+                ..CreateSnapshots::default()
+            }));
+            assert!(made.is_ok(), "after {passed:?}: {made:?}");
+        }
+        // 100 at once and then five a second.
+        let limit = Duration::from_secs(180);
+        assert!(passed >= limit - Duration::from_secs(1), "{passed:?}");
+        assert!(passed <= limit * 11 / 10, "{passed:?}");
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub mod read_ec2 {
     pub const IMAGE_SHARES: Actions = &["ec2:DescribeImageAttribute"];
     /// `snapshot_shares`.
     pub const SNAPSHOT_SHARES: Actions = &["ec2:DescribeSnapshotAttribute"];
+    /// `key_state`.
+    pub const KEY_STATE: Actions = &["kms:DescribeKey"];
 
     /// All that may show that something needs an artifact.
     pub const EVIDENCE: &[Actions] = &[
@@ -139,6 +141,7 @@ pub const CREATE_SNAPSHOTS: &[Actions] = &[
     read_ec2::SNAPSHOTS,
     read_ec2::IMAGES,
     read_ec2::INSTANCE_TYPES,
+    read_ec2::KEY_STATE,
     write_ec2::CREATE_SNAPSHOTS,
     write_ec2::CREATE_SNAPSHOT,
     guest_commands::GUEST,
@@ -153,6 +156,7 @@ pub const CREATE_IMAGES: &[Actions] = &[
     read_ec2::VOLUMES,
     read_ec2::IMAGES,
     read_ec2::INSTANCE_TYPES,
+    read_ec2::KEY_STATE,
     write_ec2::CREATE_IMAGE,
     RECORDS,
 ];
@@ -166,7 +170,7 @@ pub const SWEEP_RETENTION: &[Actions] = &[
 
 /// What check-dependencies calls besides [`read_ec2::EVIDENCE`]: it reads, and writes nothing but
 /// records.
-pub const CHECK_DEPENDENCIES: &[Actions] = &[RECORDS];
+pub const CHECK_DEPENDENCIES: &[Actions] = &[read_ec2::KEY_STATE, RECORDS];
 
 /// The IAM actions that a function needs; `None` for one that is not Holdfast's.
 ///

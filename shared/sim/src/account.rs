@@ -89,6 +89,8 @@ pub struct Account {
     /// Parameters of Systems Manager that hold identifiers of images, by name.
     pub(crate) parameters: BTreeMap<String, Parameter>,
     pub(crate) recipes: Vec<Recipe>,
+    /// States of KMS keys, as KMS spells them, by ARN.
+    pub(crate) keys: BTreeMap<String, String>,
     pub(crate) instance_types: BTreeMap<String, InstanceTypeInfo>,
     pub(crate) sets: BTreeMap<u64, SnapshotSet>,
     pub(crate) sets_made: u64,
@@ -139,6 +141,7 @@ impl Account {
             commands: Vec::new(),
             parameters: BTreeMap::new(),
             recipes: Vec::new(),
+            keys: BTreeMap::new(),
             instance_types: instance_type::known(),
             sets: BTreeMap::new(),
             sets_made: 0,
@@ -412,6 +415,18 @@ impl Account {
     /// Every image, other owners' included, by identifier.
     pub fn images(&self) -> impl Iterator<Item = &Image> {
         self.images.values()
+    }
+
+    /// The state of a KMS key by its ARN, as KMS spells it; none where there is no such key.
+    #[must_use]
+    pub fn key(&self, arn: &str) -> Option<&str> {
+        self.keys.get(arn).map(String::as_str)
+    }
+
+    /// Makes a KMS key, or brings it into another state, such as `Enabled`, `Disabled` or
+    /// `PendingDeletion` (`KeyState`, KMS API Reference).
+    pub fn set_key(&mut self, arn: &str, state: &str) {
+        self.keys.insert(arn.to_owned(), state.to_owned());
     }
 
     /// A launch template.

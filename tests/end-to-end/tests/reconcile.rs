@@ -4,7 +4,7 @@
 use holdfast_core::id::SnapshotId;
 use holdfast_end_to_end::backups::VOLUME;
 use holdfast_end_to_end::lineage::{
-    create_image, deregister, edges, fail_page, items_under, record_created, recorded,
+    create_image, deregister, edges, fail_page, items_under, of_lineage, record_created, recorded,
 };
 use holdfast_end_to_end::{
     SeededInstance, World, at, codes, item_of, items, report, resources, seed_backup, seed_instance,
@@ -42,11 +42,7 @@ async fn world(policy: &'static str, data: usize) -> (World, SeededInstance) {
 }
 
 async fn reconcile(world: &World, time: &str) -> Value {
-    report(
-        &world.function("check-dependencies"),
-        &world.heartbeat(time),
-    )
-    .await
+    of_lineage(world.reconcile(time).await)
 }
 
 fn slot(world: &World, policy: &str, source: &str) -> Value {
@@ -489,7 +485,7 @@ async fn a_request_reconciles_for_the_present() {
     report(&create, &world.heartbeat(SLOT)).await;
     world.advance("2026-03-03T04:00:00Z");
     let check = world.function("check-dependencies");
-    let seen = report(&check, &json!({ "reconcile": true })).await;
+    let seen = of_lineage(report(&check, &json!({ "reconcile": true })).await);
     assert_eq!(seen["summary"], json!({ "recorded": 1 }), "{seen:#}");
     assert_eq!(seen["run"]["function"], "check-dependencies");
 }

@@ -128,6 +128,7 @@ impl Records for Frozen {
         close(function: &str, source: &OpenSource) -> ();
         slots(policy: &str, slot: Timestamp, request: Option<&str>, sources: &[String])
             -> BTreeMap<String, SlotRecord>;
+        newest_made(policy: &str, sources: &[String]) -> BTreeMap<String, Timestamp>;
         write_slot(record: &SlotRecord, before: Option<&SlotRecord>) -> ();
         record(nodes: &[Node], edges: &[Edge], lease: &Lease) -> ();
         start_run(run: &RunRecord) -> RunRecord;

@@ -1,5 +1,6 @@
-//! A local AWS for tests, demo and benchmarks: a simulated EC2 account over HTTP with Auto Scaling
-//! and Systems Manager beside it, DynamoDB embedded, and a host that runs the real Lambda binaries and routes events to them.
+//! A local AWS for tests, demo and benchmarks: a simulated EC2 account over HTTP with Auto Scaling,
+//! Systems Manager and KMS beside it, DynamoDB embedded, and a host that runs the real Lambda
+//! binaries and routes events to them.
 //!
 //! What the deployed system is made of (the table's schema, which event reaches which function)
 //! is read from `infra/template.yaml`, never repeated here. Time is virtual: it moves when
@@ -15,6 +16,7 @@ pub mod dynamodb;
 pub mod ec2;
 pub mod iam;
 pub mod invoke;
+pub mod kms;
 pub mod lambda;
 pub mod local;
 pub mod pace;

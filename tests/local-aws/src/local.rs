@@ -32,6 +32,8 @@ pub struct Ports {
     pub auto_scaling: u16,
     /// Systems Manager.
     pub ssm: u16,
+    /// KMS.
+    pub kms: u16,
 }
 
 /// What a local AWS is made of.
@@ -124,6 +126,8 @@ pub struct LocalAws {
     pub auto_scaling_endpoint: String,
     /// URL of Systems Manager.
     pub ssm_endpoint: String,
+    /// URL of KMS.
+    pub kms_endpoint: String,
     /// The simulated account, for looking into it and changing it in process.
     pub account: SharedAccount,
     /// The table, for reading and changing it in process.
@@ -140,7 +144,7 @@ pub struct LocalAws {
     policies: PathBuf,
     mode: String,
     echo: bool,
-    _doors: [Door; 4],
+    _doors: [Door; 5],
 }
 
 impl LocalAws {
@@ -206,12 +210,19 @@ impl LocalAws {
             options.ports.ssm,
         )
         .await?;
+        let kms = open(
+            "KMS",
+            crate::kms::guarded(Arc::clone(&account), gate.clone()),
+            options.ports.kms,
+        )
+        .await?;
         Ok(Self {
             ec2_endpoint: ec2.endpoint(),
             dynamodb_endpoint: dynamodb.endpoint(),
             sts_endpoint: sts.endpoint(),
             auto_scaling_endpoint: auto_scaling.endpoint(),
             ssm_endpoint: ssm.endpoint(),
+            kms_endpoint: kms.endpoint(),
             account,
             dynamodb,
             table_name: options.table_name,
@@ -222,7 +233,7 @@ impl LocalAws {
             policies: options.policies,
             mode: options.mode,
             echo: options.echo,
-            _doors: [ec2, sts, auto_scaling, ssm],
+            _doors: [ec2, sts, auto_scaling, ssm, kms],
         })
     }
 
@@ -236,6 +247,7 @@ impl LocalAws {
             ("AWS_ENDPOINT_URL_STS", &self.sts_endpoint),
             ("AWS_ENDPOINT_URL_AUTO_SCALING", &self.auto_scaling_endpoint),
             ("AWS_ENDPOINT_URL_SSM", &self.ssm_endpoint),
+            ("AWS_ENDPOINT_URL_KMS", &self.kms_endpoint),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("AWS_REGION", &self.region),

@@ -8,23 +8,20 @@ use crate::report::{Reason, ReasonCode};
 
 /// What is being copied, and into what.
 #[derive(Debug, Default)]
-pub(super) struct Copies<'a>(HashMap<&'a str, Vec<&'a str>>);
+pub(super) struct Copies(HashMap<String, Vec<String>>);
 
-impl<'a> Copies<'a> {
-    pub(super) fn new(inventory: &'a Inventory) -> Self {
+impl Copies {
+    pub(super) fn new(inventory: &Inventory) -> Self {
         let mut copies = Self::default();
-        for image in &inventory.images.items {
+        let images = &inventory.images.items;
+        for image in images.copies().filter_map(|row| images.get(row)) {
             if let Some(source) = &image.source_image
-                && is_copy_in_progress(image)
+                && is_copy_in_progress(&image)
             {
                 copies.add(source.as_str(), image.id.as_str());
             }
         }
-        let lists = [
-            &inventory.pending.items,
-            &inventory.snapshots.items,
-            &inventory.mapped.items,
-        ];
+        let lists = [&inventory.pending.items, &inventory.mapped.items];
         for snapshot in lists.into_iter().flatten() {
             if !is_pending(snapshot) {
                 continue;
@@ -41,20 +38,20 @@ impl<'a> Copies<'a> {
         copies
     }
 
-    fn add(&mut self, source: &'a str, copy: &'a str) {
-        let known = self.0.entry(source).or_default();
-        if !known.contains(&copy) {
-            known.push(copy);
+    fn add(&mut self, source: &str, copy: &str) {
+        let known = self.0.entry(source.to_owned()).or_default();
+        if !known.iter().any(|known| known == copy) {
+            known.push(copy.to_owned());
         }
     }
 
     /// A reason for each copy of `source` that is being made.
     pub(super) fn of(&self, source: &str) -> Vec<Reason> {
         let copies = self.0.get(source).map_or(&[][..], Vec::as_slice);
-        let reason = |copy: &&str| Reason {
+        let reason = |copy: &String| Reason {
             code: ReasonCode::CopyInProgress,
             detail: Some(format!("{copy} is being made and names it")),
-            path: vec![source.to_owned(), (*copy).to_owned()],
+            path: vec![source.to_owned(), copy.clone()],
         };
         copies.iter().map(reason).collect()
     }

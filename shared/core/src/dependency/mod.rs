@@ -18,6 +18,7 @@ pub use words::Words;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::id::{ImageId, SnapshotId};
+use crate::inventory::table::PackedId;
 use crate::inventory::{
     FastRestore, Image, Instance, Inventory, LaunchTemplateVersion, Listing, Referrer,
     ReferrerKind, SnapshotLock,
@@ -33,7 +34,8 @@ use templates::{Templates, by_template};
 #[derive(Debug)]
 pub struct References<'a> {
     inventory: &'a Inventory,
-    images: HashMap<&'a SnapshotId, Vec<&'a Image>>,
+    /// Places of images behind what they map, ascending.
+    images: Vec<(PackedId, u32)>,
     instances: HashMap<&'a ImageId, Vec<&'a Instance>>,
     /// Of which EC2 does not tell what they were launched from.
     imageless: Vec<&'a Instance>,
@@ -44,7 +46,7 @@ pub struct References<'a> {
     groups_by_configuration: HashMap<&'a str, Vec<&'a Referrer>>,
     templates: Templates<'a>,
     hidden: Vec<Hidden<'a>>,
-    copies: Copies<'a>,
+    copies: Copies,
     fast_restores: HashMap<&'a SnapshotId, Vec<&'a FastRestore>>,
     locks: HashMap<&'a SnapshotId, &'a SnapshotLock>,
     binned: Option<&'a BTreeMap<String, BTreeSet<ImageId>>>,
@@ -83,7 +85,7 @@ impl<'a> References<'a> {
         };
         let mut graph = Self {
             inventory,
-            images: HashMap::new(),
+            images: Vec::new(),
             instances: HashMap::new(),
             imageless: Vec::new(),
             versions: HashMap::new(),
@@ -97,11 +99,14 @@ impl<'a> References<'a> {
             binned: None,
         };
         let account = inventory.own_account(None);
-        for image in &inventory.images.items {
-            for snapshot in image.snapshots() {
-                push(&mut graph.images, snapshot, image);
-            }
+        let images = &inventory.images.items;
+        for (row, place) in (0..images.len()).zip(0u32..) {
+            let mapped = images.mapped(row);
+            graph
+                .images
+                .extend(mapped.map(|snapshot| (snapshot, place)));
         }
+        graph.images.sort_unstable();
         for instance in &inventory.instances.items {
             match &instance.image {
                 Some(image) => push(&mut graph.instances, image, instance),
@@ -178,8 +183,27 @@ impl<'a> References<'a> {
     }
 
     /// The images that map a snapshot, in whatever state they are.
-    pub fn images_of(&self, snapshot: &SnapshotId) -> &[&'a Image] {
-        self.images.get(snapshot).map_or(&[], Vec::as_slice)
+    #[must_use]
+    pub fn images_of(&self, snapshot: &SnapshotId) -> Vec<Image> {
+        let images = &self.inventory.images.items;
+        let rows = self.rows_over(snapshot).iter();
+        rows.filter_map(|&(_, row)| images.get(row as usize))
+            .collect()
+    }
+
+    /// Whether any image maps a snapshot.
+    #[must_use]
+    pub fn is_mapped(&self, snapshot: &SnapshotId) -> bool {
+        !self.rows_over(snapshot).is_empty()
+    }
+
+    fn rows_over(&self, snapshot: &SnapshotId) -> &[(PackedId, u32)] {
+        let Some(wanted) = self.inventory.images.items.pack(snapshot) else {
+            return &[];
+        };
+        let from = self.images.partition_point(|(id, _)| *id < wanted);
+        let rest = self.images.get(from..).unwrap_or_default();
+        &rest[..rest.partition_point(|(id, _)| *id == wanted)]
     }
 
     /// Everything that needs a snapshot, each with its path; empty when nothing does. An image that
@@ -193,7 +217,7 @@ impl<'a> References<'a> {
                 detail: Some(format!("{} ({}) maps it", image.id, image.state)),
                 path: vec![snapshot.to_string(), image.id.to_string()],
             });
-            let of_image = self.holders_of_image(image, words).into_iter();
+            let of_image = self.holders_of_image(&image, words).into_iter();
             holders.extend(of_image.map(|holder| through(snapshot.as_str(), holder)));
         }
         tidied(holders)

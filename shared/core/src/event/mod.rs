@@ -73,6 +73,12 @@ struct Envelope {
     detail: Value,
 }
 
+/// Whether a schedule sent it: EventBridge's rule or EventBridge Scheduler.
+#[must_use]
+pub fn is_heartbeat(payload: &Value) -> bool {
+    payload["detail-type"] == "Scheduled Event"
+}
+
 /// Refuses a `now` that lies too far ahead of the wall clock.
 ///
 /// # Errors
@@ -177,6 +183,9 @@ mod tests {
         let Ok(CreateEvent::Heartbeat(origin)) = create("create-snapshots", &event) else {
             panic!("not a heartbeat");
         };
+        assert!(is_heartbeat(&event));
+        assert!(!is_heartbeat(&json!({ "run": "nightly" })));
+        assert!(!is_heartbeat(&json!("Scheduled Event")));
         assert_eq!(origin.account.as_deref(), Some("123456789012"));
     }
 

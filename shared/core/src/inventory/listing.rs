@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::table::{ImageTable, SnapshotTable};
 use crate::ports::CallError;
 
 /// A kind of list that a decision may rest on.
@@ -70,9 +71,9 @@ impl Source {
 ///
 /// A list that is not complete may be used to keep, never to delete.
 #[derive(Clone, Debug)]
-pub struct Listing<T> {
+pub struct List<I> {
     /// What was read.
-    pub items: Vec<T>,
+    pub items: I,
     /// Which list it is.
     pub source: Source,
     /// Pages read.
@@ -83,9 +84,12 @@ pub struct Listing<T> {
     pub error: Option<CallError>,
 }
 
-impl<T> Listing<T> {
+/// A list in the plainest form.
+pub type Listing<T> = List<Vec<T>>;
+
+impl<I> List<I> {
     /// A complete list of one page.
-    pub fn complete(source: Source, items: Vec<T>, read_at: Timestamp) -> Self {
+    pub fn complete(source: Source, items: I, read_at: Timestamp) -> Self {
         Self {
             items,
             source,
@@ -100,28 +104,70 @@ impl<T> Listing<T> {
     pub fn is_complete(&self) -> bool {
         self.error.is_none()
     }
+}
 
+impl<T> Listing<T> {
+    /// The same list in another form.
+    #[must_use]
+    pub fn into_items<I: FromIterator<T>>(self) -> List<I> {
+        List {
+            items: self.items.into_iter().collect(),
+            source: self.source,
+            pages: self.pages,
+            read_at: self.read_at,
+            error: self.error,
+        }
+    }
+}
+
+impl<I: Default> List<I> {
     /// A list of which nothing was read.
     pub fn unread(source: Source, error: CallError, read_at: Timestamp) -> Self {
         Self {
-            items: Vec::new(),
+            items: I::default(),
             source,
             pages: 0,
             read_at,
             error: Some(error),
         }
     }
+}
 
+impl<I: Items> List<I> {
     /// How it was read, without what was read.
     #[must_use]
     pub fn reading(&self) -> Reading {
         Reading {
             source: self.source,
-            count: self.items.len(),
+            count: self.items.count(),
             pages: self.pages,
             read_at: self.read_at,
             error: self.error.clone(),
         }
+    }
+}
+
+/// What can hold the items of a list.
+pub trait Items {
+    /// How many there are.
+    fn count(&self) -> usize;
+}
+
+impl<T> Items for Vec<T> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Items for SnapshotTable {
+    fn count(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Items for ImageTable {
+    fn count(&self) -> usize {
+        self.len()
     }
 }
 

@@ -3,12 +3,15 @@
 //! Plain data as EC2 described it. States that Holdfast does not know are carried as
 //! `Unknown(text)` and never guessed at. Times are UTC.
 
+mod key;
 mod listing;
 mod protection;
 mod referrer;
+pub mod table;
 mod whole;
 
-pub use listing::{Listing, Reading, Source};
+pub use key::KeyState;
+pub use listing::{Items, List, Listing, Reading, Source};
 pub use protection::{
     Binned, FastRestore, ImageReference, ReferenceScope, ReferenceType, Share, SnapshotLock,
 };
@@ -200,6 +203,11 @@ pub struct Volume {
     pub volume_type: Option<String>,
     /// Provisioned size in GiB.
     pub size_gib: Option<i32>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// ARN of the KMS key under which it, and every snapshot of it, is encrypted; none for a volume
+    /// that is not encrypted (EBS User Guide, "Amazon EBS encryption").
+    pub kms_key: Option<String>,
     /// What it is attached to; more than one with multi-attach.
     pub attachments: Vec<Attachment>,
     /// Its tags.

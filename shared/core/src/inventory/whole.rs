@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::table::{ImageTable, SnapshotTable};
 use super::{
-    Binned, FastRestore, Image, Instance, InstanceState, LaunchTemplateVersion, Listing, Reading,
+    Binned, FastRestore, Instance, InstanceState, LaunchTemplateVersion, List, Listing, Reading,
     Referrer, Snapshot, SnapshotLock, Source, Tags, Volume, VolumeState,
 };
 use crate::artifact;
@@ -16,14 +17,14 @@ use crate::ports::CallError;
 #[derive(Clone, Debug)]
 pub struct Inventory {
     /// Managed snapshots.
-    pub snapshots: Listing<Snapshot>,
+    pub snapshots: List<SnapshotTable>,
     /// Snapshots of one's own that managed images map and that the list of managed ones lacks:
     /// somebody took their tags off.
     pub mapped: Listing<Snapshot>,
     /// Snapshots of one's own in the making, whoever makes them: copies are among them.
     pub pending: Listing<Snapshot>,
     /// One's own images, disabled and deprecated ones included.
-    pub images: Listing<Image>,
+    pub images: List<ImageTable>,
     /// Instances in any state.
     pub instances: Listing<Instance>,
     /// Volumes in any state.
@@ -53,10 +54,10 @@ impl Inventory {
             Listing::complete(source, Vec::new(), read_at)
         }
         Self {
-            snapshots: none(Source::Snapshots, read_at),
+            snapshots: List::complete(Source::Snapshots, SnapshotTable::default(), read_at),
             mapped: none(Source::Snapshots, read_at),
             pending: none(Source::Snapshots, read_at),
-            images: none(Source::Images, read_at),
+            images: List::complete(Source::Images, ImageTable::default(), read_at),
             instances: none(Source::Instances, read_at),
             volumes: none(Source::Volumes, read_at),
             templates: Some(none(Source::LaunchTemplates, read_at)),
@@ -106,13 +107,12 @@ impl Inventory {
     /// EC2's own word for it. Only where they disagree does the caller's word decide.
     #[must_use]
     pub fn own_account<'a>(&'a self, told: Option<&'a str>) -> Option<&'a str> {
-        let snapshots = self
+        let owners: BTreeSet<&str> = self
             .snapshots
             .items
-            .iter()
-            .filter_map(|s| s.owner.as_deref());
-        let images = self.images.items.iter().filter_map(|i| i.owner.as_deref());
-        let owners: BTreeSet<&str> = snapshots.chain(images).collect();
+            .owners()
+            .chain(self.images.items.owners())
+            .collect();
         match owners.iter().next() {
             Some(owner) if owners.len() == 1 => Some(owner),
             None => told,

@@ -29,6 +29,15 @@ pub enum SlotState {
 }
 
 impl SlotState {
+    /// Whether EC2 has made the artifacts, as far as the ledger knows.
+    #[must_use]
+    pub fn is_made(self) -> bool {
+        match self {
+            Self::Created | Self::Completed => true,
+            Self::Intended | Self::Requested | Self::Failed => false,
+        }
+    }
+
     /// Its spelling in the table.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -159,6 +168,19 @@ impl SlotRecord {
             n if n < MAX_STARTS => Some(failed_at + SignedDuration::from_hours(1)),
             _ => None,
         }
+    }
+
+    /// The record of a source that was not made before its slot was over: it is not asked for again.
+    ///
+    /// # Errors
+    /// [`IllegalStep`] when it is recorded as completed.
+    pub fn missed(&self, words: &str) -> Result<Self, IllegalStep> {
+        Ok(Self {
+            state: step(Some(self.state), SlotStep::Fail)?,
+            error: Some(words.to_owned()),
+            permanent: true,
+            ..self.clone()
+        })
     }
 
     /// The record after EC2 failed what it had started; the artifacts become lost ones.
@@ -312,6 +334,43 @@ mod tests {
                 .failed_in_ec2("x", at)
                 .is_err()
         );
+    }
+
+    /// Every pair, by hand: rows are where a creation stands, columns what happens to it; `-` is
+    /// refused.
+    #[test]
+    fn every_step_from_every_state_is_allowed_or_refused_as_the_table_says() {
+        let steps = [
+            SlotStep::Intend,
+            SlotStep::Request,
+            SlotStep::Create,
+            SlotStep::Complete,
+            SlotStep::Fail,
+        ];
+        for (from, row) in [
+            ("", "intended requested - - failed"),
+            ("intended", "intended requested created - failed"),
+            ("requested", "- requested created completed failed"),
+            ("created", "- - created completed failed"),
+            ("completed", "- - - completed -"),
+            ("failed", "intended requested created - failed"),
+        ] {
+            let from = SlotState::parse(from);
+            let to = steps.map(|one| step(from, one).map_or("-", SlotState::as_str));
+            assert_eq!(to.join(" "), row, "from {from:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_slot_was_over_for_is_not_asked_for_again_but_still_taken_over_when_it_turns_up() {
+        let at = Timestamp::UNIX_EPOCH;
+        let missed = record(SlotState::Requested, at).missed("over").unwrap();
+        assert_eq!(next_move(Some(&missed), at), Move::Nothing);
+        assert_eq!(
+            step(Some(missed.state), SlotStep::Create),
+            Ok(SlotState::Created)
+        );
+        assert!(record(SlotState::Completed, at).missed("over").is_err());
     }
 
     #[test]

@@ -6,11 +6,12 @@
 //! condemned of the policy is held until a request names the plan that was shown. The table's
 //! counts can only hold deletions back.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::judge::{Subject, Verdict};
+use super::judge::Judged;
 use crate::inventory::{
     ImageState, Instance, InstanceState, Inventory, Listing, Source, Volume, VolumeState,
 };
@@ -66,8 +67,12 @@ pub fn count(
     note(Source::Instances, instances);
     let volumes = of(&inventory.volumes, |_| true);
     note(Source::Volumes, volumes);
-    let registered = |image: &crate::inventory::Image| image.state != ImageState::Deregistered;
-    note(Source::Images, of(&inventory.images, registered));
+    let images = &inventory.images;
+    let registered = images.is_complete().then(|| {
+        let gone = images.items.in_state(&ImageState::Deregistered);
+        images.items.len() - gone.count()
+    });
+    note(Source::Images, registered);
     let versions = inventory.templates.as_ref();
     note(
         Source::LaunchTemplates,
@@ -137,7 +142,7 @@ pub fn trips(
     current: &Census,
     policies: &PolicyFile,
     inventory: &Inventory,
-    verdicts: &[Verdict],
+    verdicts: &impl Judged,
 ) -> BTreeMap<String, Vec<Reason>> {
     let mut trips: BTreeMap<String, Vec<Reason>> = BTreeMap::new();
     let Some(previous) = previous else {
@@ -213,16 +218,16 @@ fn lost(
     current: &Census,
     policy: &Policy,
     standing: &Standing<'_>,
-    verdicts: &[Verdict],
+    verdicts: &impl Judged,
 ) -> Option<Reason> {
     if current.picked.get(&policy.name) != Some(&0) {
         return None;
     }
     let before = picked_before(previous, policy).filter(|before| *before > 0)?;
-    let of_policy = verdicts.iter().filter(|v| v.policy == policy.name);
+    let of_policy = (0..verdicts.count()).filter(|&v| verdicts.policy(v) == policy.name);
     let left = of_policy
-        .filter_map(source)
-        .filter(|source| standing.0.contains(source))
+        .filter_map(|v| source(verdicts, v))
+        .filter(|source| standing.0.contains(source.as_ref()))
         .min()?;
     Some(tripped(format!(
         "it picks nothing now and picked {before} when the last sweep counted, while {left} still \
@@ -239,10 +244,10 @@ fn picked_before(previous: &Census, policy: &Policy) -> Option<u64> {
 }
 
 /// What a good backup, or what is left of one, was taken of.
-fn source(verdict: &Verdict) -> Option<&str> {
-    match (&verdict.subject, &verdict.orphan_of) {
-        (Subject::Snapshot(_), Some(former)) => Some(&former.source),
-        (subject, _) => subject.source().filter(|_| verdict.good),
+fn source<V: Judged>(verdicts: &V, v: usize) -> Option<Cow<'_, str>> {
+    match verdicts.orphan_of(v) {
+        Some(former) if !verdicts.is_image(v) => Some(former.source.as_str().into()),
+        _ => verdicts.source(v).filter(|_| verdicts.is_good(v)),
     }
 }
 

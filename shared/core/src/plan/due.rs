@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::policy::{Policy, PolicyFile, PolicyState, Protect};
 use crate::ports::records::Begun;
+
+/// For how long what an event left over is tried again under a policy without a schedule.
+const TRIED_WITHOUT_SCHEDULE: SignedDuration = SignedDuration::from_hours(1);
 
 /// A slot that is due.
 #[derive(Clone, Debug)]
@@ -16,6 +19,8 @@ pub struct Due<'p> {
     pub slot: Timestamp,
     /// Whether the slot was not started before.
     pub fresh: bool,
+    /// Whether the ledger knows no slot of the policy: what lies before its first is not late.
+    pub first: bool,
     /// Slots between the newest started one and this, which nobody will make.
     pub missed: Vec<Timestamp>,
     /// The slot begun before, where it was not finished, with the name by which it was begun: it is
@@ -75,6 +80,7 @@ pub fn due<'p>(
                 policy: Cow::Borrowed(policy),
                 slot,
                 fresh: true,
+                first: head.is_none(),
                 missed,
                 unfinished: resumed,
             });
@@ -83,12 +89,28 @@ pub fn due<'p>(
                 policy,
                 slot,
                 fresh: false,
+                first: false,
                 missed: Vec::new(),
                 unfinished: None,
             });
         }
     }
     due
+}
+
+/// Until when a backup for `slot` is on time.
+#[must_use]
+pub fn start_by(policy: &Policy, slot: Timestamp) -> Timestamp {
+    policy.start_within.after(slot, &policy.timezone)
+}
+
+/// Until when a source that an event or a request left over is tried again: until the policy's next
+/// slot is due; an hour where it has no schedule.
+#[must_use]
+pub fn tried_until(policy: &Policy, slot: Timestamp) -> Timestamp {
+    policy
+        .next_slot(slot)
+        .unwrap_or(slot + TRIED_WITHOUT_SCHEDULE)
 }
 
 /// The policy under one of its names, as its records and artifacts carry it.

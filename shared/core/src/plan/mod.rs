@@ -4,6 +4,7 @@
 
 pub mod adopt;
 pub mod census;
+pub mod coverage;
 pub mod create;
 pub mod due;
 pub mod judge;

@@ -132,6 +132,7 @@ pub fn breaks(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::Expired
         | Code::Orphaned
         | Code::FailedBackup
+        | Code::Duplicate
         | Code::SourceGone
         | Code::NotCovered
         | Code::InstanceState
@@ -140,6 +141,11 @@ pub fn breaks(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::KeyUnusable
         | Code::TooManyExclusions
         | Code::NotPicked
+        | Code::Covered
+        | Code::NotYetDue
+        | Code::NoBackup
+        | Code::RpoExceeded
+        | Code::MatchesNothing
         | Code::Throttled
         | Code::ResourceLimit
         | Code::OutcomeUnknown
@@ -312,6 +318,9 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
              a part only by hand; to have the AMI back, take it out of the Recycle Bin or register \
              one from its snapshots ({told})"
         ),
+        Code::Duplicate => {
+            format!("nothing: {end} holds the same slot of the same source ({told})")
+        }
         Code::FailedBackup => format!("nothing: it was never a backup ({told})"),
         Code::NotFound | Code::Gone => "nothing: it is not there".into(),
         Code::TableFailed => format!("make Holdfast's table readable ({told})"),
@@ -326,6 +335,11 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::KeyUnusable
         | Code::TooManyExclusions
         | Code::NotPicked
+        | Code::Covered
+        | Code::NotYetDue
+        | Code::NoBackup
+        | Code::RpoExceeded
+        | Code::MatchesNothing
         | Code::Throttled
         | Code::ResourceLimit
         | Code::OutcomeUnknown

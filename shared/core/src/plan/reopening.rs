@@ -6,24 +6,24 @@
 
 use std::collections::BTreeMap;
 
-use super::judge::Verdict;
+use super::judge::Judged;
 use super::reconcile::SlotKey;
 use crate::lineage::{SlotRecord, SlotState};
 use crate::report::ReasonCode;
 
 /// The records of the ledger to be read before these failed backups may go, by artifact.
 #[must_use]
-pub fn questions(verdicts: &[Verdict]) -> BTreeMap<String, Vec<SlotKey>> {
+pub fn questions(verdicts: &impl Judged) -> BTreeMap<String, Vec<SlotKey>> {
     let failed = |reasons: &[crate::report::Reason]| {
         reasons.iter().any(|r| r.code == ReasonCode::FailedBackup)
     };
-    verdicts
-        .iter()
-        .filter(|verdict| verdict.is_condemned() && failed(verdict.reasons()))
-        .filter_map(|verdict| {
-            let artifact = verdict.artifact.as_ref()?;
-            let id = verdict.subject.id().to_owned();
-            Some((id, SlotKey::candidates(artifact)))
+    let condemned = verdicts.condemned().into_iter();
+    condemned
+        .filter(|&v| failed(verdicts.decision(v).reasons()))
+        .filter_map(|v| {
+            let artifact = verdicts.artifact(v)?;
+            let id = verdicts.id(v).into_owned();
+            Some((id, SlotKey::candidates(&artifact)))
         })
         .collect()
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::id::SnapshotId;
-use crate::inventory::{Image, ImageState, Inventory};
+use crate::inventory::{ImageState, Inventory};
 
 /// Which of the snapshots that `waiting` says were left of an AMI belong to an AMI that stands again,
 /// or are gone: their wait is over, and another one begins anew. What was not listed is gone only if
@@ -16,16 +16,18 @@ pub fn returned(waiting: &BTreeSet<String>, inventory: &Inventory) -> Vec<String
     if waiting.is_empty() {
         return Vec::new();
     }
-    let images = inventory.images.items.iter();
-    let standing = images.filter(|image| image.state != ImageState::Deregistered);
-    let mapped: BTreeSet<&str> = standing
-        .flat_map(Image::snapshots)
-        .map(SnapshotId::as_str)
+    let images = &inventory.images.items;
+    let standing =
+        (0..images.len()).filter(|&row| images.state(row) != Some(ImageState::Deregistered));
+    let mapped = standing.flat_map(|row| images.snapshots(row));
+    let mapped: BTreeSet<String> = mapped
+        .map(|id| id.to_string())
+        .filter(|id| waiting.contains(id))
         .collect();
     let snapshots = &inventory.snapshots;
-    let listed: BTreeSet<&str> = snapshots.items.iter().map(|s| s.id.as_str()).collect();
-    let over = |id: &&String| {
-        mapped.contains(id.as_str()) || (snapshots.is_complete() && !listed.contains(id.as_str()))
-    };
+    let listed = snapshots.items.index();
+    let is_listed = |id: &str| listed.find(&SnapshotId::new(id)).is_some();
+    let over =
+        |id: &&String| mapped.contains(id.as_str()) || (snapshots.is_complete() && !is_listed(id));
     waiting.iter().filter(over).cloned().collect()
 }

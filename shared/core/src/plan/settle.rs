@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::judge::{Decision, Verdict, recorded_pin, share_fate};
+use super::judge::{Decision, FormerImage, Judged, SetKey, recorded_pin, share_fate};
 use crate::policy::{Policy, PolicyFile};
 use crate::report::{Reason, ReasonCode};
 
@@ -93,12 +93,13 @@ impl Settled {
 
 /// The artifacts whose marks (when they were first condemned) the guardrails ask for.
 #[must_use]
-pub fn marked(policies: &PolicyFile, verdicts: &[Verdict]) -> Vec<String> {
+pub fn marked(policies: &PolicyFile, verdicts: &impl Judged) -> Vec<String> {
     let graced = policies.policies.iter().filter(|p| p.grace.is_some());
     let graced: BTreeSet<&str> = graced.map(|p| p.name.as_str()).collect();
-    let waits = |v: &&Verdict| v.orphan_of.is_some() || graced.contains(v.policy.as_str());
-    let marked = verdicts.iter().filter(waits);
-    marked.map(|v| v.subject.id().to_owned()).collect()
+    let waits =
+        |v: &usize| verdicts.orphan_of(*v).is_some() || graced.contains(verdicts.policy(*v));
+    let marked = (0..verdicts.count()).filter(waits);
+    marked.map(|v| verdicts.id(v).into_owned()).collect()
 }
 
 /// When a deletion that EC2 has refused `tries` times, `last` at this time, may be tried again: a
@@ -118,42 +119,44 @@ pub fn retry_after(tries: u32, last: Timestamp) -> Timestamp {
 /// Applies the guardrails. `now` is the sweep's, `wall` the clock's.
 pub fn settle(
     policies: &PolicyFile,
-    verdicts: &mut [Verdict],
+    verdicts: &mut impl Judged,
     recorded: &Recorded,
     now: Timestamp,
     wall: Timestamp,
 ) -> Settled {
     let mut settled = Settled::default();
     if let Some(error) = &recorded.error {
-        for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
+        for v in verdicts.condemned() {
             let detail = format!("lineage: {error}");
-            verdict.hold(Reason::with(ReasonCode::EvidenceIncomplete, detail));
+            verdicts.hold(v, Reason::with(ReasonCode::EvidenceIncomplete, detail));
         }
     }
-    for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
-        if let Some(words) = recorded.unreadable.get(verdict.subject.id()) {
+    for v in verdicts.condemned() {
+        if let Some(words) = recorded.unreadable.get(verdicts.id(v).as_ref()) {
             let detail = format!("lineage: {words}");
-            verdict.hold(Reason::with(ReasonCode::EvidenceIncomplete, detail));
+            verdicts.hold(v, Reason::with(ReasonCode::EvidenceIncomplete, detail));
         }
     }
-    for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
-        if let Some(reason) = recorded_pin(&verdict.subject, &recorded.pinned) {
-            verdict.hold(reason);
+    for v in verdicts.condemned() {
+        let sources = verdicts.sources(v);
+        let sources = sources.iter().map(String::as_str);
+        if let Some(reason) = recorded_pin(&verdicts.id(v), sources, &recorded.pinned) {
+            verdicts.hold(v, reason);
         }
     }
-    for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
-        if let Some(words) = recorded.unreopened.get(verdict.subject.id()) {
-            verdict.hold(Reason::with(ReasonCode::FailedBackup, words));
+    for v in verdicts.condemned() {
+        if let Some(words) = recorded.unreopened.get(verdicts.id(v).as_ref()) {
+            verdicts.hold(v, Reason::with(ReasonCode::FailedBackup, words));
         }
     }
-    for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
-        // A try that lies in the future was recorded by a clock that was wrong, or is damage: believed,
-        // it could hold for ever.
-        let latest = wall.saturating_add(RETRY_LAST).unwrap_or(Timestamp::MAX);
-        let believed = |at: &Timestamp| wall < *at && *at <= latest;
-        if let Some(at) = verdict.retry_at.filter(believed) {
+    // A try that lies in the future was recorded by a clock that was wrong, or is damage: believed,
+    // it could hold for ever.
+    let latest = wall.saturating_add(RETRY_LAST).unwrap_or(Timestamp::MAX);
+    let believed = |at: &Timestamp| wall < *at && *at <= latest;
+    for v in verdicts.condemned() {
+        if let Some(at) = verdicts.retry_at(v).filter(believed) {
             let detail = format!("EC2 has refused to delete it; it is tried again from {at}");
-            verdict.hold(Reason::with(ReasonCode::RetryLater, detail));
+            verdicts.hold(v, Reason::with(ReasonCode::RetryLater, detail));
         }
     }
     grace(policies, verdicts, recorded, now, &mut settled);
@@ -163,8 +166,9 @@ pub fn settle(
         breaker(policy, verdicts, recorded, wall, &mut settled);
     }
     settled.plan_hash = if settled.tripped.is_empty() {
-        let all = verdicts.iter().filter(|v| v.is_condemned());
-        plan_hash(all.map(|v| (v.policy.as_str(), v.subject.id())))
+        let all = verdicts.condemned().into_iter();
+        let all: Vec<_> = all.map(|v| (verdicts.policy(v), verdicts.id(v))).collect();
+        plan_hash(all.iter().map(|(policy, id)| (*policy, id.as_ref())))
     } else {
         let held = settled.tripped.iter();
         plan_hash(held.flat_map(|(p, list)| list.iter().map(|r| (p.as_str(), r.as_str()))))
@@ -188,57 +192,58 @@ pub fn plan_hash<'a>(deletions: impl Iterator<Item = (&'a str, &'a str)>) -> Str
 }
 
 /// From when on what was condemned at `since` may go; none where nothing waits.
-fn wait(policy: &Policy, verdict: &Verdict, since: Timestamp) -> Option<Timestamp> {
+fn wait(policy: &Policy, orphan: bool, since: Timestamp) -> Option<Timestamp> {
     let grace = policy
         .grace
         .map(|grace| grace.after(since, &policy.timezone));
-    let orphans = verdict
-        .orphan_of
-        .as_ref()
-        .map(|_| since.saturating_add(ORPHANS_STAY).unwrap_or(Timestamp::MAX));
+    let orphans = orphan.then(|| since.saturating_add(ORPHANS_STAY).unwrap_or(Timestamp::MAX));
     grace.max(orphans)
 }
 
 fn grace(
     policies: &PolicyFile,
-    verdicts: &mut [Verdict],
+    verdicts: &mut impl Judged,
     recorded: &Recorded,
     now: Timestamp,
     settled: &mut Settled,
 ) {
     let policies = policies.policies.iter();
     let policies: HashMap<&str, &Policy> = policies.map(|p| (p.name.as_str(), p)).collect();
-    for verdict in verdicts {
-        let Some(policy) = policies.get(verdict.policy.as_str()) else {
+    for v in 0..verdicts.count() {
+        let orphan = verdicts.orphan_of(v).is_some();
+        let policy = policies.get(verdicts.policy(v)).copied();
+        // Most wait for nothing, and need no look at what is on record.
+        let Some(policy) = policy.filter(|policy| orphan || policy.grace.is_some()) else {
             continue;
         };
-        let id = verdict.subject.id();
+        let id = verdicts.id(v).into_owned();
         // A mark of the future would wait for ever: it begins anew.
-        let since = recorded.condemned.get(id).copied();
+        let since = recorded.condemned.get(&id).copied();
         let since = since.filter(|since| *since <= now);
-        let Some(until) = wait(policy, verdict, since.unwrap_or(now)) else {
+        let Some(until) = wait(policy, orphan, since.unwrap_or(now)) else {
             continue;
         };
-        let id = id.to_owned();
-        match (verdict.is_condemned(), since) {
+        match (verdicts.is_condemned(v), since) {
             (false, None) => {}
             // Nothing was found that needs it: what could not be read begins no new grace.
-            (false, Some(_)) if waits_only(&verdict.decision) => {}
+            (false, Some(_)) if waits_only(verdicts.decision(v)) => {}
             (false, Some(_)) => {
-                if let Decision::Keep(reasons) | Decision::Hold(reasons) = &mut verdict.decision {
+                let mut decision = verdicts.decision(v).clone();
+                if let Decision::Keep(reasons) | Decision::Hold(reasons) = &mut decision {
                     let detail = "it was condemned by an earlier sweep and is free again";
                     reasons.push(Reason::with(ReasonCode::Grace, detail));
                 }
+                verdicts.decide(v, decision);
                 settled.freed.push(id);
             }
             (true, None) => {
                 let detail = format!("condemned now; it may go from {until}");
-                verdict.hold(Reason::with(ReasonCode::Grace, detail));
+                verdicts.hold(v, Reason::with(ReasonCode::Grace, detail));
                 settled.grace_begins.push(id);
             }
             (true, Some(since)) if now < until => {
                 let detail = format!("condemned at {since}; it may go from {until}");
-                verdict.hold(Reason::with(ReasonCode::Grace, detail));
+                verdicts.hold(v, Reason::with(ReasonCode::Grace, detail));
             }
             (true, Some(_)) => {}
         }
@@ -261,15 +266,15 @@ fn waits_only(decision: &Decision) -> bool {
 
 /// Holds everything condemned of the policies that a comparison with the last sweep trips, but for
 /// what a request released.
-fn trip(verdicts: &mut [Verdict], recorded: &Recorded, settled: &mut Settled) {
+fn trip(verdicts: &mut impl Judged, recorded: &Recorded, settled: &mut Settled) {
     if recorded.trips.is_empty() {
         return;
     }
     // A plan's hash covers deletions only. That a policy tripped with nothing condemned is the
     // table's word alone, and releases nothing that is condemned by now.
     let named = |(policy, resource): &&(String, String)| {
-        let mut of_policy = verdicts.iter().filter(|v| v.policy == *policy);
-        !resource.is_empty() || !of_policy.any(Verdict::is_condemned)
+        let condemned = verdicts.condemned();
+        !resource.is_empty() || condemned.iter().all(|&v| verdicts.policy(v) != policy)
     };
     let released = recorded.released.iter().filter(named);
     let released: BTreeSet<&str> = released.map(|(policy, _)| policy.as_str()).collect();
@@ -279,39 +284,43 @@ fn trip(verdicts: &mut [Verdict], recorded: &Recorded, settled: &mut Settled) {
             settled.tripped.insert(policy.clone(), Vec::new());
         }
     }
-    let goes = |verdict: &Verdict| {
-        let key = (verdict.policy.clone(), verdict.subject.id().to_owned());
-        recorded.released.contains(&key)
-    };
-    let condemned =
-        |verdict: &&Verdict| verdict.is_condemned() && recorded.trips.contains_key(&verdict.policy);
-    // What is left of one AMI goes whole or not at all.
-    let stays: BTreeSet<_> = verdicts
-        .iter()
-        .filter(condemned)
-        .filter(|verdict| !goes(verdict))
-        .filter_map(|verdict| verdict.orphan_of.clone())
+    let all = verdicts.condemned().into_iter();
+    let condemned: Vec<(usize, &[Reason])> = all
+        .filter_map(|v| Some((v, recorded.trips.get(verdicts.policy(v))?.as_slice())))
         .collect();
-    for verdict in verdicts.iter_mut().filter(|v| condemned(&&**v)) {
-        let parted = verdict
-            .orphan_of
-            .as_ref()
-            .is_some_and(|of| stays.contains(of));
-        if goes(verdict) && !parted {
+    let staying = condemned.iter().map(|(v, _)| *v);
+    let staying = staying.filter(|v| !is_released(verdicts, recorded, *v));
+    // What is left of one AMI goes whole or not at all.
+    let stays: BTreeSet<FormerImage> = staying
+        .filter_map(|v| verdicts.orphan_of(v).cloned())
+        .collect();
+    for (v, reasons) in condemned {
+        let parted = verdicts.orphan_of(v).is_some_and(|of| stays.contains(of));
+        if is_released(verdicts, recorded, v) && !parted {
             continue;
         }
-        let held = settled.tripped.entry(verdict.policy.clone()).or_default();
-        held.push(verdict.subject.id().to_owned());
-        for reason in recorded.trips.get(&verdict.policy).into_iter().flatten() {
-            verdict.hold(reason.clone());
+        let policy = verdicts.policy(v).to_owned();
+        let held = settled.tripped.entry(policy).or_default();
+        held.push(verdicts.id(v).into_owned());
+        for reason in reasons {
+            verdicts.hold(v, reason.clone());
         }
     }
+}
+
+/// Whether a request released a deletion from the breaker.
+fn is_released(verdicts: &impl Judged, recorded: &Recorded, v: usize) -> bool {
+    if recorded.released.is_empty() {
+        return false;
+    }
+    let key = (verdicts.policy(v).to_owned(), verdicts.id(v).into_owned());
+    recorded.released.contains(&key)
 }
 
 /// Holds what would let the policy's good backups fall too far within 24 hours.
 fn breaker(
     policy: &Policy,
-    verdicts: &mut [Verdict],
+    verdicts: &mut impl Judged,
     recorded: &Recorded,
     wall: Timestamp,
     settled: &mut Settled,
@@ -324,14 +333,15 @@ fn breaker(
         .iter()
         .filter(|r| r.at > since)
         .collect();
-    let good: Vec<&Verdict> = verdicts
-        .iter()
-        .filter(|v| v.policy == policy.name && v.good)
-        .collect();
     let stood = |time: Option<Timestamp>| time.is_some_and(|t| t <= since);
-    let before = good.iter().filter(|v| stood(v.subject.time())).count()
-        + retired.iter().filter(|r| stood(Some(r.time))).count();
-    let standing = good.len();
+    let mut before = retired.iter().filter(|r| stood(Some(r.time))).count();
+    let mut standing = 0_usize;
+    for v in 0..verdicts.count() {
+        if verdicts.is_good(v) && verdicts.policy(v) == policy.name {
+            standing += 1;
+            before += usize::from(stood(verdicts.time(v)));
+        }
+    }
 
     // May go while the first `free` of the window last, or while what is left is not below the
     // share of what stood that must remain.
@@ -342,23 +352,19 @@ fn breaker(
 
     // A set goes whole or not at all: half of one is no point in time to return to.
     let mut sets: Vec<Vec<usize>> = Vec::new();
-    let mut known: HashMap<_, usize> = HashMap::new();
-    for (i, verdict) in verdicts.iter().enumerate() {
-        if verdict.policy != policy.name || !verdict.good || !verdict.is_condemned() {
-            continue;
-        }
-        let key = (policy.name.clone(), verdict.subject.id().to_owned());
-        if recorded.released.contains(&key) {
+    let mut known: HashMap<SetKey, usize> = HashMap::new();
+    for v in verdicts.condemned() {
+        let of_policy = verdicts.policy(v) == policy.name && verdicts.is_good(v);
+        if !of_policy || is_released(verdicts, recorded, v) {
             continue;
         }
         let next = sets.len();
-        let set = verdict
-            .set()
-            .map_or(next, |set| *known.entry(set).or_insert(next));
+        let set = verdicts.set(v);
+        let set = set.map_or(next, |set| *known.entry(set).or_insert(next));
         if set == next {
             sets.push(Vec::new());
         }
-        sets[set].push(i);
+        sets[set].push(v);
     }
     let mut used = 0;
     let mut held = Vec::new();
@@ -367,19 +373,17 @@ fn breaker(
         if used <= allowed {
             continue;
         }
-        for i in set {
-            verdicts[i].hold(Reason::with(
-                ReasonCode::CircuitBreaker,
-                format!(
-                    "{} had {before} backups 24 h ago and lost {} since; max_shrink is {}%, \
-                     free is {}",
-                    policy.name,
-                    retired.len(),
-                    policy.limits.max_shrink_percent,
-                    policy.limits.free
-                ),
-            ));
-            held.push(verdicts[i].subject.id().to_owned());
+        for v in set {
+            let detail = format!(
+                "{} had {before} backups 24 h ago and lost {} since; max_shrink is {}%, \
+                 free is {}",
+                policy.name,
+                retired.len(),
+                policy.limits.max_shrink_percent,
+                policy.limits.free
+            );
+            verdicts.hold(v, Reason::with(ReasonCode::CircuitBreaker, detail));
+            held.push(verdicts.id(v).into_owned());
         }
     }
     if !held.is_empty() {

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::field::{At, Fields, Findings, one_of};
 use super::node::Value;
+use super::period::Period;
 use super::schedule::{MIN_SPACING_MINUTES, Schedule};
 use super::spacing::too_close;
 use super::{
@@ -17,14 +18,18 @@ use super::{
 /// The largest count that a keep rule, `min_copies` or `limits.free` may have.
 const MAX_COUNT: u32 = 100_000;
 
+/// `start_within` where a policy does not say.
+const START_WITHIN: &str = "1h";
+
 /// The most schedules that one policy may have.
 const MAX_SCHEDULES: usize = 32;
 
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 24] = [
     "name",
     "protect",
     "select",
     "schedule",
+    "start_within",
     "timezone",
     "triggers",
     "reboot",
@@ -41,6 +46,7 @@ const KEYS: [&str; 22] = [
     "terminated_instances_hold",
     "recently_launched",
     "source_gone",
+    "rpo",
     "state",
     "formerly",
 ];
@@ -124,6 +130,9 @@ fn body(
         let message = "has neither a schedule nor triggers; write a `schedule`, `triggers` or both";
         found.add(at.line, &at.path, message);
     }
+    let start_within = fields
+        .get("start_within")
+        .map_or(Period::parse(START_WITHIN).ok(), |at| at.period(found));
     let reboot = reboot(fields, protect, found);
     let beside = consistency::Beside {
         protect,
@@ -149,6 +158,9 @@ fn body(
     let source_gone = fields
         .get("source_gone")
         .map_or(Some(None), |at| source_gone(at, found));
+    let rpo = fields
+        .get("rpo")
+        .map_or(Some(None), |at| at.period(found).map(Some));
     let state = fields.get("state").map_or(Some(PolicyState::Active), |at| {
         let choices = [
             ("active", PolicyState::Active),
@@ -165,6 +177,7 @@ fn body(
         schedules: schedules?,
         timezone: timezone?,
         triggers: triggers?,
+        start_within: start_within?,
         reboot: reboot?,
         consistency: consistency?,
         retain: retain?,
@@ -178,6 +191,7 @@ fn body(
         terminated_instances_hold: holding.terminated,
         recently_launched: holding.recently_launched,
         source_gone_delete_after: source_gone?,
+        rpo: rpo?,
         state: state?,
         formerly: names.formerly.iter().map(|n| n.text.clone()).collect(),
     })

@@ -5,33 +5,24 @@
 
 use super::field::{At, Fields, Findings};
 use super::node::Value;
-use super::selector;
 
 /// Such keys of the file.
-pub(super) const FILE_KEYS: [&str; 2] = ["require", "prices"];
+pub(super) const FILE_KEYS: [&str; 1] = ["prices"];
 
 /// Such keys of a policy.
-pub(super) const POLICY_KEYS: [&str; 3] = ["start_within", "cooldown", "rpo"];
+pub(super) const POLICY_KEYS: [&str; 1] = ["cooldown"];
 
 /// Refuses those of the file.
 pub(super) fn refuse_file_keys(fields: &Fields<'_>, found: &mut Findings) {
-    refuse(fields, &FILE_KEYS, found, |key, at, found| match key {
-        "require" => require(at, found),
-        _ => prices(at, found),
-    });
+    refuse(fields, &FILE_KEYS, found, |_, at, found| prices(at, found));
 }
 
 /// Refuses those of a policy.
 pub(super) fn refuse_policy_keys(fields: &Fields<'_>, found: &mut Findings) {
-    refuse(fields, &POLICY_KEYS, found, |key, at, found| match key {
-        "cooldown" => {
-            at.period(found);
-            if fields.get("triggers").is_none() {
-                at.error(found, "belongs to `triggers`, which this policy has not");
-            }
-        }
-        _ => {
-            at.period(found);
+    refuse(fields, &POLICY_KEYS, found, |_, at, found| {
+        at.period(found);
+        if fields.get("triggers").is_none() {
+            at.error(found, "belongs to `triggers`, which this policy has not");
         }
     });
 }
@@ -53,22 +44,6 @@ fn refuse(
                 found,
                 format!("`{key}` is not supported yet; leave it out of the file"),
             );
-        }
-    }
-}
-
-fn require(at: &At<'_>, found: &mut Findings) {
-    let expected = "a list such as [{ resource: instances, tags: { Backup: \"*\" } }]";
-    for item in at.list(found, expected).unwrap_or_default() {
-        let expected = "{ resource: instances, tags: { Backup: \"*\" } }";
-        let Some(fields) = item.fields(found, &["resource", "tags"], expected) else {
-            continue;
-        };
-        if let Some(resource) = fields.require(found, "resource", "instances or volumes") {
-            resource.choice(found, &[("instances", ()), ("volumes", ())]);
-        }
-        if let Some(tags) = fields.require(found, "tags", "tags such as { Backup: \"*\" }") {
-            selector::tags(tags, found);
         }
     }
 }

@@ -8,11 +8,14 @@ mod cron;
 mod cron_field;
 pub mod error;
 mod field;
+mod gap;
 mod holding;
 mod later;
 mod node;
 mod parse;
 pub mod period;
+mod require;
+mod rpo;
 pub mod schedule;
 pub mod selection;
 mod selector;
@@ -22,6 +25,8 @@ pub mod spacing;
 pub use consistency::{Application, OnFailure, RequestedConsistency};
 pub use error::{PolicyError, PolicyErrors};
 pub use holding::TemplateVersions;
+pub use require::{RequiredResource, Requirement};
+pub use rpo::Rpo;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +39,8 @@ use period::Period;
 pub struct PolicyFile {
     /// The policies, in the file's order.
     pub policies: Vec<Policy>,
+    /// What some active policy must pick.
+    pub require: Vec<Requirement>,
     /// SHA-256 of the file's bytes, lower-case hexadecimal.
     pub sha256: String,
 }
@@ -215,6 +222,8 @@ pub struct Policy {
     pub select: Select,
     /// When it makes a backup; may be empty when there are triggers.
     pub schedules: Vec<schedule::Schedule>,
+    /// How long after its slot a backup may be started and still be on time.
+    pub start_within: Period,
     /// Zone in which cron slots and retention periods are reckoned.
     pub timezone: TimeZone,
     /// State changes that make a backup.
@@ -245,6 +254,9 @@ pub struct Policy {
     pub recently_launched: Option<Period>,
     /// After how long the last backups of a source that is gone may go; `None` is never.
     pub source_gone_delete_after: Option<Period>,
+    /// How old a source's newest good backup may get, where the policy says so; see
+    /// [`Policy::rpo_at`].
+    pub rpo: Option<Period>,
     /// Whether it works.
     pub state: PolicyState,
     /// Earlier names whose backups this policy governs.

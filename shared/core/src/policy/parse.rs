@@ -6,17 +6,18 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::PolicyFile;
 use super::check::{Checked, policy};
 use super::error::PolicyErrors;
 use super::field::{At, Findings};
 use super::later;
 use super::node::{Value, load};
+use super::require::{Requirement, require};
+use super::{Policy, PolicyFile};
 
 /// The one version of the format.
 const VERSION: u32 = 1;
 
-const FILE_KEYS: [&str; 2] = ["version", "policies"];
+const FILE_KEYS: [&str; 3] = ["version", "policies", "require"];
 
 impl PolicyFile {
     /// Reads and checks a policy file.
@@ -29,30 +30,32 @@ impl PolicyFile {
     /// everything in it that is wrong, in the order of its lines.
     pub fn parse(file_name: &str, text: &str, now: Timestamp) -> Result<Self, PolicyErrors> {
         let mut found = Findings::new(file_name);
-        let policies = read(text, now, &mut found);
+        let (policies, require) = read(text, now, &mut found);
         let errors = found.into_errors();
         if !errors.is_empty() {
             return Err(PolicyErrors { errors });
         }
         Ok(Self {
             policies,
+            require,
             sha256: sha256(text.as_bytes()),
         })
     }
 }
 
-fn read(text: &str, now: Timestamp, found: &mut Findings) -> Vec<super::Policy> {
+fn read(text: &str, now: Timestamp, found: &mut Findings) -> (Vec<Policy>, Vec<Requirement>) {
+    let nothing = (Vec::new(), Vec::new());
     let root = match load(text) {
         Ok(root) => root,
         Err(error) => {
             found.add(error.line, "file", error.message);
-            return Vec::new();
+            return nothing;
         }
     };
     if matches!(root.value, Value::Null) {
         let message = "the file is empty; write `version: 1` and a list `policies`";
         found.add(1, "file", message);
-        return Vec::new();
+        return nothing;
     }
     let at = At::root(&root);
     if !matches!(root.value, Value::Map(_)) {
@@ -61,10 +64,10 @@ fn read(text: &str, now: Timestamp, found: &mut Findings) -> Vec<super::Policy> 
             root.value.kind()
         );
         found.add(at.line, "file", message);
-        return Vec::new();
+        return nothing;
     }
     let Some(fields) = at.fields_and(found, &FILE_KEYS, &later::FILE_KEYS, "a mapping") else {
-        return Vec::new();
+        return nothing;
     };
     later::refuse_file_keys(&fields, found);
     if let Some(version) = fields.require(found, "version", "version: 1") {
@@ -91,7 +94,9 @@ fn read(text: &str, now: Timestamp, found: &mut Findings) -> Vec<super::Policy> 
         .map(|item| policy(item, now, found))
         .collect();
     check_names(&checked, found);
-    checked.into_iter().filter_map(|c| c.policy).collect()
+    let require = fields.get("require").map(|at| require(at, found));
+    let policies = checked.into_iter().filter_map(|c| c.policy).collect();
+    (policies, require.unwrap_or_default())
 }
 
 /// Names and earlier names belong to one policy each.

@@ -202,7 +202,9 @@ fn is_live(instance: &Instance) -> bool {
     )
 }
 
-fn all_match(patterns: &TagPatterns, tags: &Tags) -> bool {
+/// Whether all of `patterns` match.
+#[must_use]
+pub fn all_match(patterns: &TagPatterns, tags: &Tags) -> bool {
     patterns
         .iter()
         .all(|(key, pattern)| tags.get(key).is_some_and(|value| pattern.accepts(value)))

@@ -8,9 +8,11 @@ pub mod records;
 use std::future::Future;
 
 use crate::id::{ImageId, InstanceId, SnapshotId, VolumeId};
+use crate::inventory::table::{ImageTable, SnapshotTable};
 use crate::inventory::{
-    Binned, FastRestore, Image, ImageReference, Instance, InstanceType, LaunchTemplateVersion,
-    Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock, Tags, Volume,
+    Binned, FastRestore, Image, ImageReference, Instance, InstanceType, KeyState,
+    LaunchTemplateVersion, List, Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock,
+    Tags, Volume,
 };
 
 /// What a failed call means for the one who made it.
@@ -188,6 +190,17 @@ pub trait ReadEc2: Send + Sync {
     fn volumes(&self) -> impl Future<Output = Listing<Volume>> + Send;
     /// Snapshots of the account.
     fn snapshots(&self, scope: &SnapshotScope) -> impl Future<Output = Listing<Snapshot>> + Send;
+    /// The same in the form for many; put there as it is read, where that spares memory.
+    fn snapshot_table(
+        &self,
+        scope: &SnapshotScope,
+    ) -> impl Future<Output = List<SnapshotTable>> + Send {
+        async { self.snapshots(scope).await.into_items() }
+    }
+    /// Images in the form for many; put there as they are read, where that spares memory.
+    fn image_table(&self, scope: &ImageScope) -> impl Future<Output = List<ImageTable>> + Send {
+        async { self.images(scope).await.into_items() }
+    }
     /// Images.
     fn images(&self, scope: &ImageScope) -> impl Future<Output = Listing<Image>> + Send;
     /// Every version of every launch template.
@@ -228,6 +241,8 @@ pub trait ReadEc2: Send + Sync {
         &self,
         id: &SnapshotId,
     ) -> impl Future<Output = Result<Vec<Share>, CallError>> + Send;
+    /// The state of a KMS key, by its ARN; [`KeyState::Missing`] where KMS knows none.
+    fn key_state(&self, key: &str) -> impl Future<Output = Result<KeyState, CallError>> + Send;
 }
 
 /// Changes the account. No method retries by itself where EC2 has no client token.

@@ -15,6 +15,9 @@ use crate::policy::Trigger;
 /// For how long a lease is valid after it was taken or renewed, on the wall clock.
 pub const LEASE_TIME: SignedDuration = SignedDuration::from_mins(1);
 
+/// How many of a source's records [`Records::newest_made`] looks at.
+pub const LOOKED_BACK: usize = 16;
+
 /// How far ahead of one's own clock the deletions of a run whose clock was ahead are looked for. A
 /// clock that was further ahead trips the breaker when the next sweep counts.
 pub const COUNTS_AHEAD: SignedDuration = SignedDuration::from_mins(10);
@@ -317,6 +320,15 @@ pub trait Records: Send + Sync {
         request: Option<&str>,
         sources: &[String],
     ) -> impl Future<Output = Result<BTreeMap<String, SlotRecord>, TableError>> + Send;
+
+    /// When the newest backup of each of these sources that the ledger knows to be made was asked
+    /// for, on the wall clock, looking at each one's [`LOOKED_BACK`] newest records; none of those
+    /// without. It decides whose turn is first and nothing else, so it may be a moment behind.
+    fn newest_made(
+        &self,
+        policy: &str,
+        sources: &[String],
+    ) -> impl Future<Output = Result<BTreeMap<String, Timestamp>, TableError>> + Send;
 
     /// Writes a record if it still is what `before` was and no newer lease wrote it;
     /// [`TableErrorKind::Fenced`] otherwise.

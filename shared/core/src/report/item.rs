@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Action, Outcome, ReasonCode};
 
 /// One reason of a verdict.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Reason {
     /// Fixed code, for machines.
     pub code: ReasonCode,

@@ -174,6 +174,16 @@ words!(
         SlotMissed = "slot-missed",
         /// A KMS key makes it unusable.
         KeyUnusable = "key-unusable",
+        /// The newest good backup is as young as the policy promises.
+        Covered = "covered",
+        /// No backup is due yet.
+        NotYetDue = "not-yet-due",
+        /// A picked source has no good backup.
+        NoBackup = "no-backup",
+        /// A picked source's newest good backup is older than the policy promises.
+        RpoExceeded = "rpo-exceeded",
+        /// The policy picks nothing.
+        MatchesNothing = "matches-nothing",
         /// More volumes to leave out than one call can.
         TooManyExclusions = "too-many-exclusions",
         /// The policy does not pick it.
@@ -198,8 +208,11 @@ words!(
         Refused = "refused",
         /// Holdfast's table refused.
         TableFailed = "table-failed",
-        /// The event is older than one already handled.
+        /// The event is older than one already handled; or a slot was started later than the policy's
+        /// `start_within`.
         Late = "late",
+        /// Another backup of the same policy, slot and source was made before it.
+        Duplicate = "duplicate",
         /// A slot is due.
         SlotDue = "slot-due",
         /// EC2 refuses to deregister it.

@@ -169,7 +169,7 @@ fn a_snapshot_that_an_ami_maps_is_refused_in_favour_of_the_ami() {
     let mut stage = Stage::snapshot(|_| {});
     let mut image = ami("ami-7", None, &["snap-1"], TIME);
     image.state = ImageState::Disabled;
-    stage.inventory.images.items = vec![image];
+    stage.inventory.images.items = vec![image].into();
     let reason = stage.refused("snap-1");
     assert_eq!(reason.code, ReasonCode::UsedByImage);
     assert_eq!(reason.path, ["snap-1", "ami-7"]);
@@ -242,7 +242,7 @@ fn what_is_the_policys_already_needs_nothing_and_another_policys_is_refused() {
         matches!(proposed, Proposed::Already(_)),
         "bake was the oven: {proposed:?}"
     );
-    let image = &mut stage.inventory.images.items[0];
+    let image = &mut stage.images.items[0];
     image.tags.insert("holdfast:policy".into(), "other".into());
     assert_eq!(stage.refused("ami-1").code, ReasonCode::NotPicked);
 }
@@ -377,7 +377,7 @@ fn an_adopted_tag_does_not_replace_ec2s_word_on_the_source() {
         let mut snapshot = snapshot("snap-1", "vol-1", time);
         snapshot.tags = taggings[0].tags.clone();
         let mut other = Stage::of("bake", vec![], vec![image]);
-        other.inventory.snapshots.items = vec![snapshot];
+        other.inventory.snapshots.items = vec![snapshot].into();
         let verdicts = other.judged(&[]);
         let one = verdict(&verdicts, "ami-1");
         assert!(!one.good, "{source:?}");
@@ -393,7 +393,7 @@ fn snapshots_of_a_half_adopted_ami_are_no_backups_and_no_orphans() {
     for snapshot in &mut tagged {
         snapshot.tags = first[0].tags.clone();
     }
-    cut.inventory.snapshots.items = tagged;
+    cut.inventory.snapshots.items = tagged.into();
     assert!(
         cut.judged(&[]).is_empty(),
         "they live and die with an AMI that is not Holdfast's yet"

@@ -89,6 +89,8 @@ pub fn volume(id: &str, pairs: &[(&str, &str)]) -> Volume {
         state: VolumeState::InUse,
         volume_type: None,
         size_gib: None,
+        created: None,
+        kms_key: None,
         attachments: vec![],
         tags: tags(pairs),
     }
@@ -108,6 +110,8 @@ pub struct Stage {
     pub policies: PolicyFile,
     pub policy: &'static str,
     pub inventory: Inventory,
+    /// AMIs that are asked for by name.
+    pub images: Listing<Image>,
     /// Snapshots that are asked for by name.
     pub snapshots: Listing<Snapshot>,
 }
@@ -115,11 +119,12 @@ pub struct Stage {
 impl Stage {
     pub fn of(policy: &'static str, snapshots: Vec<Snapshot>, images: Vec<Image>) -> Self {
         let mut inventory = Inventory::empty(now());
-        inventory.images.items = images;
+        inventory.images.items = images.clone().into();
         Self {
             policies: policies(""),
             policy,
             inventory,
+            images: Listing::complete(Source::Images, images, now()),
             snapshots: Listing::complete(Source::Snapshots, snapshots, now()),
         }
     }
@@ -159,6 +164,7 @@ impl Stage {
             policies: &self.policies,
             policy: policies.find(|p| p.name == self.policy).unwrap(),
             inventory: &self.inventory,
+            images: &self.images,
             snapshots: &self.snapshots,
             account: Some(OWNER),
             run: "adopt-1",

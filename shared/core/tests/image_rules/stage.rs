@@ -192,6 +192,8 @@ impl World {
             state: VolumeState::InUse,
             volume_type: None,
             size_gib: None,
+            created: None,
+            kms_key: None,
             attachments: vec![],
             tags: Tags::from([("holdfast:pin".into(), "x".into())]),
         });
@@ -206,9 +208,9 @@ impl World {
         let templates = list(Source::LaunchTemplates, &self.templates, false);
         let bin = self.bin.as_ref();
         let inventory = Inventory {
-            snapshots,
+            snapshots: snapshots.into_items(),
             mapped,
-            images,
+            images: images.into_items(),
             instances,
             volumes,
             templates: Some(templates),

@@ -129,6 +129,8 @@ pub fn volume(id: &str) -> Volume {
         state: VolumeState::InUse,
         volume_type: None,
         size_gib: None,
+        created: None,
+        kms_key: None,
         attachments: Vec::new(),
         tags: Tags::new(),
     }

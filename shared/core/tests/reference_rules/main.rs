@@ -94,8 +94,16 @@ fn an_ami_in_any_state_holds_its_snapshots() {
         "hovering",
     ] {
         let mut stage = Stage::new();
-        stage.inventory.images.items[0].state = ImageState::parse(state);
-        stage.inventory.images.items[0].deprecated = Some(at("2026-01-02T00:00:00Z"));
+        stage
+            .inventory
+            .images
+            .items
+            .update(0, |i| i.state = ImageState::parse(state));
+        stage
+            .inventory
+            .images
+            .items
+            .update(0, |i| i.deprecated = Some(at("2026-01-02T00:00:00Z")));
         let expected = one(ReasonCode::UsedByImage, "snap-1 > ami-1");
         assert_eq!(told(&stage.snapshot("snap-1")), expected, "{state}");
     }
@@ -273,14 +281,34 @@ fn what_is_being_copied_is_held_until_the_copy_is_done() {
     stage.inventory.images.items.push(copy);
     let code = ReasonCode::CopyInProgress;
     assert_eq!(told(&stage.ami()), one(code, "ami-1 > ami-copy"));
-    stage.inventory.images.items[1].state = ImageState::parse("hovering");
+    stage
+        .inventory
+        .images
+        .items
+        .update(1, |i| i.state = ImageState::parse("hovering"));
     assert_eq!(told(&stage.ami()), one(code, "ami-1 > ami-copy"));
-    stage.inventory.images.items[1].state = ImageState::Available;
+    stage
+        .inventory
+        .images
+        .items
+        .update(1, |i| i.state = ImageState::Available);
     assert!(stage.ami().is_empty());
     // An image in the making of a machine names the AMI that the machine was launched from.
-    stage.inventory.images.items[1] = image("ami-made", &[]);
-    stage.inventory.images.items[1].state = ImageState::Pending;
-    stage.inventory.images.items[1].source_image = Some(ImageId::new("ami-1"));
+    stage
+        .inventory
+        .images
+        .items
+        .update(1, |i| *i = image("ami-made", &[]));
+    stage
+        .inventory
+        .images
+        .items
+        .update(1, |i| i.state = ImageState::Pending);
+    stage
+        .inventory
+        .images
+        .items
+        .update(1, |i| i.source_image = Some(ImageId::new("ami-1")));
     assert!(stage.ami().is_empty());
 }
 
@@ -396,7 +424,7 @@ fn an_ami_in_the_recycle_bin_holds_the_snapshots_that_it_is_recorded_to_be_made_
     let code = ReasonCode::InRecycleBin;
     let held = graph.holders_of_snapshot(&SnapshotId::new("snap-9"), &stage.words());
     assert_eq!(told(&held), one(code, "snap-9 > ami-binned"));
-    let image = &stage.inventory.images.items[0];
+    let image = &stage.inventory.images.items.get(0).unwrap();
     let held = graph.holders_of_image_with_snapshots(image, std::iter::empty(), &stage.words());
     assert_eq!(told(&held), one(code, "ami-1 > snap-1 > ami-binned"));
 }
@@ -412,7 +440,7 @@ fn what_needs_a_snapshot_that_goes_along_unmapped_holds_the_ami() {
     });
     let graph = References::new(&stage.inventory);
     let along = SnapshotId::new("snap-9");
-    let image = &stage.inventory.images.items[0];
+    let image = &stage.inventory.images.items.get(0).unwrap();
     let held =
         graph.holders_of_image_with_snapshots(image, std::iter::once(&along), &stage.words());
     assert_eq!(told(&held), one(ReasonCode::Locked, "ami-1 > snap-9"));
@@ -421,7 +449,7 @@ fn what_needs_a_snapshot_that_goes_along_unmapped_holds_the_ami() {
 #[test]
 fn an_ami_that_everybody_may_launch_is_shared() {
     let mut stage = Stage::new();
-    stage.inventory.images.items[0].public = true;
+    stage.inventory.images.items.update(0, |i| i.public = true);
     assert_eq!(
         told(&stage.ami()),
         one(ReasonCode::SharedWithAccount, "ami-1")

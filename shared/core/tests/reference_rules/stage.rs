@@ -185,7 +185,7 @@ impl Stage {
 
     /// What needs `ami-1`.
     pub fn ami(&self) -> Vec<Reason> {
-        let image = &self.inventory.images.items[0];
+        let image = &self.inventory.images.items.get(0).unwrap();
         let graph = References::new(&self.inventory);
         graph.holders_of_image_with_snapshots(image, std::iter::empty(), &self.words())
     }
@@ -199,8 +199,8 @@ impl Stage {
     /// `ami-1` as a verdict is about it.
     pub fn subject(&self) -> Subject {
         Subject::Image {
-            image: self.inventory.images.items[0].clone(),
-            snapshots: vec![self.inventory.snapshots.items[0].clone()],
+            image: self.inventory.images.items.get(0).unwrap(),
+            snapshots: vec![self.inventory.snapshots.items.get(0).unwrap()],
         }
     }
 }

@@ -133,7 +133,10 @@ fn each_source_holds_just_what_it_could_protect() {
 #[test]
 fn an_ami_without_snapshots_needs_nothing_that_concerns_snapshots() {
     let mut bare = Stage::new();
-    bare.inventory.images.items[0].mappings.clear();
+    bare.inventory
+        .images
+        .items
+        .update(0, |i| i.mappings.clear());
     let Subject::Image { image, .. } = bare.subject() else {
         unreachable!()
     };

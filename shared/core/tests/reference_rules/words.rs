@@ -237,7 +237,11 @@ fn stopped_and_terminated_instances_hold_by_the_words_and_all_others_always() {
 fn an_ami_launched_within_the_time_that_the_policy_names_is_held() {
     let at_launch = |words: &str, launched: &str| {
         let mut stage = Stage::with_words(words);
-        stage.inventory.images.items[0].last_launched = Some(at(launched));
+        stage
+            .inventory
+            .images
+            .items
+            .update(0, |i| i.last_launched = Some(at(launched)));
         told(&stage.ami())
     };
     let recent = vec![(ReasonCode::RecentlyLaunched, "ami-1".to_owned())];

@@ -69,10 +69,10 @@ impl World {
         let versions = [&self.templates[..], &self.referrers.versions].concat();
         let more = &self.referrers;
         Inventory {
-            snapshots: list(&self.snapshots, Source::Snapshots, failed),
+            snapshots: list(&self.snapshots, Source::Snapshots, failed).into_items(),
             mapped: list(&self.mapped, Source::Snapshots, &mapped),
             pending: list(&more.pending, Source::Snapshots, failed),
-            images: list(&self.images, Source::Images, failed),
+            images: list(&self.images, Source::Images, failed).into_items(),
             instances: list(&self.instances, Source::Instances, failed),
             volumes: list(&self.volumes, Source::Volumes, failed),
             templates: Some(list(&versions, Source::LaunchTemplates, failed)),
@@ -417,6 +417,8 @@ pub fn world() -> impl Strategy<Value = World> {
                         state: VolumeState::Available,
                         volume_type: None,
                         size_gib: None,
+                        created: None,
+                        kms_key: None,
                         attachments: vec![],
                         tags: tags(pinned[n]),
                     })

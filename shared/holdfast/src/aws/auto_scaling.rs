@@ -39,7 +39,7 @@ impl AutoScaling {
     }
 
     pub(super) async fn groups(&self) -> Listing<Referrer> {
-        let mut list = begun(Source::AutoScaling);
+        let mut list: Listing<Referrer> = begun(Source::AutoScaling);
         // Their instances are EC2's to list. Managed groups come unless they are refused.
         let request = self
             .client

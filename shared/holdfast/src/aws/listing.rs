@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use holdfast_core::inventory::{Listing, Source};
+use holdfast_core::inventory::{List, Source};
 use holdfast_core::ports::{CallError, ErrorClass};
 use jiff::Timestamp;
 
@@ -101,9 +101,9 @@ impl<T> Converted<T> for Result<T, Unreadable> {
 }
 
 /// A list that is about to be read.
-pub(super) fn begun<T>(source: Source) -> Listing<T> {
-    Listing {
-        items: Vec::new(),
+pub(super) fn begun<I: Default>(source: Source) -> List<I> {
+    List {
+        items: I::default(),
         source,
         pages: 0,
         read_at: Timestamp::now(),
@@ -112,9 +112,13 @@ pub(super) fn begun<T>(source: Source) -> Listing<T> {
 }
 
 /// Adds an item to a list, or the reason why the list is not complete.
-pub(super) fn take<T>(list: &mut Listing<T>, operation: &'static str, item: impl Converted<T>) {
+pub(super) fn take<T, I: Extend<T>>(
+    list: &mut List<I>,
+    operation: &'static str,
+    item: impl Converted<T>,
+) {
     match item.converted() {
-        Ok(item) => list.items.push(item),
+        Ok(item) => list.items.extend([item]),
         Err(unreadable) => list.error = Some(unreadable.error(operation)),
     }
 }

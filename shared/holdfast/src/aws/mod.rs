@@ -4,6 +4,7 @@ mod auto_scaling;
 pub mod dynamodb;
 pub mod ec2;
 mod error;
+mod kms;
 mod listing;
 pub mod ssm;
 pub mod sts;

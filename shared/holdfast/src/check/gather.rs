@@ -143,7 +143,7 @@ impl Lists {
     }
 
     /// Lists further snapshots by their identifiers.
-    async fn name<E: ReadEc2>(&mut self, ec2: &E, ids: BTreeSet<SnapshotId>) {
+    pub(super) async fn name<E: ReadEc2>(&mut self, ec2: &E, ids: BTreeSet<SnapshotId>) {
         if ids.is_empty() {
             return;
         }

@@ -1,5 +1,6 @@
 //! check-dependencies: keeps the lineage true against EC2, and answers what depends on what.
 
+mod coverage;
 mod gather;
 mod write;
 
@@ -8,6 +9,7 @@ use std::collections::BTreeSet;
 use holdfast_core::event::{self, CheckEvent};
 use holdfast_core::plan::due::is_late;
 use holdfast_core::plan::reconcile::{Changes, Scope, alarm, reconcile, unread};
+use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::ReadEc2;
 use holdfast_core::ports::records::Records;
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run, whole_second};
@@ -21,6 +23,7 @@ use crate::function::{Context, Invocation};
 use crate::lease::Held;
 use crate::settings::Settings;
 
+pub use coverage::{Stands, coverage};
 use gather::{Lists, known};
 use write::{Writer, Written};
 
@@ -70,6 +73,7 @@ async fn run<E: ReadEc2, R: Records>(
     let checker = Checker {
         ec2,
         records,
+        policies: &policies,
         invocation,
         account,
         now,
@@ -123,6 +127,7 @@ async fn run<E: ReadEc2, R: Records>(
 struct Checker<'a, E, R> {
     ec2: &'a E,
     records: &'a R,
+    policies: &'a PolicyFile,
     invocation: &'a Invocation,
     account: Option<&'a str>,
     now: Timestamp,
@@ -163,6 +168,10 @@ impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
             let reason = Reason::with(ReasonCode::Late, detail);
             let item = Item::new(Action::Check, FUNCTION, Outcome::Skipped).reason(reason);
             written.items.push(item);
+        } else {
+            // A late one would ask of the present what was promised for the past.
+            let stands = coverage::of(self.ec2, &lists.seen(), self.policies, self.now).await;
+            written.items.extend(stands.findings());
         }
         Ok(written)
     }

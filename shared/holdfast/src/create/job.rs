@@ -17,9 +17,10 @@ use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::late::Late;
 use super::pick::{Source, sources};
 use super::work::{Progress, Work};
-use super::{Creator, Fleet, devices};
+use super::{Creator, Fleet, devices, keys};
 use crate::error::RunError;
 use crate::lease::Held;
 
@@ -69,6 +70,8 @@ pub(super) struct JobEnd {
     pub left: Vec<String>,
     /// Sources whose backup is there.
     pub made: Vec<String>,
+    /// Sources that have no backup of a slot that is over.
+    pub unmade: Vec<String>,
     /// Whether nothing was looked at: another run had the lease, or the table failed.
     pub put_off: bool,
     /// Whether that was because another run had the lease.
@@ -82,6 +85,7 @@ impl JobEnd {
             complete,
             left: Vec::new(),
             made: Vec::new(),
+            unmade: Vec::new(),
             put_off: false,
             busy: false,
         }
@@ -184,7 +188,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             }
             let record = records.get(source.id());
             match ledger::next_move(record, wall) {
-                Move::Ask | Move::Wait(_) if job.look_only => {}
+                Move::Ask | Move::Wait(_) if job.look_only => {
+                    end.unmade.push(source.id().to_owned());
+                }
                 Move::Wait(until) => {
                     let detail = format!("EC2 failed it; it is started again from {until}");
                     let reason = Reason::with(ReasonCode::RetryLater, detail);
@@ -216,6 +222,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             order: &order,
             trigger: job.trigger,
             look_only: job.look_only,
+            late: Late::new(job, self.agenda.get()),
         };
         let volumes: BTreeMap<&VolumeId, &Volume> =
             fleet.volumes.iter().map(|v| (&v.id, v)).collect();
@@ -223,7 +230,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         for (source, record, step) in open {
             match creation(&order, source, fleet, &volumes, &devices, record) {
                 Ok(creation) => ready.push((creation, record, step)),
-                Err(_) if job.look_only => {}
+                Err(_) if job.look_only => end.unmade.push(source.id().to_owned()),
                 Err(refused) => {
                     let done = work.refuse(source.id(), record, &refused).await;
                     let mut items = refused.items;
@@ -235,6 +242,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 }
             }
         }
+        if let Some(agenda) = self.agenda.get() {
+            ready.sort_by_key(|(creation, ..)| agenda.newest(&job.policy.name, &creation.source));
+        }
+        if !job.look_only {
+            let taken = ready.iter().flat_map(|(creation, ..)| &creation.volumes);
+            let found = keys::findings(self.ec2, job, taken, &volumes).await;
+            end.items.extend(found);
+        }
         let mut under_way = stream::iter(ready)
             .map(async |(creation, record, step)| {
                 let progress = work.make(&creation, record, step).await;
@@ -244,8 +259,17 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         while let Some((creation, progress)) = under_way.next().await {
             let Progress { items, complete } =
                 progress.unwrap_or_else(|error| work.interrupted(&creation, &error));
+            if job.look_only && complete && items.is_empty() {
+                end.unmade.push(creation.source.clone());
+            }
             end.source(&creation.source, items, complete);
         }
+        let waiting = end.left.iter().filter(|id| {
+            let record = records.get(id.as_str());
+            record.is_none_or(|record| record.requested_at.is_none())
+        });
+        end.items
+            .extend(work.late.finding(job, waiting, self.clock()));
         if job.scheduled && end.complete {
             match set_head(true).await {
                 // A newer run has taken over; what this one made stands in its report.

@@ -4,16 +4,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use holdfast_core::plan::due::as_named;
+use holdfast_core::plan::due::{as_named, tried_until};
 use holdfast_core::plan::judge::governing;
 use holdfast_core::policy::{Policy, PolicyFile, PolicyState, Protect, Trigger};
 use holdfast_core::ports::records::{Begun, OpenSource, TableError};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::{SignedDuration, Timestamp};
 
-/// For how long after its slot a run that an event left over is still finished: later, the machine
-/// has moved on from what the event said of it.
-const FINISHED_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+/// For how long after its slot a source that EC2 does not list may still turn up.
+const LISTED_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// The open sources of one policy and slot.
 pub(super) struct Group<'p> {
@@ -64,12 +63,13 @@ pub(super) fn group<'p>(
                 .filter_map(|name| begun.heads.get(name))
                 .find(|head| head.slot > slot);
             let scheduled = request.is_none() && trigger.is_none();
-            let over = now.duration_since(slot) > FINISHED_WITHIN;
+            let over = now.duration_since(slot) > LISTED_WITHIN;
+            let until = tried_until(policy, slot);
             let give_up = match newer {
                 // A slot older than one already started is never made.
                 Some(head) if scheduled => Some(format!("{} has begun", head.slot)),
-                _ if over && !failed => {
-                    Some(format!("it could not be made within {FINISHED_WITHIN:#}"))
+                _ if now >= until && !failed => {
+                    Some(format!("it could not be made before {until}"))
                 }
                 _ => None,
             };

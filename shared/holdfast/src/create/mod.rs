@@ -1,9 +1,13 @@
 //! create-snapshots and create-images: backups of what the policies pick, exactly once.
 
+mod agenda;
 mod devices;
 mod guest;
 mod job;
+mod keys;
+mod late;
 mod left;
+mod missed;
 mod on_demand;
 mod pick;
 mod preview;
@@ -17,27 +21,36 @@ pub use preview::preview;
 
 use holdfast_core::event::{self, CreateEvent, Origin};
 use holdfast_core::inventory::{Instance, Listing, Volume};
-use holdfast_core::plan::due::{self, Due};
+use holdfast_core::plan::due;
 use holdfast_core::policy::{Policy, PolicyFile, Protect};
 use holdfast_core::ports::guest::GuestCommands;
 use holdfast_core::ports::records::{OpenSource, Records, RunRecord, TableError};
 use holdfast_core::ports::{InstanceScope, ReadEc2, WriteEc2};
-use holdfast_core::report::{Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run};
-use jiff::Timestamp;
+use holdfast_core::report::{
+    Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run, whole_second,
+};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use std::sync::OnceLock;
+use std::time::Duration;
+use tokio::time::Instant;
 
 use crate::doubt::doubts;
 use crate::error::RunError;
 use crate::function::{Context, Invocation};
 use crate::pace::Pace;
-use crate::settings::Settings;
+use agenda::Agenda;
 use job::{Job, JobEnd, Wanted};
 use left::Group;
+use missed::{missed, unmade};
 
 /// The name of the function that makes snapshots, in events, reports and records.
 pub const SNAPSHOTS: &str = "create-snapshots";
 /// The name of the function that makes AMIs.
 pub const IMAGES: &str = "create-images";
+
+/// The words of what is left to the next heartbeat.
+const OUT_OF_TIME: &str = "this invocation's time is over";
 
 /// The function that makes what a policy protects its sources by.
 #[must_use]
@@ -80,26 +93,83 @@ async fn handle(
     payload: &Value,
     invocation: &Invocation,
 ) -> Result<Report, RunError> {
+    let event = event::create(function_of(protect), payload)?;
+    let now = now_of(&event, Timestamp::now())?;
+    let policies = context.settings.load_policies(now)?;
+    let (ec2, records) = (&context.ec2, &context.table);
+    let means = Means {
+        paces: Paces::default(),
+        guests,
+    };
+    create(protect, ec2, records, &policies, means, event, invocation).await
+}
+
+/// What a run has besides EC2 and the records.
+#[derive(Default)]
+pub struct Means<'a> {
+    /// The account's token buckets.
+    pub paces: Paces,
+    /// Commands in guests; none for a function that sends none.
+    pub guests: Option<&'a dyn GuestCommands>,
+}
+
+/// The time that an event asks to create for.
+fn now_of(event: &CreateEvent, wall: Timestamp) -> Result<Timestamp, RunError> {
+    let (now, dry_run) = match event {
+        CreateEvent::Heartbeat(origin) => (origin.time, false),
+        CreateEvent::StateChange { origin, .. } => (whole_second(origin.time), false),
+        CreateEvent::OnDemand(request) => (request.now.unwrap_or(wall), request.dry_run),
+    };
+    event::check_now(now, wall, dry_run)?;
+    Ok(now)
+}
+
+/// One run of the creating function of `protect`: makes what the event asks for. Whoever holds EC2's
+/// and the records' ports can run it in his own process.
+///
+/// # Errors
+/// [`RunError`]: the run as a whole could not be done.
+pub async fn create<E: ReadEc2 + WriteEc2, R: Records>(
+    protect: Protect,
+    ec2: &E,
+    records: &R,
+    policies: &PolicyFile,
+    means: Means<'_>,
+    event: CreateEvent,
+    invocation: &Invocation,
+) -> Result<Report, RunError> {
+    let wall = Timestamp::now();
+    let began = Instant::now();
+    let left = invocation.stop_at.map(|at| at.duration_since(wall));
     let creator = Creator {
         protect,
-        ec2: &context.ec2,
-        guests,
-        records: &context.table,
-        settings: &context.settings,
+        ec2,
+        guests: means.guests,
+        records,
+        policies,
         invocation,
-        paces: Paces::default(),
+        now: now_of(&event, wall)?,
+        began,
+        stop: left.map(|left| began + Duration::try_from(left).unwrap_or_default()),
+        paces: means.paces,
+        agenda: OnceLock::new(),
     };
-    creator.run(payload).await
+    creator.run(event).await
 }
 
 /// Token buckets of one invocation. Heartbeats are minutes apart, so each finds them full.
-struct Paces {
-    sets: Pace,
-    singles: Pace,
-    images: Pace,
+#[derive(Debug)]
+pub struct Paces {
+    /// `CreateSnapshots`.
+    pub sets: Pace,
+    /// `CreateSnapshot`.
+    pub singles: Pace,
+    /// `CreateImage`.
+    pub images: Pace,
 }
 
 impl Default for Paces {
+    /// The buckets that every account has; AWS raises them on request.
     fn default() -> Self {
         Self {
             sets: Pace::snapshots(),
@@ -115,9 +185,16 @@ struct Creator<'a, E, R> {
     /// Commands in guests; none for a function that sends none.
     guests: Option<&'a dyn GuestCommands>,
     records: &'a R,
-    settings: &'a Settings,
+    policies: &'a PolicyFile,
     invocation: &'a Invocation,
+    /// The event's time.
+    now: Timestamp,
+    began: Instant,
+    /// When to stop starting new work, whatever is done to the wall clock meanwhile.
+    stop: Option<Instant>,
     paces: Paces,
+    /// What a heartbeat knows of the policies that are due.
+    agenda: OnceLock<Agenda>,
 }
 
 struct Fleet {
@@ -130,8 +207,19 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         function_of(self.protect)
     }
 
-    async fn run(&self, payload: &Value) -> Result<Report, RunError> {
-        match event::create(self.function(), payload)? {
+    /// The event's time and what has passed since: slots are reckoned in it.
+    fn clock(&self) -> Timestamp {
+        let passed = SignedDuration::try_from(self.began.elapsed());
+        passed.map_or(self.now, |passed| self.now + passed)
+    }
+
+    /// Whether there is time to begin something more.
+    fn has_time(&self) -> bool {
+        self.invocation.has_time() && self.stop.is_none_or(|at| Instant::now() < at)
+    }
+
+    async fn run(&self, event: CreateEvent) -> Result<Report, RunError> {
+        match event {
             CreateEvent::Heartbeat(origin) => self.heartbeat(&origin).await,
             CreateEvent::StateChange {
                 origin,
@@ -145,12 +233,11 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
 
     async fn heartbeat(&self, origin: &Origin) -> Result<Report, RunError> {
         let now = origin.time;
-        event::check_now(now, Timestamp::now(), false)?;
-        let policies = self.settings.load_policies(now)?;
+        let policies = self.policies;
         let begun = self.records.begin(self.function(), now).await?;
-        let due = due::due(&policies, self.protect, &begun, now);
+        let mut due = due::due(policies, self.protect, &begun, now);
         let open = self.records.open_sources(self.function()).await?;
-        let left = left::group(&policies, self.protect, &begun, &open.read, now);
+        let left = left::group(policies, self.protect, &begun, &open.read, now);
         let mut end = JobEnd::of(doubts(self.function(), &begun), true);
         for (record, error) in &open.unreadable {
             let reason = Reason::with(ReasonCode::TableFailed, error.to_string());
@@ -167,13 +254,20 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             end.items.push(item.reason(reason));
         }
         if due.is_empty() && left.is_empty() {
-            return Ok(self.report(&self.invocation.id, now, Some(origin), None, &policies, end));
+            return Ok(self.report(&self.invocation.id, now, Some(origin), None, policies, end));
         }
         let fleet = self.fleet().await?;
+        let agenda = self.agenda(&due, &fleet).await;
+        agenda.sort(&mut due);
+        // Set once: a run handles one event.
+        let _ = self.agenda.set(agenda);
         for slot in due {
             end.items.extend(missed(&slot));
             if let Some((policy, begun)) = &slot.unfinished {
-                let put_off = self.take_over(policy, *begun, &fleet, &mut end).await?;
+                let newer = slot.slot;
+                let put_off = self
+                    .take_over(policy, *begun, newer, &fleet, &mut end)
+                    .await?;
                 // The head stays where it is until what it began was looked for.
                 if put_off {
                     continue;
@@ -193,11 +287,11 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         }
         // Grouped anew: a slot that this very heartbeat has begun ends what older ones left over.
         let begun = self.records.begun(self.function()).await?;
-        let left = left::group(&policies, self.protect, &begun, &open.read, now);
+        let left = left::group(policies, self.protect, &begun, &open.read, now);
         for group in &left {
             end.add(self.finish(group, &fleet).await?);
         }
-        Ok(self.report(&self.invocation.id, now, Some(origin), None, &policies, end))
+        Ok(self.report(&self.invocation.id, now, Some(origin), None, policies, end))
     }
 
     /// Takes over what was asked for in a slot that is over: what an earlier run never heard of is
@@ -206,6 +300,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         &self,
         policy: &Policy,
         slot: Timestamp,
+        newer: Timestamp,
         fleet: &Fleet,
         end: &mut JobEnd,
     ) -> Result<bool, RunError> {
@@ -231,6 +326,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             };
             self.records.open(self.function(), &open).await?;
         }
+        end.items.extend(unmade(&look, &looked.unmade, newer));
         let busy = looked.busy;
         end.add(looked);
         Ok(busy)
@@ -301,6 +397,10 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
 
     /// A job of a heartbeat: one policy's trouble is not the other policies'.
     async fn one_of_many(&self, job: &Job<'_>, fleet: &Fleet) -> Result<JobEnd, RunError> {
+        if !self.has_time() {
+            let (code, detail) = (ReasonCode::OutOfTime, OUT_OF_TIME.to_owned());
+            return Ok(put_off(job, Outcome::Deferred, code, detail));
+        }
         match self.job(job, fleet).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(until)) => {
@@ -393,20 +493,4 @@ pub fn named<'p>(policies: &'p PolicyFile, name: &str) -> Result<&'p Policy, Run
                 known: known.join(", "),
             }
         })
-}
-
-/// One finding for all the slots that a policy missed: an hourly policy may have missed hundreds.
-fn missed(due: &Due<'_>) -> Option<Item> {
-    let (first, last) = (due.missed.first()?, due.missed.last()?);
-    let detail = format!(
-        "{} slots from {first} to {last} were missed or left unfinished; only {} is made up",
-        due.missed.len(),
-        due.slot
-    );
-    Some(
-        Item::new(Action::Check, &due.policy.name, Outcome::Finding)
-            .policy(&due.policy.name)
-            .slot(*last)
-            .reason(Reason::with(ReasonCode::SlotMissed, detail)),
-    )
 }

@@ -1,6 +1,6 @@
 //! Backups that a request asks for.
 
-use holdfast_core::event::{self, RunRequest};
+use holdfast_core::event::RunRequest;
 use holdfast_core::policy::{Policy, PolicyState};
 use holdfast_core::ports::records::{OpenSource, Records, RunRecord};
 use holdfast_core::ports::{ReadEc2, WriteEc2};
@@ -18,9 +18,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         let wall = Timestamp::now();
         let id = request.id.as_deref().unwrap_or(&self.invocation.id);
         let now = request.now.unwrap_or(wall);
-        event::check_now(now, wall, request.dry_run)?;
-        let policies = self.settings.load_policies(now)?;
-        let policy = named(&policies, &request.run)?;
+        let policies = self.policies;
+        let policy = named(policies, &request.run)?;
         if policy.protect != self.protect {
             let (name, other) = (&policy.name, function_of(policy.protect));
             return Err(RunError::Request(format!(
@@ -82,7 +81,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             JobEnd::of(vec![item], true)
         };
         let mode = request.dry_run.then_some(Mode::Plan);
-        Ok(self.report(id, slot, None, mode, &policies, end))
+        Ok(self.report(id, slot, None, mode, policies, end))
     }
 
     /// Leaves to the heartbeats what this run did not get done.

@@ -33,6 +33,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         };
         let asked = &self.order.policy.consistency;
         for item in &mut items {
+            item.reasons.extend(self.late.reason(creation));
             item.reasons.extend(quiet.reason());
             if matches!(quiet, Quiet::Adopted) {
                 let detail = "found by what the call wrote on it; an earlier request had made it";

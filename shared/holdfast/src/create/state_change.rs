@@ -1,13 +1,12 @@
 //! Backups that a state change of an instance asks for.
 
-use holdfast_core::event::{self, Origin};
+use holdfast_core::event::Origin;
 use holdfast_core::id::InstanceId;
 use holdfast_core::policy::selection;
 use holdfast_core::policy::{Policy, PolicyState, Trigger};
 use holdfast_core::ports::records::{OpenSource, Records};
 use holdfast_core::ports::{ReadEc2, WriteEc2};
 use holdfast_core::report::{Outcome, ReasonCode, Report, whole_second};
-use jiff::Timestamp;
 
 use super::job::{Job, JobEnd, Wanted};
 use super::{Creator, put_off};
@@ -21,8 +20,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         trigger: Option<Trigger>,
     ) -> Result<Report, RunError> {
         let slot = whole_second(origin.time);
-        event::check_now(slot, Timestamp::now(), false)?;
-        let policies = self.settings.load_policies(slot)?;
+        let policies = self.policies;
         let concerned: Vec<&Policy> = policies
             .policies
             .iter()
@@ -77,13 +75,6 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 end.add(done);
             }
         }
-        Ok(self.report(
-            &self.invocation.id,
-            slot,
-            Some(origin),
-            None,
-            &policies,
-            end,
-        ))
+        Ok(self.report(&self.invocation.id, slot, Some(origin), None, policies, end))
     }
 }

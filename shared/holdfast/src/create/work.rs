@@ -9,12 +9,14 @@ use holdfast_core::ports::{CallError, ErrorClass, ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
 
-use super::Creator;
 use super::guest::Ready;
+use super::late::Late;
 use super::quiet::{Before, Quiet};
 use super::trace::{FailedTrace, Trace};
+use super::{Creator, OUT_OF_TIME};
 use crate::aws::CALL_TIMEOUT;
 use crate::lease::Held;
+use crate::pace::Pace;
 
 /// How often a set is asked for that EC2 refuses for a volume it excludes.
 const PARAMETER_ATTEMPTS: u32 = 3;
@@ -46,6 +48,8 @@ pub(super) struct Work<'a, 'c, E, R: Records> {
     pub trigger: Option<Trigger>,
     /// Take over what an earlier run made, and ask for nothing.
     pub look_only: bool,
+    /// What was started later than the policy says.
+    pub late: Late,
 }
 
 impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
@@ -92,6 +96,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         before: Option<&SlotRecord>,
         step: Move,
     ) -> Result<Progress, TableError> {
+        if !self.creator.has_time() {
+            return Ok(self.out_of_time(creation));
+        }
         if let (Move::Look { then_ask }, Some(record)) = (step, before) {
             match self.look(creation, record).await {
                 Trace::Found(found) => {
@@ -121,23 +128,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             }
         }
         if self.look_only {
-            return Ok(Progress {
-                items: Vec::new(),
-                complete: true,
-            });
+            return self.over(before).await;
         }
-        if !self.creator.invocation.has_time() {
-            let reason = Reason::with(ReasonCode::OutOfTime, "this invocation's time is over");
-            let items = vec![self.item(creation, Outcome::Deferred, reason)];
-            return Ok(Progress {
-                items,
-                complete: false,
-            });
-        }
-        match &creation.call {
-            Call::Set(_) => self.creator.paces.sets.turn().await,
-            Call::Single(_) => self.creator.paces.singles.turn().await,
-            Call::Image(_) => self.creator.paces.images.turn().await,
+        // The turn may be long in coming, and the clock may have been set meanwhile.
+        let in_time = self.pace(creation).turn_by(self.creator.stop).await;
+        if !in_time || !self.creator.has_time() {
+            return Ok(self.out_of_time(creation));
         }
         let trigger = before.and_then(|r| r.trigger).or(self.trigger);
         let seen = match self.before(creation, trigger).await {
@@ -202,6 +198,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             rebooted: blank.rebooted || creation.reboots(),
             ..blank
         };
+        self.late.starts(creation, before, self.creator.clock());
         self.creator.records.write_slot(&record, before).await?;
         // The write may have been slow: nothing is sent that could outlast the lease.
         self.held.good_for(CALL_TIMEOUT).await?;
@@ -219,6 +216,37 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             }),
         };
         Ok(Some((record, made)))
+    }
+
+    fn pace(&self, creation: &Creation) -> &Pace {
+        let paces = &self.creator.paces;
+        match &creation.call {
+            Call::Set(_) => &paces.sets,
+            Call::Single(_) => &paces.singles,
+            Call::Image(_) => &paces.images,
+        }
+    }
+
+    fn out_of_time(&self, creation: &Creation) -> Progress {
+        let reason = Reason::with(ReasonCode::OutOfTime, OUT_OF_TIME);
+        Progress {
+            items: vec![self.item(creation, Outcome::Deferred, reason)],
+            complete: false,
+        }
+    }
+
+    /// Ends the record of a request that left no trace, in a slot that is over.
+    async fn over(&self, before: Option<&SlotRecord>) -> Result<Progress, TableError> {
+        let words = "its slot was over before it was made";
+        if let Some(Ok(record)) = before.map(|record| record.missed(words)) {
+            let fence = self.held.token().await.fence;
+            let record = SlotRecord { fence, ..record };
+            self.creator.records.write_slot(&record, before).await?;
+        }
+        Ok(Progress {
+            items: Vec::new(),
+            complete: true,
+        })
     }
 
     async fn refused(
@@ -243,6 +271,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
                     Ok(self.wait(creation, error.to_string()))
                 }
             };
+        }
+        if error.class == ErrorClass::Throttled {
+            self.pace(creation).surprised();
         }
         let permanent = matches!(error.class, ErrorClass::Permanent | ErrorClass::InUse)
             && !(record.attempt < PARAMETER_ATTEMPTS && fleet_moved_on(creation, error));

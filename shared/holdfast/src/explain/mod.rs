@@ -11,7 +11,9 @@ use holdfast_core::dependency::{References, Words};
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{Image, ImageState, Inventory, Listing, Snapshot, Source};
 use holdfast_core::lineage::NodeKind;
-use holdfast_core::plan::judge::{Decision, Evidence, Obstacles, Subject, Verdict, governing};
+use holdfast_core::plan::judge::{
+    Decision, Evidence, Obstacles, Subject, Verdict, Verdicts, governing,
+};
 use holdfast_core::plan::remedy::{About, advise};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::Records;
@@ -78,12 +80,8 @@ pub async fn explain<E: ReadEc2, R: Records>(
         return Err(RunError::Inventory(error.clone()));
     }
     let planned = plan(records, &sweep, &lists).await;
-    let verdicts: BTreeMap<&str, &Verdict> = planned
-        .verdicts
-        .iter()
-        .map(|verdict| (verdict.subject.id(), verdict))
-        .collect();
-    let unjudged = |id: &&String| !verdicts.contains_key(id.as_str());
+    let verdicts = &planned.verdicts;
+    let unjudged = |id: &&String| verdicts.about(id).is_none();
     let (snapshots, images) = unlisted(ec2, ids.iter().filter(unjudged)).await;
     let known = Recorded::read(records, ids).await;
     let own = lists.own_account(account);
@@ -137,7 +135,7 @@ struct Everything<'a> {
     references: References<'a>,
     account: Option<&'a str>,
     lists: &'a Inventory,
-    verdicts: BTreeMap<&'a str, &'a Verdict>,
+    verdicts: &'a Verdicts<'a>,
     snapshots: Listing<Snapshot>,
     images: Listing<Image>,
     known: Recorded,
@@ -166,7 +164,7 @@ impl Everything<'_> {
                 Subject::Snapshot(snapshot) => {
                     snapshots.insert(snapshot.id.clone());
                     let mut over: Vec<String> = Vec::new();
-                    let mapping = self.references.images_of(&snapshot.id).iter();
+                    let mapping = self.references.images_of(&snapshot.id).into_iter();
                     over.extend(mapping.map(|image| image.id.to_string()));
                     let owner = snapshot.owner.as_deref();
                     if let Ok(artifact) = Artifact::read(&snapshot.tags, owner, self.account) {
@@ -196,17 +194,19 @@ impl Everything<'_> {
 
     /// What an identifier stands for, where EC2 has it.
     fn subject(&self, id: &str) -> Option<Subject> {
-        if let Some(verdict) = self.verdicts.get(id) {
-            return Some(verdict.subject.clone());
+        if let Some(verdict) = self.verdicts.about(id) {
+            return Some(verdict.subject);
         }
         let snapshot = self.snapshots.items.iter().find(|s| s.id.as_str() == id);
         if let Some(snapshot) = snapshot {
             return Some(Subject::Snapshot(snapshot.clone()));
         }
-        let mut images = self.images.items.iter().chain(&self.lists.images.items);
-        let image = images.find(|image| image.id.as_str() == id)?;
+        let mut images = self.images.items.iter();
+        let image = images.find(|image| image.id.as_str() == id).cloned();
+        let listed = &self.lists.images.items;
+        let image = image.or_else(|| listed.get(listed.find(id)?))?;
         (image.state != ImageState::Deregistered).then(|| Subject::Image {
-            image: image.clone(),
+            image,
             snapshots: Vec::new(),
         })
     }
@@ -215,8 +215,8 @@ impl Everything<'_> {
         let Some(subject) = self.subject(id) else {
             return self.advised(self.absent(id));
         };
-        let mut item = match (self.verdicts.get(id), &subject) {
-            (Some(verdict), _) => self.judged(verdict),
+        let mut item = match (self.verdicts.about(id), &subject) {
+            (Some(verdict), _) => self.judged(&verdict),
             (None, Subject::Snapshot(snapshot)) => self.snapshot(snapshot),
             (None, Subject::Image { image, .. }) => self.image(image),
         };
@@ -261,7 +261,7 @@ impl Everything<'_> {
                     near.holders_of_snapshot(&snapshot.id, account),
                 );
                 for image in references.images_of(&snapshot.id) {
-                    let holders = near.holders_of_image(image, references, words, account);
+                    let holders = near.holders_of_image(&image, references, words, account);
                     add(&mut reasons, through(id, image.id.as_str(), holders));
                 }
             }
@@ -328,7 +328,7 @@ impl Everything<'_> {
                     return item;
                 }
                 for verdict in self.being_made(snapshot, &artifact) {
-                    let (_, reasons) = self.settled(verdict);
+                    let (_, reasons) = self.settled(&verdict);
                     add(
                         &mut item.reasons,
                         through(id, verdict.subject.id(), reasons),
@@ -344,10 +344,10 @@ impl Everything<'_> {
             self.references.holders_of_snapshot(&snapshot.id, &words),
         );
         for image in self.references.images_of(&snapshot.id) {
-            let Some(verdict) = self.verdicts.get(image.id.as_str()) else {
+            let Some(verdict) = self.verdicts.about(image.id.as_str()) else {
                 continue;
             };
-            let (free, reasons) = self.settled(verdict);
+            let (free, reasons) = self.settled(&verdict);
             if !free {
                 add(&mut item.reasons, through(id, image.id.as_str(), reasons));
             }
@@ -365,13 +365,13 @@ impl Everything<'_> {
         if artifact.kind != ArtifactKind::ImageSnapshot {
             return None;
         }
-        let mapping = self.references.images_of(&snapshot.id).iter();
-        let mapping = mapping.map(|image| self.verdicts.get(image.id.as_str()).copied());
+        let mapping = self.references.images_of(&snapshot.id).into_iter();
+        let mapping = mapping.map(|image| self.verdicts.about(image.id.as_str()));
         let being_made = self.being_made(snapshot, artifact).into_iter();
-        let over: Option<Vec<&Verdict>> = mapping.chain(being_made.map(Some)).collect();
+        let over: Option<Vec<Verdict>> = mapping.chain(being_made.map(Some)).collect();
         let mut all = Vec::new();
         for verdict in over.filter(|over| !over.is_empty())? {
-            let (free, reasons) = self.settled(verdict);
+            let (free, reasons) = self.settled(&verdict);
             if !free {
                 return None;
             }
@@ -382,8 +382,8 @@ impl Everything<'_> {
 
     /// The verdicts on AMIs that were made with a snapshot and do not map it: a pending one may not
     /// name it yet, and a failed one not any more.
-    fn being_made(&self, snapshot: &Snapshot, artifact: &Artifact) -> Vec<&Verdict> {
-        let of_run = |verdict: &&Verdict| match (&verdict.subject, &verdict.artifact) {
+    fn being_made(&self, snapshot: &Snapshot, artifact: &Artifact) -> Vec<Verdict> {
+        let of_run = |verdict: &Verdict| match (&verdict.subject, &verdict.artifact) {
             (Subject::Image { image, .. }, Some(of_image)) => {
                 artifact.kind == ArtifactKind::ImageSnapshot
                     && matches!(image.state, ImageState::Pending | ImageState::Failed)
@@ -392,7 +392,15 @@ impl Everything<'_> {
             }
             _ => false,
         };
-        self.verdicts.values().copied().filter(of_run).collect()
+        let images = &self.lists.images.items;
+        let unsettled = [ImageState::Pending, ImageState::Failed];
+        let ids: BTreeSet<String> = unsettled
+            .iter()
+            .flat_map(|state| images.in_state(state))
+            .filter_map(|row| images.id_text(row))
+            .collect();
+        let verdicts = ids.iter().filter_map(|id| self.verdicts.about(id));
+        verdicts.filter(of_run).collect()
     }
 
     /// An image without a verdict: not Holdfast's.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use holdfast_core::inventory::{Inventory, Source};
 use holdfast_core::plan::census::{count, next, trips};
-use holdfast_core::plan::judge::{Subject, Verdict};
+use holdfast_core::plan::judge::{Judged, Verdicts};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::{Census, Lease, Records, TableError};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
@@ -30,7 +30,7 @@ impl Counted {
         records: &R,
         sweep: &Sweep<'_>,
         inventory: &Inventory,
-        verdicts: &[Verdict],
+        verdicts: &Verdicts<'_>,
         wall: Timestamp,
     ) -> Result<Self, TableError> {
         let previous = records.census().await?;
@@ -111,11 +111,9 @@ pub(super) fn not_kept(error: &TableError) -> Item {
 }
 
 /// How many AMIs these verdicts let go.
-pub(super) fn condemned_images(verdicts: &[Verdict]) -> u64 {
-    let images = verdicts
-        .iter()
-        .filter(|v| v.is_condemned() && matches!(v.subject, Subject::Image { .. }));
-    images.count() as u64
+pub(super) fn condemned_images(verdicts: &Verdicts<'_>) -> u64 {
+    let images = verdicts.condemned().into_iter();
+    images.filter(|&v| verdicts.is_image(v)).count() as u64
 }
 
 /// How many AMIs these items say are gone.

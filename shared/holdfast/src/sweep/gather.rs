@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use holdfast_core::inventory::Inventory;
-use holdfast_core::plan::judge::{Evidence, OnRecord, Verdict, judge};
+use holdfast_core::plan::judge::{Evidence, Judged, OnRecord, Verdicts};
 use holdfast_core::plan::settle::{Recorded, Settled, settle};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::Records;
@@ -32,9 +32,9 @@ pub struct Sweep<'a> {
 
 /// A plan: verdicts, and what the guardrails did.
 #[derive(Debug)]
-pub struct Planned {
+pub struct Planned<'a> {
     /// One for each managed artifact, oldest first.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Verdicts<'a>,
     /// What the guardrails did.
     pub settled: Settled,
     /// Sources to be recorded as pinned.
@@ -59,7 +59,11 @@ pub struct Planned {
 }
 
 /// Decides, changing nothing. A table that cannot be read holds everything.
-pub async fn plan<R: Records>(records: &R, sweep: &Sweep<'_>, inventory: &Inventory) -> Planned {
+pub async fn plan<'a, R: Records>(
+    records: &R,
+    sweep: &Sweep<'_>,
+    inventory: &'a Inventory,
+) -> Planned<'a> {
     let (on_record, unread) = match on_record(records, inventory).await {
         Ok(on_record) => (on_record, None),
         Err(error) => (OnRecord::default(), Some(error)),
@@ -69,7 +73,7 @@ pub async fn plan<R: Records>(records: &R, sweep: &Sweep<'_>, inventory: &Invent
         on_record: &on_record,
         account: inventory.own_account(sweep.account),
     };
-    let mut verdicts = judge(sweep.policies, &evidence, sweep.now, sweep.only);
+    let mut verdicts = Verdicts::judge(sweep.policies, &evidence, sweep.now, sweep.only);
     let wall = Timestamp::now();
     let known = match unread {
         Some(error) => Err(error),
@@ -90,13 +94,10 @@ pub async fn plan<R: Records>(records: &R, sweep: &Sweep<'_>, inventory: &Invent
     let marked: BTreeSet<String> = recorded.condemned.into_keys().collect();
     let begins = settled.grace_begins.iter();
     let marks: BTreeSet<&String> = begins.chain(&marked).collect();
-    let waits = |verdict: &&Verdict| {
-        let id = verdict.subject.id();
-        verdict.orphan_of.is_some() && marks.contains(&id.to_owned()) && !known.waiting.contains(id)
-    };
-    let waiting = verdicts.iter().filter(waits);
-    let waiting = waiting.map(|verdict| verdict.subject.id().to_owned());
-    let waiting = waiting.collect();
+    let orphans = (0..verdicts.len()).filter(|&v| verdicts.orphan_of(v).is_some());
+    let waits = |id: &String| marks.contains(id) && !known.waiting.contains(id);
+    let waiting = orphans.map(|v| verdicts.id(v).into_owned());
+    let waiting = waiting.filter(waits).collect();
     Planned {
         verdicts,
         settled,

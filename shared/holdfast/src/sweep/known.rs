@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::inventory::Inventory;
-use holdfast_core::plan::judge::Verdict;
+use holdfast_core::plan::judge::{Judged, Verdicts};
 use holdfast_core::plan::reopening::{questions, waits};
 use holdfast_core::plan::returned::returned;
 use holdfast_core::plan::settle::{Recorded, WINDOW, marked};
@@ -30,18 +30,21 @@ pub(super) async fn known<R: Records>(
     records: &R,
     sweep: &Sweep<'_>,
     inventory: &Inventory,
-    verdicts: &[Verdict],
+    verdicts: &Verdicts<'_>,
     wall: Timestamp,
 ) -> Result<Known, TableError> {
     let mut known = Known::default();
     let recorded = &mut known.recorded;
     let listed = inventory.listed_pins();
     let on_record = records.pins().await?;
-    let sources: BTreeSet<&str> = verdicts.iter().flat_map(|v| v.subject.sources()).collect();
+    let newly =
+        |(id, pinned): &(&&str, &Option<bool>)| **pinned == Some(true) && !on_record.contains(**id);
+    let newly: BTreeSet<&str> = listed.iter().filter(newly).map(|(id, _)| *id).collect();
+    let sources = of_backups(&newly, verdicts);
     for (source, pinned) in &listed {
         let was = on_record.contains(*source);
         match pinned {
-            Some(true) if !was && sources.contains(source) => known.pin.push((*source).into()),
+            Some(true) if sources.contains(source) => known.pin.push((*source).into()),
             Some(false) if was => known.unpin.push((*source).into()),
             Some(_) | None => {}
         }
@@ -56,15 +59,16 @@ pub(super) async fn known<R: Records>(
         let unread = unread.into_iter();
         recorded.unreadable = unread.map(|(id, error)| (id, error.to_string())).collect();
     }
+    let condemning: BTreeSet<&str> = verdicts
+        .condemned()
+        .into_iter()
+        .map(|v| verdicts.policy(v))
+        .collect();
     let waiting = records.waiting_orphans().await?;
     known.returned = returned(&waiting, inventory);
     known.waiting = waiting;
     for policy in &sweep.policies.policies {
-        let of_policy: Vec<&Verdict> = verdicts
-            .iter()
-            .filter(|v| v.policy == policy.name)
-            .collect();
-        if of_policy.iter().any(|v| v.is_condemned()) {
+        if condemning.contains(policy.name.as_str()) {
             let mut retired = Vec::new();
             for name in std::iter::once(&policy.name).chain(&policy.formerly) {
                 retired.extend(records.retired(name, wall - WINDOW, wall).await?);
@@ -89,11 +93,24 @@ pub(super) async fn known<R: Records>(
     Ok(known)
 }
 
+/// Those of these sources that some backup was made of.
+fn of_backups<'s>(sources: &BTreeSet<&'s str>, verdicts: &Verdicts<'_>) -> BTreeSet<&'s str> {
+    let looked_at = if sources.is_empty() {
+        0
+    } else {
+        verdicts.len()
+    };
+    let named = (0..looked_at).flat_map(|v| verdicts.sources(v));
+    named
+        .filter_map(|source| sources.get(source.as_str()).copied())
+        .collect()
+}
+
 /// Failed backups whose slot does not know yet that they failed. A record that cannot be read holds
 /// the one that it is about.
 async fn unreopened<R: Records>(
     records: &R,
-    verdicts: &[Verdict],
+    verdicts: &Verdicts<'_>,
 ) -> Result<BTreeMap<String, String>, TableError> {
     let mut waiting = BTreeMap::new();
     for (id, keys) in questions(verdicts) {

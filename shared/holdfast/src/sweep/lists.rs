@@ -5,7 +5,8 @@ use std::future::Future;
 
 use holdfast_core::artifact;
 use holdfast_core::id::SnapshotId;
-use holdfast_core::inventory::{Image, Inventory, Listing, Reading, Snapshot, Source};
+use holdfast_core::inventory::table::{ImageTable, SnapshotTable};
+use holdfast_core::inventory::{Inventory, Reading, Source};
 use holdfast_core::policy::{EvidenceSource, PolicyFile};
 use holdfast_core::ports::{ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
@@ -14,9 +15,9 @@ use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 /// not in use is not read.
 pub async fn read<E: ReadEc2>(ec2: &E, policies: &PolicyFile) -> Inventory {
     let (snapshots, pending, images, instances, volumes, locks) = (
-        ec2.snapshots(&SnapshotScope::Managed),
+        ec2.snapshot_table(&SnapshotScope::Managed),
         ec2.snapshots(&SnapshotScope::Pending),
-        ec2.images(&ImageScope::Own),
+        ec2.image_table(&ImageScope::Own),
         ec2.instances(&InstanceScope::All),
         ec2.volumes(),
         ec2.locks(),
@@ -50,7 +51,7 @@ pub async fn read<E: ReadEc2>(ec2: &E, policies: &PolicyFile) -> Inventory {
         fast_restores,
         recycle_bin
     );
-    let rest = SnapshotScope::Ids(unlisted(&images, &snapshots));
+    let rest = SnapshotScope::Ids(unlisted(&images.items, &snapshots.items));
     let mapped = ec2.snapshots(&rest).await;
     Inventory {
         snapshots,
@@ -100,15 +101,12 @@ pub(super) fn unread_of(readings: &[Reading]) -> Vec<Item> {
 }
 
 /// What managed images map and the list of managed snapshots lacks.
-fn unlisted(images: &Listing<Image>, snapshots: &Listing<Snapshot>) -> Vec<SnapshotId> {
-    let listed: BTreeSet<&SnapshotId> = snapshots.items.iter().map(|s| &s.id).collect();
-    let managed =
-        |image: &&Image| image.tags.get(artifact::MANAGED).map(String::as_str) == Some("true");
-    let mapped = images
-        .items
-        .iter()
+fn unlisted(images: &ImageTable, snapshots: &SnapshotTable) -> Vec<SnapshotId> {
+    let listed = snapshots.index();
+    let managed = |row: &usize| images.tag(*row, artifact::MANAGED) == Some("true");
+    let mapped = (0..images.len())
         .filter(managed)
-        .flat_map(Image::snapshots);
-    let missing: BTreeSet<&SnapshotId> = mapped.filter(|id| !listed.contains(id)).collect();
-    missing.into_iter().cloned().collect()
+        .flat_map(|row| images.snapshots(row));
+    let missing: BTreeSet<SnapshotId> = mapped.filter(|id| listed.find(id).is_none()).collect();
+    missing.into_iter().collect()
 }

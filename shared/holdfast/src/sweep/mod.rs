@@ -13,13 +13,16 @@ pub use census::Counted;
 pub use gather::{Planned, Sweep, plan};
 
 use holdfast_core::event::{self, SweepEvent, SweepRequest};
+use holdfast_core::inventory::{Inventory, List};
 use holdfast_core::plan::census::findings;
 use holdfast_core::plan::due::is_late;
-use holdfast_core::plan::judge::Verdict;
+use holdfast_core::plan::judge::{Judged, Verdict, Verdicts};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::Records;
 use holdfast_core::ports::{ReadEc2, WriteEc2};
-use holdfast_core::report::{Item, Mode, Report, Run, sources, whole_second};
+use holdfast_core::report::{
+    FUNCTION_LIMIT, Items, Mode, Outcome, Report, Run, sources, whole_second,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
@@ -125,15 +128,8 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
         now,
         take_release: enforce,
     };
-    let reading = async {
-        let lists = lists::read(ec2, policies).await;
-        let planned = plan(records, &sweep, &lists).await;
-        (lists, planned)
-    };
-    let (lists, planned) = match &held {
-        Some(held) => held.during(reading).await,
-        None => reading.await,
-    };
+    let mut lists = while_held(held.as_ref(), lists::read(ec2, policies)).await;
+    let planned = while_held(held.as_ref(), plan(records, &sweep, &lists)).await;
     if let Some(error) = lists.nothing_read() {
         if let Some(held) = held {
             held.release().await;
@@ -147,10 +143,7 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
     let unread = lists::unread(&lists);
     let tripped = findings(&planned.settled.trips);
     let done = match held.as_ref().filter(|_| enforce) {
-        None => {
-            drop(lists);
-            only_plan(records, policies, planned, request.dry_run).await
-        }
+        None => only_plan(records, policies, planned, request.dry_run).await,
         Some(held) => {
             let runner = Runner {
                 run: invocation.id.clone(),
@@ -172,7 +165,13 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
                 sweep: &sweep,
                 runner: &runner,
             };
-            held.during(deleter.enforce(planned, lists)).await
+            match held.during(deleter.prepare(planned, &lists)).await {
+                Ok(prepared) => {
+                    forget_artifacts(&mut lists);
+                    Ok(held.during(deleter.carry_out(prepared, &mut lists)).await)
+                }
+                Err(error) => Err(error),
+            }
         }
     };
     if let Some(held) = held {
@@ -203,7 +202,40 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
         evidence: sources(&readings, policies),
         ..run_info(invocation, now, origin.as_ref(), &policies.sha256)
     };
-    Ok(Report::new(run, items))
+    Ok(Report::of(run, items))
+}
+
+/// Does something, and keeps the lease meanwhile.
+async fn while_held<R: Records, T>(held: Option<&Held<'_, R>>, work: impl Future<Output = T>) -> T {
+    match held {
+        Some(held) => held.during(work).await,
+        None => work.await,
+    }
+}
+
+/// Lets go of the lists of what may be deleted and of what it was made of. Those of what may refer
+/// to it stay.
+fn forget_artifacts(lists: &mut Inventory) {
+    fn forget<I: Default>(list: &mut List<I>) {
+        list.items = I::default();
+    }
+    forget(&mut lists.snapshots);
+    forget(&mut lists.mapped);
+    forget(&mut lists.pending);
+    forget(&mut lists.images);
+    forget(&mut lists.volumes);
+}
+
+/// The report's lines on these verdicts, as far as there is room: a plan says of what may go what
+/// is looked at only just before.
+fn planned_items(verdicts: &Verdicts<'_>) -> Items {
+    let mut items = Items::within(FUNCTION_LIMIT);
+    for v in 0..verdicts.len() {
+        let outcome = verdicts.outcome(v, Outcome::Planned);
+        let make = || verdicts.get(v).as_ref().map(Verdict::planned);
+        items.offer(outcome, verdicts.decision(v).reasons(), make);
+    }
+    items
 }
 
 /// What a sweep that deletes nothing says and, unless it is a dry run, keeps: it can only hold later
@@ -211,10 +243,10 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
 async fn only_plan<R: Records>(
     records: &R,
     policies: &PolicyFile,
-    planned: Planned,
+    planned: Planned<'_>,
     dry_run: bool,
 ) -> Result<Enforced, RunError> {
-    let mut items: Vec<Item> = planned.verdicts.iter().map(Verdict::planned).collect();
+    let mut items = planned_items(&planned.verdicts);
     if !dry_run {
         records.pin(&planned.pin, None).await?;
         if let Some(counted) = &planned.counted {

@@ -66,10 +66,13 @@ async fn leftovers<R: Records>(
         .collect();
     let images: Vec<String> = images.into_iter().collect();
     let (of_images, _) = each(&images, async |ids| records.deletions(ids).await).await?;
-    let standing = |image: &ImageId| {
-        let mut images = inventory.images.items.iter();
-        images.any(|i| i.id == *image && i.state != ImageState::Deregistered)
-    };
+    let images = &inventory.images.items;
+    let gone: BTreeSet<String> = images
+        .in_state(&ImageState::Deregistered)
+        .filter_map(|row| images.id_text(row))
+        .collect();
+    let standing =
+        |image: &ImageId| images.find(image.as_str()).is_some() && !gone.contains(image.as_str());
     // Where EC2 refused, the AMI went some other way.
     let by_holdfast = |image: &ImageId| {
         if standing(image) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{
-    Binned, FastRestore, Image, ImageReference, ImageState, Instance, InstanceType,
+    Binned, FastRestore, Image, ImageReference, ImageState, Instance, InstanceType, KeyState,
     LaunchTemplateVersion, Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock,
     Volume,
 };
@@ -279,6 +279,10 @@ impl ReadEc2 for Ports {
         )
         .await
     }
+
+    async fn key_state(&self, key: &str) -> Result<KeyState, CallError> {
+        self.call("key_state", self.ec2.key_state(key)).await
+    }
 }
 
 impl WriteEc2 for Ports {
@@ -338,6 +342,7 @@ impl Records for Ports {
         close(function: &str, source: &OpenSource) -> ();
         slots(policy: &str, slot: Timestamp, request: Option<&str>, sources: &[String])
             -> BTreeMap<String, SlotRecord>;
+        newest_made(policy: &str, sources: &[String]) -> BTreeMap<String, Timestamp>;
         write_slot(record: &SlotRecord, before: Option<&SlotRecord>) -> ();
         record(nodes: &[Node], edges: &[Edge], lease: &Lease) -> ();
         start_run(run: &RunRecord) -> RunRecord;
@@ -347,6 +352,8 @@ impl Records for Ports {
         unpin(sources: &[String], lease: &Lease) -> ();
         condemned(resources: &[String]) -> BTreeMap<String, Timestamp>;
         set_condemned(resources: &[String], since: Option<Timestamp>, lease: &Lease) -> ();
+        waiting_orphans() -> BTreeSet<String>;
+        set_waiting_orphans(snapshots: &[String], waits: bool, lease: &Lease) -> ();
         retired(policy: &str, since: Timestamp, wall: Timestamp) -> Vec<Retired>;
         intend_deletion(deletion: &Deletion, lease: &Lease) -> ();
         end_deletion(deletion: &Deletion, refused: Option<&str>, lease: &Lease) -> ();

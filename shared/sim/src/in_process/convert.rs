@@ -36,6 +36,8 @@ pub(super) fn volume(v: model::volume::Volume) -> Volume {
         state: v.state,
         volume_type: Some(v.volume_type),
         size_gib: Some(v.size_gib),
+        created: Some(v.created),
+        kms_key: v.kms_key,
         attachments: v
             .attachments
             .into_iter()

@@ -2,8 +2,9 @@
 
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::{
-    Binned, FastRestore, Image, ImageReference, Instance, InstanceType, LaunchTemplateVersion,
-    Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock, Source, Volume,
+    Binned, FastRestore, Image, ImageReference, Instance, InstanceType, KeyState,
+    LaunchTemplateVersion, Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock,
+    Source, Volume,
 };
 use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 
@@ -234,5 +235,10 @@ impl ReadEc2 for InProcess {
 
     async fn snapshot_shares(&self, id: &SnapshotId) -> Result<Vec<Share>, CallError> {
         self.volume_permissions(id)
+    }
+
+    async fn key_state(&self, key: &str) -> Result<KeyState, CallError> {
+        let account = self.account();
+        Ok(account.key(key).map_or(KeyState::Missing, KeyState::parse))
     }
 }

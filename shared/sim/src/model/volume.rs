@@ -45,6 +45,9 @@ pub struct Volume {
     pub created: Timestamp,
     /// Whether it is encrypted.
     pub encrypted: bool,
+    /// ARN of the customer's key it is encrypted under; none with `encrypted`: the account's
+    /// default key.
+    pub kms_key: Option<String>,
     /// Whether several instances may attach it.
     pub multi_attach: bool,
     /// Whether an AWS service manages it; lists show it only with `IncludeManagedResources`.

@@ -139,6 +139,12 @@ impl Account {
         wanted == Some(true) || source.is_some_and(|s| s.encrypted)
     }
 
+    /// The customer's key of a volume that is made from a snapshot: the snapshot's.
+    pub(super) fn key_of(&self, snapshot: Option<&SnapshotId>) -> Option<String> {
+        let source = snapshot.and_then(|id| self.snapshots.get(id));
+        source.and_then(|snapshot| snapshot.kms_key.clone())
+    }
+
     pub(crate) fn insert_image(&mut self, image: Image) {
         for snapshot in image.snapshots() {
             self.images_by_snapshot

@@ -210,6 +210,7 @@ impl Account {
             snapshot: new.snapshot.clone(),
             created: self.now,
             encrypted: new.encrypted,
+            kms_key: self.key_of(new.snapshot.as_ref()),
             multi_attach: false,
             managed: false,
             attachments: Vec::new(),

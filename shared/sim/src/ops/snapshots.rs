@@ -230,12 +230,12 @@ impl Account {
         later: SignedDuration,
     ) -> SnapshotId {
         let id = SnapshotId::new(self.ids.resource(SnapshotId::PREFIX));
-        let (size_gib, encrypted) = match self.volumes.get_mut(volume_id) {
+        let (size_gib, encrypted, kms_key) = match self.volumes.get_mut(volume_id) {
             Some(volume) => {
                 volume.pending_snapshots += 1;
-                (volume.size_gib, volume.encrypted)
+                (volume.size_gib, volume.encrypted, volume.kms_key.clone())
             }
-            None => (0, false),
+            None => (0, false, None),
         };
         let failure = self
             .failing_snapshots
@@ -255,7 +255,7 @@ impl Account {
             description,
             tier: "standard".to_owned(),
             encrypted,
-            kms_key: None,
+            kms_key,
             public: false,
             shared_with: BTreeSet::new(),
             lock: None,

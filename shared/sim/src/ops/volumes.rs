@@ -57,6 +57,7 @@ impl Account {
             ));
         }
         let encrypted = self.encrypted_volume(r.encrypted, snapshot.as_ref());
+        let kms_key = self.key_of(snapshot.as_ref());
         let id = VolumeId::new(self.ids.resource(VolumeId::PREFIX));
         let volume = Volume {
             id: id.clone(),
@@ -67,6 +68,7 @@ impl Account {
             snapshot,
             created: self.now,
             encrypted,
+            kms_key,
             multi_attach: r.multi_attach,
             managed: false,
             attachments: Vec::new(),

@@ -140,6 +140,9 @@ impl Contents {
         }
         if let Some(census) = &mut self.census {
             back(&mut census.value.wall);
+            for accepted in census.value.accepted.values_mut() {
+                back(&mut accepted.wall);
+            }
         }
         // These are found by their time.
         for ((policy, _), of_day) in std::mem::take(&mut self.retired) {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use holdfast_core::event::MAX_FUTURE;
 use holdfast_core::lineage::SlotRecord;
-use holdfast_core::ports::records::{Begun, Head, Lease, OpenSource, RunRecord, TableError};
+use holdfast_core::ports::records::{
+    Begun, Head, LOOKED_BACK, Lease, OpenSource, RunRecord, TableError,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::contents::{Contents, Fenced, FunctionRecord};
@@ -142,6 +144,20 @@ pub(super) fn slots(
     let of = |source: &String| {
         let records = contents.slots.get(&(policy.to_owned(), source.clone()))?;
         Some((source.clone(), records.get(&key)?.clone()))
+    };
+    sources.iter().filter_map(of).collect()
+}
+
+pub(super) fn newest_made(
+    contents: &Contents,
+    policy: &str,
+    sources: &[String],
+) -> BTreeMap<String, Timestamp> {
+    let of = |source: &String| {
+        let records = contents.slots.get(&(policy.to_owned(), source.clone()))?;
+        let mut newest = records.values().rev().take(LOOKED_BACK);
+        let made = newest.find(|record| record.state.is_made())?;
+        Some((source.clone(), made.requested_at.unwrap_or(made.slot)))
     };
     sources.iter().filter_map(of).collect()
 }

@@ -181,6 +181,14 @@ impl Records for InMemoryRecords {
         Ok(ledger::slots(contents, policy, slot, request, sources))
     }
 
+    async fn newest_made(
+        &self,
+        policy: &str,
+        sources: &[String],
+    ) -> Result<BTreeMap<String, Timestamp>, TableError> {
+        Ok(ledger::newest_made(&self.state().contents, policy, sources))
+    }
+
     async fn write_slot(
         &self,
         record: &SlotRecord,

@@ -40,6 +40,8 @@ pub struct VolumeSeed {
     pub size_gib: i32,
     /// Whether it is encrypted.
     pub encrypted: bool,
+    /// ARN of the customer's key it is encrypted under; none: the account's default key.
+    pub kms_key: Option<String>,
     /// Whether several instances may attach it.
     pub multi_attach: bool,
     /// Whether an AWS service manages it.
@@ -56,6 +58,7 @@ impl Default for VolumeSeed {
             volume_type: "gp3".to_owned(),
             size_gib: 8,
             encrypted: false,
+            kms_key: None,
             multi_attach: false,
             managed: false,
             tags: Tags::new(),
@@ -187,7 +190,8 @@ impl Account {
             zone: format!("{}a", self.settings.region),
             snapshot: None,
             created: self.now,
-            encrypted: seed.encrypted,
+            encrypted: seed.encrypted || seed.kms_key.is_some(),
+            kms_key: seed.kms_key,
             multi_attach: seed.multi_attach,
             managed: seed.managed,
             attachments: Vec::new(),

@@ -16,7 +16,7 @@ use holdfast_bench::pages::Pages;
 use holdfast_bench::server::{Server, Terms};
 use holdfast_bench::start::{self, Program, Start};
 use holdfast_bench::sweep::Asked;
-use holdfast_bench::{BenchError, policies, script, sweep};
+use holdfast_bench::{BenchError, creating, policies, script, sweep};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -26,6 +26,9 @@ struct Arguments {
     /// Release binary of sweep-retention
     #[arg(long, default_value = "target/release/sweep-retention")]
     sweep: PathBuf,
+    /// Release binary of create-snapshots
+    #[arg(long, default_value = "target/release/create-snapshots")]
+    create: PathBuf,
     /// Python with boto3
     #[arg(long, default_value = "python3")]
     python: PathBuf,
@@ -38,9 +41,13 @@ struct Arguments {
     /// Measure the starts of the functions only
     #[arg(long)]
     starts_only: bool,
-    /// Leave out the 1,000 deletions under EC2's token buckets, which take three minutes
+    /// Leave out the 1,000 deletions and the 1,000 sets under EC2's token buckets, which take three
+    /// minutes each
     #[arg(long)]
     without_buckets: bool,
+    /// Measure only the 1,000 sets
+    #[arg(long, conflicts_with = "without_buckets")]
+    only_creating: bool,
 }
 
 /// Snapshots of volumes that are condemned: the oldest of each.
@@ -68,6 +75,12 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), BenchError> {
     let mut goals = Goals::default();
+    if arguments.only_creating {
+        let files = tempfile::tempdir().map_err(BenchError::io("a temporary directory"))?;
+        create(&arguments.create, files.path(), &mut goals).await?;
+        goals.sum_up();
+        return Ok(());
+    }
     starting(&arguments, &mut goals).await?;
     if arguments.starts_only {
         goals.sum_up();
@@ -85,6 +98,7 @@ async fn run(arguments: Arguments) -> Result<(), BenchError> {
     bench.concurrency(&mut goals).await?;
     if !bench.arguments.without_buckets {
         bench.enforcing(&mut goals).await?;
+        create(&bench.arguments.create, bench.files.path(), &mut goals).await?;
     }
     goals.sum_up();
     Ok(())
@@ -194,6 +208,23 @@ fn planner(goals: &mut Goals) -> Result<(), BenchError> {
     goals.hold(seconds < 2.0, "under 2 s", &format!("{seconds:.2} s"));
     let figure = format!("{peak:.0} MiB, of which the lists it is given are {given:.0}");
     goals.hold(peak <= 1024.0, "at most 1 GiB", &figure);
+    Ok(())
+}
+
+/// 1,000 sets under EC2's buckets.
+async fn create(binary: &Path, folder: &Path, goals: &mut Goals) -> Result<(), BenchError> {
+    println!(
+        "\nMaking {} sets with EC2's token buckets: 100 at once, then 5 a second",
+        creating::SETS
+    );
+    let made = creating::run(binary, folder).await?;
+    let (took, limit) = (made.took.as_secs_f64(), creating::limit().as_secs_f64());
+    let goal = "within 10 % of the bucket's own limit";
+    let figure = format!("{took:.1} s of {limit:.0} s");
+    goals.hold(took <= limit * 1.1, goal, &figure);
+    let throttled = made.throttled as f64 / made.calls.max(1) as f64;
+    let figure = format!("{:.2} % of {}", throttled * 100.0, made.calls);
+    goals.hold(throttled < 0.01, "under 1 % of calls throttled", &figure);
     Ok(())
 }
 

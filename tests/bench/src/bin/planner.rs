@@ -2,7 +2,7 @@
 //!
 //! A process of its own, so that its peak is its own. Answers one line of JSON: how long judging and
 //! settling took, the memory that the lists themselves need, and the peak. The lists are made as the
-//! AWS adapters make them, every text a copy of its own.
+//! AWS adapters make them.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use holdfast_core::inventory::{
     Image, ImageMapping, ImageState, Instance, InstanceState, Inventory, LaunchTemplateVersion,
     MappingTarget, Snapshot, SnapshotState, Tags,
 };
-use holdfast_core::plan::judge::{Evidence, OnRecord, judge};
+use holdfast_core::plan::judge::{Evidence, Judged, OnRecord, Verdicts};
 use holdfast_core::plan::settle::{Recorded, settle};
 use holdfast_core::policy::PolicyFile;
 use jiff::{SignedDuration, Timestamp};
@@ -56,16 +56,15 @@ fn run() -> Result<(), BenchError> {
         on_record: &on_record,
         account: Some(ACCOUNT),
     };
-    let mut verdicts = judge(&policies, &evidence, now, None);
+    let mut verdicts = Verdicts::judge(&policies, &evidence, now, None);
     let settled = settle(&policies, &mut verdicts, &Recorded::default(), now, now);
     let seconds = begun.elapsed().as_secs_f64();
-    let condemned = verdicts.iter().filter(|verdict| verdict.is_condemned());
     let figures = json!({
         "seconds": seconds,
         "given_mib": given as f64 / 1024.0,
         "peak_mib": process::peak_kib(own)? as f64 / 1024.0,
         "verdicts": verdicts.len(),
-        "condemned": condemned.count(),
+        "condemned": verdicts.condemned().len(),
         "tripped": settled.tripped.len(),
     });
     println!("{figures}");
@@ -76,7 +75,6 @@ fn inventory(now: Timestamp) -> Inventory {
     let mut inventory = Inventory::empty(now);
     let newest = now - SignedDuration::from_hours(30);
     let of_volumes = (0..SLOTS).flat_map(|slot| (0..VOLUMES).map(move |volume| (slot, volume)));
-    inventory.snapshots.items = Vec::with_capacity(1_000_000);
     for (slot, volume) in of_volumes {
         let at = day(newest, slot);
         let source = format!("i-0{:016x}", volume / 2);

@@ -31,6 +31,7 @@ pub enum Operation {
     Open(OpenSource),
     Close(OpenSource),
     Slots(Timestamp, Option<String>),
+    NewestMade,
     WriteSlot(Box<SlotRecord>, Before),
     Record(Vec<Node>, Vec<Edge>, Lease),
     StartRun(RunRecord),
@@ -89,6 +90,10 @@ impl Operation {
                 let sources = SOURCES.map(str::to_owned);
                 let request = request.as_deref();
                 words(records.slots(POLICY, *slot, request, &sources).await)
+            }
+            Self::NewestMade => {
+                let sources = SOURCES.map(str::to_owned);
+                words(records.newest_made(POLICY, &sources).await)
             }
             Self::WriteSlot(record, before) => words(write_slot(records, record, before).await),
             Self::Record(nodes, edges, lease) => words(records.record(nodes, edges, lease).await),

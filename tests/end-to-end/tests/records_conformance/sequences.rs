@@ -286,6 +286,7 @@ fn of_slots(times: &[Timestamp]) -> BoxedStrategy<Operation> {
         3 => (slot(times), before).prop_map(|(slot, before)| Operation::WriteSlot(Box::new(slot), before)),
         1 => (select(times.to_vec()), request)
             .prop_map(|(slot, request)| Operation::Slots(slot, request)),
+        1 => Just(Operation::NewestMade),
     ]
     .boxed()
 }

@@ -85,7 +85,7 @@ fn read(path: &Path) -> Result<Value, String> {
 /// Whether this shell has the lines that `make local` prints.
 fn running_local_aws() -> bool {
     let on_loopback = |value: String| value.starts_with("http://127.0.0.1:");
-    let services = ["EC2", "AUTO_SCALING", "DYNAMODB"];
+    let services = ["EC2", "AUTO_SCALING", "KMS", "DYNAMODB"];
     services
         .map(|service| format!("AWS_ENDPOINT_URL_{service}"))
         .iter()

@@ -41,6 +41,9 @@ struct Arguments {
     /// Port of Systems Manager; 0 is any free one
     #[arg(long, default_value_t = 4515)]
     ssm_port: u16,
+    /// Port of KMS; 0 is any free one
+    #[arg(long, default_value_t = 4516)]
+    kms_port: u16,
     /// Begin without the demo's fleet, its backups and the functions
     #[arg(long)]
     empty: bool,
@@ -98,6 +101,7 @@ impl Arguments {
                 sts: self.sts_port,
                 auto_scaling: self.auto_scaling_port,
                 ssm: self.ssm_port,
+                kms: self.kms_port,
             },
             pace: Pace {
                 latency: Duration::from_millis(self.latency_ms),

@@ -78,6 +78,7 @@ pub(super) fn volume(xml: &mut Xml, v: &Volume) -> io::Result<()> {
     xml.list("attachmentSet", &v.attachments, attachment)?;
     xml.leaf("volumeType", &v.volume_type)?;
     xml.leaf("encrypted", truth(v.encrypted))?;
+    xml.maybe("kmsKeyId", v.kms_key.as_ref())?;
     xml.leaf("multiAttachEnabled", truth(v.multi_attach))?;
     tags(xml, &v.tags)
 }

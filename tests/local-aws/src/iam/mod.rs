@@ -56,8 +56,8 @@ struct State {
     account_id: String,
     /// By access key identifier.
     roles: BTreeMap<String, Role>,
-    /// By access key identifier.
-    seen: BTreeMap<String, BTreeSet<String>>,
+    /// By access key identifier: requests that needed an action.
+    seen: BTreeMap<String, BTreeMap<String, u64>>,
     /// By access key identifier.
     refused: BTreeMap<String, Vec<Refusal>>,
     /// By access key identifier: statement and pattern.
@@ -89,6 +89,14 @@ impl Gate {
     #[must_use]
     pub fn seen(&self, access_key: &str) -> BTreeSet<String> {
         let state = self.lock();
+        let seen = state.seen.get(access_key).into_iter();
+        seen.flat_map(|seen| seen.keys().cloned()).collect()
+    }
+
+    /// How many requests under this access key have needed each action so far.
+    #[must_use]
+    pub fn requests(&self, access_key: &str) -> BTreeMap<String, u64> {
+        let state = self.lock();
         state.seen.get(access_key).cloned().unwrap_or_default()
     }
 
@@ -115,9 +123,13 @@ impl Gate {
     pub fn admit(&self, access_key: &str, demands: &[Demand]) -> Result<(), Refusal> {
         let mut state = self.lock();
         let seen = state.seen.entry(access_key.to_owned()).or_default();
-        for demand in demands {
-            if !seen.contains(&demand.action) {
-                seen.insert(demand.action.clone());
+        let actions: BTreeSet<&String> = demands.iter().map(|demand| &demand.action).collect();
+        for action in actions {
+            match seen.get_mut(action) {
+                Some(requests) => *requests += 1,
+                None => {
+                    seen.insert(action.clone(), 1);
+                }
             }
         }
         let State {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_core::report::{Report, Run};
+use holdfast_core::report::{Invoked, Report, Run};
 use holdfast_local_aws::template::{Template, Trigger};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -16,12 +16,16 @@ fn binary<'a>(template: &'a Value, function: &str) -> &'a str {
     code.as_str().unwrap().rsplit('/').next().unwrap()
 }
 
+/// The stack's own topic, or the one that it was given.
+fn topic() -> Value {
+    json!({ "Fn::If": ["MakesTopic", reference("AlarmTopic"), reference("NotificationTopicArn")] })
+}
+
 /// Namespace, metric and dimensions of each alarm; every alarm tells the topic.
 fn watched(template: &Value, namespace: &str) -> BTreeMap<String, Value> {
     let mut watched = BTreeMap::new();
     for (id, alarm) in resources(template, "AWS::CloudWatch::Alarm") {
-        let told = json!([reference("AlarmTopic")]);
-        assert_eq!(alarm["AlarmActions"], told, "{id}");
+        assert_eq!(alarm["AlarmActions"], json!([topic()]), "{id}");
         if alarm["Namespace"] != namespace {
             continue;
         }
@@ -59,11 +63,6 @@ fn errors_throttles_and_waiting_dead_letters_raise_an_alarm_that_somebody_is_tol
             assert_eq!(alarm["Threshold"], 0, "{of}");
             assert_eq!(alarm["EvaluationPeriods"], 1, "{of}");
         }
-        lambda.remove(&of_metric(
-            "Invocations",
-            "FunctionName",
-            &reference(function),
-        ));
     }
     assert!(lambda.is_empty(), "{lambda:?}");
     let mut queues = watched(&template, "AWS/SQS");
@@ -82,12 +81,14 @@ fn errors_throttles_and_waiting_dead_letters_raise_an_alarm_that_somebody_is_tol
 }
 
 #[test]
-fn a_function_that_is_not_started_any_more_raises_an_alarm() {
+fn a_heartbeat_that_stays_away_raises_an_alarm_whatever_events_come() {
     let template = template();
-    let lambda = watched(&template, "AWS/Lambda");
+    let reported = watched(&template, "Holdfast");
     for (function, _) in functions(&template) {
-        let of = of_metric("Invocations", "FunctionName", &reference(function));
-        let alarm = &lambda[&of];
+        let name = binary(&template, function);
+        let of = of_metric("run.heartbeat", "function", &name.into());
+        let alarm = &reported[&of];
+        assert!(emitted(name).2.contains("run.heartbeat"), "{of}");
         assert_eq!(alarm["Statistic"], "Sum", "{of}");
         assert_eq!(alarm["ComparisonOperator"], "LessThanThreshold", "{of}");
         assert_eq!(alarm["Threshold"], 1, "{of}");
@@ -130,7 +131,11 @@ fn emitted(function: &str) -> (Value, Vec<Value>, BTreeSet<String>) {
         complete: true,
         evidence: Vec::new(),
     };
-    let line = Report::new(run, Vec::new()).metrics(Timestamp::UNIX_EPOCH);
+    let line = Report::new(run, Vec::new()).metrics(&Invoked {
+        heartbeat: true,
+        ended: Timestamp::UNIX_EPOCH,
+        took: SignedDuration::ZERO,
+    });
     let declared = &line["_aws"]["CloudWatchMetrics"][0];
     let metrics = declared["Metrics"].as_array().unwrap().iter();
     let metrics = metrics.map(|metric| metric["Name"].as_str().unwrap().to_owned());
@@ -160,6 +165,9 @@ fn failed_items_findings_breakers_and_unfinished_work_raise_alarms_on_what_repor
         if function == "SweepRetention" {
             watched_here.push("items.circuit-breaker");
         }
+        if function == "CheckDependencies" {
+            watched_here.push("sources.uncovered");
+        }
         for metric in watched_here {
             assert!(metrics.contains(metric), "no report writes {metric}");
             let [set] = &dimensions[..] else {
@@ -168,7 +176,9 @@ fn failed_items_findings_breakers_and_unfinished_work_raise_alarms_on_what_repor
             expected.insert(json!([metric, set]).to_string());
         }
     }
-    let watched = watched(&template, "Holdfast");
+    let mut watched = watched(&template, "Holdfast");
+    let silence = |of: &str| of.starts_with(r#"["run.heartbeat","#);
+    watched.retain(|of, _| !silence(of));
     assert_eq!(watched.keys().cloned().collect::<BTreeSet<_>>(), expected);
     for (of, alarm) in watched {
         assert_eq!(alarm["ComparisonOperator"], "GreaterThanThreshold", "{of}");
@@ -201,4 +211,64 @@ fn nobody_is_subscribed_unless_an_address_is_given() {
         template["Conditions"]["HasNotificationEmail"],
         json!({ "Fn::Not": [{ "Fn::Equals": [reference("NotificationEmail"), ""] }] })
     );
+}
+
+#[test]
+fn alarms_go_to_a_topic_that_is_given_and_then_the_stack_makes_none() {
+    let template = template();
+    assert_eq!(
+        template["Parameters"]["NotificationTopicArn"]["Default"],
+        ""
+    );
+    let given = json!({ "Fn::Equals": [reference("NotificationTopicArn"), ""] });
+    assert_eq!(template["Conditions"]["MakesTopic"], given);
+    for own in ["AlarmTopic", "AlarmTopicPolicy"] {
+        assert_eq!(template["Resources"][own]["Condition"], "MakesTopic");
+    }
+    let subscribed = &template["Resources"]["AlarmSubscription"]["Properties"];
+    assert_eq!(subscribed["TopicArn"], topic());
+    assert_eq!(template["Outputs"]["AlarmTopicArn"]["Value"], topic());
+}
+
+#[test]
+fn keys_are_used_only_where_they_are_named_and_granted_only_to_aws_services() {
+    let template = template();
+    assert_eq!(template["Parameters"]["KmsKeyArns"]["Default"], "");
+    let policies = resources(&template, "AWS::IAM::Policy");
+    let mut uses = BTreeSet::new();
+    for (id, policy) in &policies {
+        assert_eq!(template["Resources"][id]["Condition"], "HasKmsKeys");
+        for statement in policy["PolicyDocument"]["Statement"].as_array().unwrap() {
+            assert_eq!(statement["Effect"], "Allow");
+            assert_eq!(statement["Resource"], reference("KmsKeyArns"));
+            let for_aws = json!({ "Bool": { "kms:GrantIsForAWSResource": "true" } });
+            let grants = statement["Action"] == "kms:CreateGrant";
+            let condition = if grants { for_aws } else { Value::Null };
+            assert_eq!(statement["Condition"], condition, "{id}");
+            for role in policy["Roles"].as_array().unwrap() {
+                let role = role["Ref"].as_str().unwrap();
+                let actions = &statement["Action"];
+                let one = std::slice::from_ref(actions);
+                for action in actions.as_array().map_or(one, Vec::as_slice) {
+                    uses.insert((role.to_owned(), action.as_str().unwrap().to_owned()));
+                }
+            }
+        }
+    }
+    // EBS User Guide, "Requirements for Amazon EBS encryption".
+    let needed = [
+        "kms:CreateGrant",
+        "kms:Decrypt",
+        "kms:DescribeKey",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:ReEncryptFrom",
+        "kms:ReEncryptTo",
+    ];
+    let mut expected: BTreeSet<(String, String)> = BTreeSet::new();
+    for role in ["CreateSnapshotsRole", "CreateImagesRole"] {
+        expected.extend(needed.map(|action| (role.to_owned(), action.to_owned())));
+    }
+    let looks = ("CheckDependenciesRole", "kms:DescribeKey");
+    expected.insert((looks.0.to_owned(), looks.1.to_owned()));
+    assert_eq!(uses, expected);
 }

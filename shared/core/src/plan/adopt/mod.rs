@@ -28,6 +28,8 @@ pub struct Ground<'a> {
     pub policy: &'a Policy,
     /// The lists that a sweep would decide on.
     pub inventory: &'a Inventory,
+    /// The AMIs named.
+    pub images: &'a Listing<Image>,
     /// The snapshots named, and those behind the AMIs named; one's own alone.
     pub snapshots: &'a Listing<Snapshot>,
     /// One's own account, where it is known.
@@ -99,17 +101,17 @@ pub fn as_if_adopted(ground: &Ground<'_>, proposals: &[Proposal]) -> Inventory {
     for Tagging { resources, tags } in taggings {
         for id in resources {
             let images = &mut inventory.images.items;
-            if let Some(image) = images.iter_mut().find(|i| i.id.as_str() == id) {
-                image.tags.extend(tags.clone());
+            if let Some(place) = images.find(id) {
+                images.update(place, |image| image.tags.extend(tags.clone()));
                 continue;
             }
             let managed = &mut inventory.snapshots.items;
-            if !managed.iter().any(|s| s.id.as_str() == id) {
+            if managed.find(id).is_none() {
                 let named = &ground.snapshots.items;
                 managed.extend(named.iter().find(|s| s.id.as_str() == id).cloned());
             }
-            if let Some(snapshot) = managed.iter_mut().find(|s| s.id.as_str() == id) {
-                snapshot.tags.extend(tags.clone());
+            if let Some(place) = managed.find(id) {
+                managed.update(place, |snapshot| snapshot.tags.extend(tags.clone()));
             }
         }
     }
@@ -125,8 +127,8 @@ struct Proposer<'g> {
 impl Proposer<'_> {
     fn one(&mut self, id: &str) -> Proposal {
         let ground = self.ground;
-        let images = &ground.inventory.images;
-        if let Some(image) = images.items.iter().find(|i| i.id.as_str() == id) {
+        let mut images = ground.images.items.iter();
+        if let Some(image) = images.find(|i| i.id.as_str() == id) {
             return Proposal {
                 id: id.to_owned(),
                 source: image.source_instance.as_ref().map(ToString::to_string),
@@ -150,6 +152,7 @@ impl Proposer<'_> {
 
     fn absent(&self) -> Reason {
         let errors = [
+            self.ground.images.error.as_ref(),
             self.ground.inventory.images.error.as_ref(),
             self.ground.snapshots.error.as_ref(),
         ];

@@ -19,7 +19,7 @@ pub const PIN_RECORDED: &str = "was pinned when last seen";
 pub(super) struct Pins<'a>(BTreeSet<&'a str>);
 
 impl<'a> Pins<'a> {
-    pub(super) fn new(evidence: &Evidence<'a>) -> Self {
+    pub(super) fn new(evidence: &Evidence<'a, '_>) -> Self {
         let volumes = evidence
             .inventory
             .volumes
@@ -45,7 +45,7 @@ pub(super) struct Read {
 }
 
 impl Read {
-    pub(super) fn new(evidence: &Evidence<'_>, now: Timestamp) -> Self {
+    pub(super) fn new(evidence: &Evidence<'_, '_>, now: Timestamp) -> Self {
         let readings = evidence.inventory.readings();
         let newest = readings.iter().map(|reading| reading.read_at).max();
         Self {
@@ -62,8 +62,8 @@ fn pinned(tags: &Tags) -> bool {
 /// Everything that stands in the way of a deletion; empty when nothing does.
 pub(super) fn holds(
     policies: &PolicyFile,
-    evidence: &Evidence<'_>,
-    standing: &Standing<'_>,
+    evidence: &Evidence<'_, '_>,
+    standing: &Standing<'_, '_>,
     pins: &Pins<'_>,
     read: &Read,
     verdict: &Verdict,
@@ -118,10 +118,10 @@ pub(super) fn holds(
 /// rule keeps, or that is held for something else, and want to know all that would have to change.
 pub struct Obstacles<'a> {
     policies: &'a PolicyFile,
-    evidence: Evidence<'a>,
+    evidence: Evidence<'a, 'a>,
     /// Sources recorded as pinned.
     pinned: &'a BTreeSet<String>,
-    standing: Standing<'a>,
+    standing: Standing<'a, 'a>,
     pins: Pins<'a>,
     read: Read,
     now: Timestamp,
@@ -133,7 +133,7 @@ impl<'a> Obstacles<'a> {
     #[must_use]
     pub fn new(
         policies: &'a PolicyFile,
-        evidence: Evidence<'a>,
+        evidence: Evidence<'a, 'a>,
         pinned: &'a BTreeSet<String>,
         now: Timestamp,
     ) -> Self {
@@ -161,29 +161,32 @@ impl<'a> Obstacles<'a> {
             verdict,
             self.now,
         );
-        all.extend(recorded_pin(&verdict.subject, self.pinned));
+        let subject = &verdict.subject;
+        all.extend(recorded_pin(subject.id(), subject.sources(), self.pinned));
         all
     }
 }
 
-/// The hold of a pin that is recorded of a source, also after the source is gone.
+/// The hold of a pin that is recorded of one of these sources of `subject`, also after that source is
+/// gone.
 #[must_use]
-pub fn recorded_pin(subject: &Subject, pinned: &BTreeSet<String>) -> Option<Reason> {
-    let source = subject
-        .sources()
-        .into_iter()
-        .find(|id| pinned.contains(*id))?;
+pub fn recorded_pin<'s>(
+    subject: &str,
+    sources: impl IntoIterator<Item = &'s str>,
+    pinned: &BTreeSet<String>,
+) -> Option<Reason> {
+    let source = sources.into_iter().find(|id| pinned.contains(*id))?;
     Some(Reason {
         code: ReasonCode::Pinned,
         detail: Some(format!("its source {source} {PIN_RECORDED}")),
-        path: vec![subject.id().to_owned(), source.to_owned()],
+        path: vec![subject.to_owned(), source.to_owned()],
     })
 }
 
 /// Why a snapshot that would go with its AMI must not.
 fn own_backing(
     policies: &PolicyFile,
-    evidence: &Evidence<'_>,
+    evidence: &Evidence<'_, '_>,
     verdict: &Verdict,
     image: &Image,
     snapshot: &Snapshot,

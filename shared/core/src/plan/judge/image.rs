@@ -4,107 +4,83 @@ use std::collections::BTreeSet;
 
 use crate::artifact::{self, Artifact, ArtifactKind, is_image_name_of};
 use crate::id::SnapshotId;
-use crate::inventory::{Image, ImageState, MappingTarget, Snapshot, SnapshotState};
+use crate::inventory::{Image, ImageState, MappingTarget, SnapshotState};
 use crate::policy::{PolicyFile, Protect};
 use crate::report::{Reason, ReasonCode};
 
+use super::listed::Listed;
 use super::retention::GroupKey;
-use super::{Decision, Evidence, Looked, Standing, Subject, Verdict, governing};
+use super::{Evidence, Looked, governing};
 
 /// Decides all that needs no comparison with other backups. `None` for what is no item: an image
 /// without Holdfast's tag, and one that is deregistered and merely still listed.
-pub(super) fn look<'p>(
+pub(super) fn look<'p: 's, 's>(
     policies: &'p PolicyFile,
-    evidence: &Evidence<'_>,
-    standing: &Standing<'_>,
-    image: &Image,
-) -> Option<Looked<'p>> {
+    evidence: &Evidence<'_, '_>,
+    listed: &Listed<'_>,
+    image: &'s Image,
+) -> Option<Looked<'p, 's>> {
     let managed = image.tags.get(artifact::MANAGED).map(String::as_str) == Some("true");
     if !managed || image.state == ImageState::Deregistered {
         return None;
     }
     let mapped: BTreeSet<&SnapshotId> = image.snapshots().collect();
-    let listed = mapped.iter().filter_map(|id| standing.snapshot(id));
-    let mut snapshots: Vec<Snapshot> = listed.cloned().collect();
-    if image.state == ImageState::Failed
-        && let Ok(artifact) = Artifact::read(&image.tags, image.owner.as_deref(), evidence.account)
-    {
-        snapshots.extend(standing.left_of(&artifact).into_iter().cloned());
-    }
-    let verdict = |policy: &str, artifact: Option<Artifact>, decision| {
-        let subject = Subject::Image {
-            image: image.clone(),
-            snapshots: snapshots.clone(),
-        };
-        Verdict::new(subject, policy, artifact, decision)
-    };
     let tagged = image.tags.get(artifact::POLICY).map_or("", String::as_str);
     let artifact = match Artifact::read(&image.tags, image.owner.as_deref(), evidence.account) {
         Ok(artifact) => artifact,
         Err(reason) => {
-            return Some(verdict(tagged, None, Decision::Hold(vec![reason])).into());
+            return Some(Looked::held(tagged, reason));
         }
     };
     let policy = governing(policies, &artifact.policy);
-    let name = policy.map_or(tagged, |p| p.name.as_str()).to_owned();
-    let held = |artifact, reason| {
-        let decision = Decision::Hold(vec![reason]);
-        Some(verdict(&name, Some(artifact), decision).into())
-    };
+    let name = policy.map_or(tagged, |p| p.name.as_str());
+    let held = |reason| Some(Looked::held(name, reason));
     if artifact.kind != ArtifactKind::Image {
         let detail = format!("an image whose tag {} says otherwise", artifact::ARTIFACT);
-        return held(artifact, Reason::with(ReasonCode::NotManaged, detail));
+        return held(Reason::with(ReasonCode::NotManaged, detail));
     }
     let Some(policy) = policy else {
         let reason = Reason::with(
             ReasonCode::PolicyUnknown,
             format!("no policy named or formerly named {tagged:?} is in the policy file"),
         );
-        return held(artifact, reason);
+        return held(reason);
     };
     if policy.protect != Protect::Instances {
         let reason = Reason::with(
             ReasonCode::PolicyChanged,
             format!("{name} now protects volumes; this image is from before"),
         );
-        return held(artifact, reason);
+        return held(reason);
     }
     match &image.state {
         ImageState::Available => {}
-        ImageState::Pending => return held(artifact, Reason::of(ReasonCode::Pending)),
+        ImageState::Pending => return held(Reason::of(ReasonCode::Pending)),
         ImageState::Failed => {
             let why = image.state_reason.as_deref().unwrap_or("no reason given");
             let detail = format!("EC2 could not make it: {why}");
             let reason = Reason::with(ReasonCode::FailedBackup, detail);
-            let decision = Decision::Condemn(vec![reason]);
-            return Some(verdict(&name, Some(artifact), decision).into());
+            return Some(Looked::condemned(name, reason));
         }
         ImageState::Disabled => {
             let detail = "somebody disabled it; enabled again it is judged again";
-            return held(artifact, Reason::with(ReasonCode::Disabled, detail));
+            return held(Reason::with(ReasonCode::Disabled, detail));
         }
         other => {
             let reason = Reason::with(ReasonCode::UnknownState, format!("its state is {other}"));
-            return held(artifact, reason);
+            return held(reason);
         }
     }
-    if let Some(reason) = flaw(evidence, standing, image, &mapped) {
-        return held(artifact, reason);
+    if let Some(reason) = flaw(evidence, listed, image, &mapped) {
+        return held(reason);
     }
     if let Some(doubt) = may_be_copy(image, &artifact) {
-        return held(
-            artifact,
-            Reason::with(ReasonCode::EvidenceIncomplete, doubt),
-        );
+        return held(Reason::with(ReasonCode::EvidenceIncomplete, doubt));
     }
     // `may_be_copy` has seen the source.
     let source = artifact.source.clone()?;
-    let group = GroupKey::of(&policy.group, &source, &artifact);
-    Some(Looked::good(
-        verdict(&name, Some(artifact), Decision::Condemn(Vec::new())),
-        policy,
-        group,
-    ))
+    let group = GroupKey::of(&policy.group, &source, artifact.group.as_deref());
+    Some(Looked::good(policy, group))
 }
 
 /// Why an available image is no good backup: a machine cannot be made of it, or nobody knows.
@@ -112,8 +88,8 @@ pub(super) fn look<'p>(
 /// Such an image describes as `available` all the same (its snapshots left the Recycle Bin before
 /// it did); only the launch would fail.
 fn flaw(
-    evidence: &Evidence<'_>,
-    standing: &Standing<'_>,
+    evidence: &Evidence<'_, '_>,
+    listed: &Listed<'_>,
     image: &Image,
     mapped: &BTreeSet<&SnapshotId>,
 ) -> Option<Reason> {
@@ -135,7 +111,7 @@ fn flaw(
         path: vec![image.id.to_string(), snapshot.to_string()],
     };
     for id in mapped {
-        let Some(snapshot) = standing.snapshot(id) else {
+        let Some(state) = listed.state(id) else {
             return Some(match &evidence.inventory.mapped.error {
                 Some(error) => {
                     let detail = format!("its snapshot {id} was not read: {error}");
@@ -147,13 +123,17 @@ fn flaw(
                 }
             });
         };
-        let state = format!("its snapshot {id} is in state {}", snapshot.state);
-        match snapshot.state {
-            SnapshotState::Completed => {}
-            SnapshotState::Pending => return Some(of(id, ReasonCode::Pending, state)),
-            SnapshotState::Error => return Some(of(id, ReasonCode::FailedBackup, state)),
-            _ => return Some(of(id, ReasonCode::UnknownState, state)),
-        }
+        let code = match state {
+            SnapshotState::Completed => continue,
+            SnapshotState::Pending => ReasonCode::Pending,
+            SnapshotState::Error => ReasonCode::FailedBackup,
+            _ => ReasonCode::UnknownState,
+        };
+        return Some(of(
+            id,
+            code,
+            format!("its snapshot {id} is in state {state}"),
+        ));
     }
     if image.created.is_none() {
         let detail = "EC2 gave it no creation date";

@@ -8,15 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::artifact::{ARTIFACT, ArtifactKind, RUN, SLOT, SOURCE};
-use crate::id::{ImageId, SnapshotId};
-use crate::inventory::{Image, Listing, Snapshot, SnapshotState};
+use crate::id::ImageId;
+use crate::inventory::table::{ImageTable, PackedId, SnapshotTable};
+use crate::inventory::{List, SnapshotState};
 use crate::plan::settle::retry_after;
 use crate::policy::{Policy, PolicyFile, Protect};
 use crate::report::{Reason, ReasonCode};
 use crate::retention::Backup;
 
-use super::retention::{Candidate, Gone, GroupKey, groups, kept, source_gone};
-use super::{Decision, Subject, Verdict};
+use super::judged::Judged;
+use super::retention::{Gone, GroupKey, Groups, kept, source_gone};
+use super::{Decision, Subject, Verdict, Verdicts};
 
 /// What the records say of a snapshot whose AMI Holdfast deregistered, or meant to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,18 +37,23 @@ pub struct Leftover {
 ///
 /// None while the list of images is not complete.
 #[must_use]
-pub fn unmapped(snapshots: &Listing<Snapshot>, images: &Listing<Image>) -> BTreeSet<String> {
+pub fn unmapped(snapshots: &List<SnapshotTable>, images: &List<ImageTable>) -> BTreeSet<String> {
     if !images.is_complete() {
         return BTreeSet::new();
     }
-    let mapped: BTreeSet<&SnapshotId> = images.items.iter().flat_map(Image::snapshots).collect();
-    let backing = snapshots.items.iter().filter(|snapshot| {
-        snapshot.tags.get(ARTIFACT).map(String::as_str) == Some("image-snapshot")
+    let (snapshots, images) = (&snapshots.items, &images.items);
+    let mut mapped: Vec<PackedId> = (0..images.len())
+        .flat_map(|row| images.mapped(row))
+        .collect();
+    mapped.sort_unstable();
+    let backing =
+        (0..snapshots.len()).filter(|&row| snapshots.tag(row, ARTIFACT) == Some("image-snapshot"));
+    let unmapped = backing.filter(|&row| {
+        let id = snapshots.id(row).filter(|id| id.is_shaped());
+        let id = id.or_else(|| images.pack(&snapshots.snapshot_id(row)?));
+        id.is_none_or(|id| mapped.binary_search(&id).is_err())
     });
-    backing
-        .filter(|snapshot| !mapped.contains(&snapshot.id))
-        .map(|snapshot| snapshot.id.to_string())
-        .collect()
+    unmapped.filter_map(|row| snapshots.id_text(row)).collect()
 }
 
 /// Condemns what the policy would not keep if it were still the AMI that it was.
@@ -54,26 +61,28 @@ pub fn unmapped(snapshots: &Listing<Snapshot>, images: &Listing<Image>) -> BTree
 /// Each former AMI is tried by itself against the real ones, whose verdicts stay untouched.
 pub(super) fn judge(
     policies: &PolicyFile,
-    verdicts: &mut [Verdict],
-    candidates: &[Candidate<'_>],
+    verdicts: &mut Verdicts<'_>,
+    groups: &Groups<'_>,
     leftovers: &BTreeMap<String, Leftover>,
     by_others: &BTreeSet<usize>,
     gone: &Gone<'_>,
     now: Timestamp,
 ) {
-    let mut former: BTreeMap<Former, Vec<usize>> = BTreeMap::new();
-    for (index, verdict) in verdicts.iter().enumerate() {
-        if by_others.contains(&index) {
-            continue;
-        }
-        if let Some(key) = former_image(verdict, leftovers) {
-            former.entry(key).or_default().push(index);
-        }
-    }
-    if former.is_empty() {
+    if leftovers.is_empty() {
         return;
     }
-    let groups = groups(candidates);
+    let mut former: BTreeMap<Former, Vec<(usize, Verdict)>> = BTreeMap::new();
+    for place in verdicts
+        .backing()
+        .filter(|place| !by_others.contains(place))
+    {
+        let verdict = verdicts.get(place);
+        if let Some(verdict) = verdict.filter(|v| leftovers.contains_key(v.subject.id()))
+            && let Some(key) = former_image(&verdict, leftovers)
+        {
+            former.entry(key).or_default().push((place, verdict));
+        }
+    }
     for (key, members) in former {
         let Some(policy) = policies.policies.iter().find(|p| p.name == key.policy) else {
             continue;
@@ -84,25 +93,20 @@ pub(super) fn judge(
         // EC2's times, and what is recorded: a time may keep a snapshot, and none may condemn it
         // against another. Even a later one could, in a period of which a newer backup stands.
         let mut times: BTreeSet<Timestamp> = BTreeSet::new();
-        for &index in &members {
-            let subject = &verdicts[index].subject;
+        for (_, Verdict { subject, .. }) in &members {
             times.extend(subject.time());
             times.extend(leftovers.get(subject.id()).map(|leftover| leftover.time));
         }
-        if members
-            .iter()
-            .any(|&i| verdicts[i].subject.time().is_none())
-        {
+        if members.iter().any(|(_, v)| v.subject.time().is_none()) {
             continue;
         }
         let Some(newest) = times.last().copied() else {
             continue;
         };
-        let Some(group) = key.group(policy, &verdicts[members[0]]) else {
+        let Some(group) = key.group(policy, &members[0].1) else {
             continue;
         };
-        let real = groups.get(&(policy.name.as_str(), &group));
-        let backups = real.map_or_else(Vec::new, |real| real.backups(verdicts));
+        let backups = groups.backups(&policy.name, &group, verdicts);
         let last = backups.iter().map(|backup| backup.time).max();
         let last = last.map_or(newest, |last| last.max(newest));
         let reason = match gone.long_enough(policy, &group, last, now) {
@@ -123,22 +127,22 @@ pub(super) fn judge(
                 })
             }
         };
-        for index in members {
-            let verdict = &mut verdicts[index];
+        for (place, Verdict { subject, .. }) in members {
             let image = &key.image;
-            verdict.former_image = Some(image.clone());
-            verdict.retry_at = leftovers.get(verdict.subject.id()).and_then(|leftover| {
+            verdicts.set_former_image(place, image.clone());
+            let retry_at = leftovers.get(subject.id()).and_then(|leftover| {
                 let last = leftover.last?;
                 Some(retry_after(leftover.tries, last))
             });
-            verdict.decision = match &reason {
+            verdicts.set_retry_at(place, retry_at);
+            let decision = match &reason {
                 Some(reason) => Decision::Condemn(vec![
                     Reason {
                         code: ReasonCode::Orphaned,
                         detail: Some(format!(
                             "its AMI {image} was deregistered by an earlier sweep"
                         )),
-                        path: vec![verdict.subject.id().to_owned(), image.to_string()],
+                        path: vec![subject.id().to_owned(), image.to_string()],
                     },
                     reason.clone(),
                 ]),
@@ -151,6 +155,7 @@ pub(super) fn judge(
                     ),
                 )]),
             };
+            verdicts.decide(place, decision);
         }
     }
 }
@@ -168,7 +173,8 @@ struct Former {
 impl Former {
     fn group(&self, policy: &Policy, verdict: &Verdict) -> Option<GroupKey> {
         let artifact = verdict.artifact.as_ref()?;
-        Some(GroupKey::of(&policy.group, &self.source, artifact))
+        let value = artifact.group.as_deref();
+        Some(GroupKey::of(&policy.group, &self.source, value))
     }
 }
 

@@ -4,21 +4,27 @@
 //! live evidence must both bear out: since when a source is gone, and which snapshots one of
 //! Holdfast's own deregistrations left behind.
 
+mod duplicate;
 mod holds;
 mod image;
+mod judged;
 mod leftover;
+mod listed;
 mod orphan;
 mod retention;
 mod sets;
 mod snapshot;
 mod standing;
 mod subject;
+mod verdicts;
 
 pub use holds::{Obstacles, PIN_RECORDED, recorded_pin};
+pub use judged::{Judged, SetKey};
 pub use leftover::{Leftover, unmapped};
 pub use orphan::{FormerImage, share_fate};
 pub use snapshot::COPY_PLACEHOLDER;
 pub use subject::Subject;
+pub use verdicts::Verdicts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,24 +33,27 @@ use jiff::Timestamp;
 use crate::artifact::Artifact;
 use crate::id::ImageId;
 use crate::inventory::Inventory;
+use crate::inventory::table::blank;
 use crate::policy::{Policy, PolicyFile};
 use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
 
 use holds::{Pins, Read, holds};
+use judged::set_of;
 use orphan::Orphans;
-use retention::{Candidate, Gone, GroupKey};
+use retention::{Gone, GroupKey, Groups};
 use sets::Sets;
 use standing::Standing;
+use verdicts::{First, Row};
 
 /// What a sweep decides on.
 #[derive(Clone, Copy, Debug)]
-pub struct Evidence<'a> {
+pub struct Evidence<'a, 'r> {
     /// The lists.
     pub inventory: &'a Inventory,
     /// What Holdfast's table says.
-    pub on_record: &'a OnRecord,
+    pub on_record: &'r OnRecord,
     /// One's own account, where it is known.
-    pub account: Option<&'a str>,
+    pub account: Option<&'r str>,
 }
 
 /// What Holdfast's table says that the judge looks at. It condemns nothing by itself.
@@ -59,7 +68,7 @@ pub struct OnRecord {
 }
 
 /// What is to become of an artifact.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Decision {
     /// A rule keeps it.
     Keep(Vec<Reason>),
@@ -91,21 +100,19 @@ pub struct Verdict {
     pub decision: Decision,
 }
 
-impl Verdict {
-    /// A verdict on what is no good backup.
-    fn new(subject: Subject, policy: &str, artifact: Option<Artifact>, decision: Decision) -> Self {
-        Self {
-            subject,
-            policy: policy.to_owned(),
-            artifact,
-            good: false,
-            former_image: None,
-            orphan_of: None,
-            retry_at: None,
-            decision,
+impl Decision {
+    /// The outcome that the report gives it; a condemned one has the outcome given.
+    #[must_use]
+    pub fn outcome(&self, condemned: Outcome) -> Outcome {
+        match self {
+            Self::Keep(_) => Outcome::Kept,
+            Self::Hold(_) => Outcome::Held,
+            Self::Condemn(_) => condemned,
         }
     }
+}
 
+impl Verdict {
     /// Whether it may go.
     #[must_use]
     pub fn is_condemned(&self) -> bool {
@@ -115,52 +122,32 @@ impl Verdict {
     /// Why.
     #[must_use]
     pub fn reasons(&self) -> &[Reason] {
-        match &self.decision {
-            Decision::Keep(reasons) | Decision::Hold(reasons) | Decision::Condemn(reasons) => {
-                reasons
-            }
-        }
+        self.decision.reasons()
     }
 
     /// Adds a reason to hold what was condemned; what is kept or held stays so. That somebody
     /// deregistered its AMI is said all the same.
     pub fn hold(&mut self, reason: Reason) {
-        match &mut self.decision {
-            Decision::Condemn(reasons) => {
-                let mut held = std::mem::take(reasons);
-                held.retain(|r| self.orphan_of.is_some() && r.code == ReasonCode::Orphaned);
-                held.push(reason);
-                self.decision = Decision::Hold(held);
-            }
-            Decision::Hold(reasons) => reasons.push(reason),
-            Decision::Keep(_) => {}
-        }
+        self.decision.hold(reason, self.orphan_of.is_some());
     }
 
     /// What members of one multi-volume set have in common: run, slot and instance. Images are
     /// never members.
     #[must_use]
-    pub fn set(&self) -> Option<(String, Timestamp, String)> {
+    pub fn set(&self) -> Option<SetKey> {
         if matches!(self.subject, Subject::Image { .. }) {
             return None;
         }
-        let artifact = self.artifact.as_ref()?;
-        let source = artifact.source.as_ref().filter(|s| s.starts_with("i-"))?;
-        Some((artifact.run.clone()?, artifact.slot?, source.clone()))
+        set_of(self.artifact.as_ref()?)
     }
 
     /// The verdict as a line of the report; a condemned one with the outcome given.
     #[must_use]
     pub fn item(&self, condemned: Outcome) -> Item {
-        let outcome = match &self.decision {
-            Decision::Keep(_) => Outcome::Kept,
-            Decision::Hold(_) => Outcome::Held,
-            Decision::Condemn(_) => condemned,
-        };
         Item {
             action: Action::Delete,
             resource: self.subject.id().to_owned(),
-            outcome,
+            outcome: self.decision.outcome(condemned),
             policy: Some(self.policy.clone()),
             source: self.subject.source().map(str::to_owned),
             time: self.subject.time(),
@@ -198,113 +185,170 @@ pub fn governing<'p>(policies: &'p PolicyFile, name: &str) -> Option<&'p Policy>
     })
 }
 
-/// A verdict, and for a good backup what retention needs to go on.
-struct Looked<'p> {
-    verdict: Verdict,
+/// What is said first of an artifact, and for a good backup what retention needs to go on.
+struct Looked<'p, 's> {
+    /// The policy that governs it; the tagged name where none does.
+    policy: &'s str,
+    decision: Decision,
     candidate: Option<(&'p Policy, GroupKey)>,
 }
 
-impl<'p> Looked<'p> {
-    /// A good backup. Its decision waits for retention: condemned with no reason is no verdict.
-    fn good(mut verdict: Verdict, policy: &'p Policy, group: GroupKey) -> Self {
-        verdict.good = true;
+impl<'p, 's> Looked<'p, 's> {
+    fn new(policy: &'s str, decision: Decision) -> Self {
         Self {
-            verdict,
+            policy,
+            decision,
+            candidate: None,
+        }
+    }
+
+    fn held(policy: &'s str, reason: Reason) -> Self {
+        Self::new(policy, Decision::Hold(vec![reason]))
+    }
+
+    fn condemned(policy: &'s str, reason: Reason) -> Self {
+        Self::new(policy, Decision::Condemn(vec![reason]))
+    }
+
+    /// A good backup. Its decision waits for retention: condemned with no reason is no verdict.
+    fn good(policy: &'p Policy, group: GroupKey) -> Self
+    where
+        'p: 's,
+    {
+        Self {
+            policy: &policy.name,
+            decision: Decision::Condemn(Vec::new()),
             candidate: Some((policy, group)),
         }
     }
 }
 
-impl From<Verdict> for Looked<'_> {
-    fn from(verdict: Verdict) -> Self {
-        Self {
-            verdict,
-            candidate: None,
-        }
-    }
-}
-
-/// A verdict on every managed snapshot and image, oldest first.
-///
-/// `only` restricts the verdicts to one policy. Backing snapshots of images that still stand are
-/// left out: they take their image's verdict.
+/// A verdict on every managed snapshot and image, whole, oldest first: what [`Verdicts::judge`]
+/// comes to.
 #[must_use]
 pub fn judge(
     policies: &PolicyFile,
-    evidence: &Evidence<'_>,
+    evidence: &Evidence<'_, '_>,
     now: Timestamp,
     only: Option<&str>,
 ) -> Vec<Verdict> {
-    let standing = Standing::new(evidence);
-    let sets = Sets::new(policies, evidence);
-    let mut seen: BTreeSet<&str> = BTreeSet::new();
-    let mut looked: Vec<Looked<'_>> = Vec::new();
-    for image in &evidence.inventory.images.items {
-        if seen.insert(image.id.as_str()) {
-            looked.extend(image::look(policies, evidence, &standing, image));
-        }
-    }
-    for snapshot in &evidence.inventory.snapshots.items {
-        if seen.insert(snapshot.id.as_str()) {
-            let verdict = snapshot::look(policies, evidence, &standing, &sets, snapshot, now);
-            looked.extend(verdict);
-        }
-    }
+    Verdicts::judge(policies, evidence, now, only)
+        .iter()
+        .collect()
+}
 
-    let mut verdicts: Vec<Verdict> = Vec::with_capacity(looked.len());
-    let mut candidates: Vec<Candidate<'_>> = Vec::new();
-    for Looked { verdict, candidate } in looked {
-        if only.is_some_and(|name| name != verdict.policy) {
-            continue;
-        }
-        if let Some((policy, group)) = candidate {
-            candidates.push(Candidate {
-                index: verdicts.len(),
-                policy,
-                group,
-            });
-        }
-        verdicts.push(verdict);
-    }
+impl<'a> Verdicts<'a> {
+    /// A verdict on every managed snapshot and image, oldest first.
+    ///
+    /// `only` restricts the verdicts to one policy. Backing snapshots of images that still stand are
+    /// left out: they take their image's verdict.
+    #[must_use]
+    pub fn judge<'r>(
+        policies: &PolicyFile,
+        evidence: &Evidence<'a, 'r>,
+        now: Timestamp,
+        only: Option<&str>,
+    ) -> Self
+    where
+        'a: 'r,
+    {
+        let standing = Standing::new(evidence);
+        let (mut verdicts, mut groups) = first_looks(policies, evidence, &standing, now, only);
+        let gone = Gone::new(evidence, &verdicts);
+        let duplicates = duplicate::set_aside(&verdicts, &mut groups);
+        retention::apply(&mut verdicts, &groups, &gone, now);
+        retention::keep_sets(&mut verdicts);
+        duplicate::condemn(&mut verdicts, duplicates);
+        let leftovers = &evidence.on_record.leftovers;
+        let orphans = Orphans::find(evidence, &verdicts, leftovers);
+        let by_others = &orphans.by_others;
+        let waiting = orphans.judge(policies, evidence, &mut verdicts, &groups, &gone, now);
+        leftover::judge(
+            policies,
+            &mut verdicts,
+            &groups,
+            leftovers,
+            by_others,
+            &gone,
+            now,
+        );
 
-    let gone = Gone::new(evidence, &verdicts);
-    retention::apply(&mut verdicts, &candidates, &gone, now);
-    retention::keep_sets(&mut verdicts);
-    let leftovers = &evidence.on_record.leftovers;
-    let orphans = Orphans::find(evidence, &verdicts, leftovers);
-    let by_others = &orphans.by_others;
-    let waiting = orphans.judge(policies, evidence, &mut verdicts, &candidates, &gone, now);
-    leftover::judge(
-        policies,
-        &mut verdicts,
-        &candidates,
-        leftovers,
-        by_others,
-        &gone,
-        now,
-    );
-
-    let pins = Pins::new(evidence);
-    let read = Read::new(evidence, now);
-    for verdict in &mut verdicts {
-        if verdict.is_condemned() {
-            for reason in holds(policies, evidence, &standing, &pins, &read, verdict, now) {
+        let pins = Pins::new(evidence);
+        let read = Read::new(evidence, now);
+        for place in verdicts.condemned() {
+            let Some(mut verdict) = verdicts.get(place) else {
+                continue;
+            };
+            for reason in holds(policies, evidence, &standing, &pins, &read, &verdict, now) {
                 verdict.hold(reason);
             }
+            verdicts.decide(place, verdict.decision);
+        }
+        for (place, reason) in waiting {
+            // The records may have named the same AMI.
+            let told = |r: &Reason| (r.code, &r.path) == (reason.code, &reason.path);
+            if !verdicts.decision(place).reasons().iter().any(told) {
+                verdicts.hold(place, reason);
+            }
+        }
+        share_fate(&mut verdicts);
+        orphans.keep_parts(&mut verdicts);
+        verdicts
+    }
+}
+
+/// All that is decided without a comparison with other backups, and the groups of good ones.
+fn first_looks<'a: 'r, 'r, 'p>(
+    policies: &'p PolicyFile,
+    evidence: &Evidence<'a, 'r>,
+    standing: &Standing<'a, 'r>,
+    now: Timestamp,
+    only: Option<&str>,
+) -> (Verdicts<'a>, Groups<'p>) {
+    let sets = Sets::new(policies, evidence);
+    let mut verdicts = Verdicts::new(standing.listed.clone());
+    let mut groups = Groups::default();
+    // For each verdict the group that it is a good backup of.
+    let mut group_of: Vec<Option<u32>> = Vec::new();
+    let mut add = |row, looked: Looked<'p, '_>| {
+        if only.is_some_and(|name| name != looked.policy) {
+            return;
+        }
+        let group = looked
+            .candidate
+            .map(|(policy, key)| groups.place(policy, key));
+        let first = First {
+            policy: looked.policy,
+            decision: looked.decision,
+            good: group.is_some(),
+        };
+        verdicts.push(row, first);
+        group_of.push(group);
+    };
+    let (snapshots, images) = (standing.listed.snapshots(), standing.listed.images());
+    let (again, images_again) = (standing.listed.repeated(), images.repeated());
+    for (row, place) in (0..images.len()).zip(0u32..) {
+        if let Some(image) = images.get(row).filter(|_| !images_again.contains(&place))
+            && let Some(looked) = image::look(policies, evidence, &standing.listed, &image)
+        {
+            add(Row::Image(place), looked);
         }
     }
-    for (index, reason) in waiting {
-        // The records may have named the same AMI.
-        let told = |r: &Reason| (r.code, &r.path) == (reason.code, &reason.path);
-        if !verdicts[index].reasons().iter().any(told) {
-            verdicts[index].hold(reason);
+    let mut snapshot = blank();
+    for (row, place) in (0..snapshots.len()).zip(0u32..) {
+        if !again.contains(&place)
+            && snapshots.read_into(row, &mut snapshot)
+            && let Some(looked) =
+                snapshot::look(policies, evidence, standing, &sets, &snapshot, now)
+        {
+            add(Row::Snapshot(place), looked);
         }
     }
-    share_fate(&mut verdicts);
-    orphans.keep_parts(&mut verdicts);
-    verdicts.sort_by(|a, b| {
-        let key = |v: &Verdict| (v.subject.time(), v.subject.id().to_owned());
-        key(a).cmp(&key(b))
-    });
-    verdicts
+    let order = verdicts.sort();
+    for (place, before) in (0u32..).zip(order) {
+        if let Some(group) = group_of[before as usize] {
+            groups.join(group, place);
+        }
+    }
+    (verdicts, groups)
 }

@@ -14,9 +14,10 @@ use crate::policy::{Policy, PolicyFile, Protect};
 use crate::report::{Reason, ReasonCode};
 use crate::retention::Backup;
 
-use super::retention::{Candidate, Gone, GroupKey, groups, kept, source_gone};
+use super::judged::Judged;
+use super::retention::{Gone, GroupKey, Groups, kept, source_gone};
 use super::snapshot::COPY_PLACEHOLDER;
-use super::{Decision, Evidence, Leftover, Subject, Verdict};
+use super::{Decision, Evidence, Leftover, Subject, Verdict, Verdicts};
 
 /// An AMI that was, by what the tags of its snapshots have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,56 +72,51 @@ pub(super) struct Orphans {
     pub(super) by_others: BTreeSet<usize>,
 }
 
-fn is_backing(tags: &Tags) -> bool {
-    tags.get(ARTIFACT).map(String::as_str) == Some("image-snapshot")
-}
-
 /// Whether the first look found no AMI over the snapshot and nothing else to say of it.
-fn is_orphan(verdict: &Verdict) -> bool {
-    matches!(&verdict.decision, Decision::Hold(reasons)
+fn is_orphan(decision: &Decision) -> bool {
+    matches!(decision, Decision::Hold(reasons)
         if reasons.iter().all(|reason| reason.code == ReasonCode::Orphaned))
 }
 
 impl Orphans {
     /// Finds them among the first looks. The table's leftovers tell only whose doing it was.
     pub(super) fn find(
-        evidence: &Evidence<'_>,
-        verdicts: &[Verdict],
+        evidence: &Evidence<'_, '_>,
+        verdicts: &Verdicts<'_>,
         leftovers: &BTreeMap<String, Leftover>,
     ) -> Self {
         let mut former: BTreeMap<FormerImage, Remains> = BTreeMap::new();
-        for (index, verdict) in verdicts.iter().enumerate() {
-            if let Subject::Snapshot(snapshot) = &verdict.subject
-                && is_backing(&snapshot.tags)
-                && let Some(key) = FormerImage::of(&snapshot.tags)
-            {
-                former.entry(key).or_default().members.push(index);
+        for place in verdicts.backing() {
+            let snapshot = verdicts.snapshot(place);
+            if let Some(key) = snapshot.and_then(|snapshot| FormerImage::of(&snapshot.tags)) {
+                former.entry(key).or_default().members.push(place);
             }
         }
-        former.retain(|_, remains| remains.members.iter().any(|&i| is_orphan(&verdicts[i])));
+        let orphan = |&place: &usize| is_orphan(verdicts.decision(place));
+        former.retain(|_, remains| remains.members.iter().any(orphan));
         if former.is_empty() {
             return Self::default();
         }
-        for snapshot in &evidence.inventory.snapshots.items {
-            if !is_backing(&snapshot.tags) {
-                continue;
-            }
+        let list = &evidence.inventory.snapshots.items;
+        let backing =
+            (0..list.len()).filter(|&row| list.tag(row, ARTIFACT) == Some("image-snapshot"));
+        for snapshot in backing.filter_map(|row| list.get(row)) {
             let key = FormerImage::of(&snapshot.tags);
             if let Some(remains) = key.and_then(|key| former.get_mut(&key)) {
                 let id = snapshot.id.as_str();
-                let judged = |&i: &usize| verdicts[i].subject.id() == id;
+                let judged = |&i: &usize| verdicts.id(i) == id;
                 if !remains.members.iter().any(judged) {
                     remains.in_use.insert(id.to_owned());
-                    remains.broken |= !is_complete(snapshot);
+                    remains.broken |= !is_complete(&snapshot);
                 }
             }
         }
-        let ours = |&i: &usize| leftovers.contains_key(verdicts[i].subject.id());
+        let ours = |&i: &usize| leftovers.contains_key(verdicts.id(i).as_ref());
         let by_others = former
             .values()
             .filter(|remains| !remains.members.iter().all(ours))
             .flat_map(|remains| remains.members.iter().copied())
-            .filter(|&i| is_orphan(&verdicts[i]))
+            .filter(orphan)
             .collect();
         Self { former, by_others }
     }
@@ -131,9 +127,9 @@ impl Orphans {
     pub(super) fn judge(
         &self,
         policies: &PolicyFile,
-        evidence: &Evidence<'_>,
-        verdicts: &mut [Verdict],
-        candidates: &[Candidate<'_>],
+        evidence: &Evidence<'_, '_>,
+        verdicts: &mut Verdicts<'_>,
+        groups: &Groups<'_>,
         gone: &Gone<'_>,
         now: Timestamp,
     ) -> Vec<(usize, Reason)> {
@@ -147,18 +143,18 @@ impl Orphans {
             }
         }
         for &index in &self.by_others {
-            verdicts[index].orphan_of = FormerImage::of(verdicts[index].subject.tags());
+            let snapshot = verdicts.snapshot(index);
+            let former = snapshot.and_then(|snapshot| FormerImage::of(&snapshot.tags));
+            verdicts.set_orphan_of(index, former);
         }
         let binned = Bin::new(evidence);
-        let real = groups(candidates);
         let mut holds = Vec::new();
         let mut decided: Vec<(usize, Decision)> = Vec::new();
         for ((name, group), formers) in &usable {
             let Some(policy) = policies.policies.iter().find(|p| p.name == *name) else {
                 continue;
             };
-            let real = real.get(&(*name, group));
-            let real = real.map_or_else(Vec::new, |real| real.backups(verdicts));
+            let real = groups.backups(name, group, verdicts);
             let decisions = decide(policy, group, &real, formers, gone, now);
             for (former, decision) in formers.iter().zip(decisions) {
                 for &index in &former.remains.members {
@@ -166,22 +162,21 @@ impl Orphans {
                         continue;
                     }
                     decided.push((index, decision.clone()));
-                    let id = verdicts[index].subject.id();
-                    let binned = binned.holds(former.key, id);
+                    let binned = binned.holds(former.key, &verdicts.id(index));
                     holds.extend(binned.into_iter().map(|reason| (index, reason)));
                 }
             }
         }
         for (index, decision) in decided {
-            verdicts[index].decision = decision;
+            verdicts.decide(index, decision);
         }
         holds
     }
 
     /// Holds real AMIs with which a part of a former one would go that stays: a snapshot shared by
     /// two AMIs goes with the last.
-    pub(super) fn keep_parts(&self, verdicts: &mut [Verdict]) {
-        let stays = |i: &usize| self.by_others.contains(i) && !verdicts[*i].is_condemned();
+    pub(super) fn keep_parts(&self, verdicts: &mut Verdicts<'_>) {
+        let stays = |i: &usize| self.by_others.contains(i) && !verdicts.is_condemned(*i);
         let staying = self.former.values().filter(|r| r.members.iter().any(stays));
         let parts: BTreeSet<&str> = staying
             .flat_map(|remains| remains.in_use.iter().map(String::as_str))
@@ -189,8 +184,8 @@ impl Orphans {
         if parts.is_empty() {
             return;
         }
-        for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
-            let Subject::Image { image, .. } = &verdict.subject else {
+        for place in verdicts.condemned() {
+            let Some(Subject::Image { image, .. }) = verdicts.get(place).map(|v| v.subject) else {
                 continue;
             };
             let part = image.snapshots().find(|id| parts.contains(id.as_str()));
@@ -203,7 +198,7 @@ impl Orphans {
                     )),
                     path: vec![image.id.to_string(), part.to_string()],
                 };
-                verdict.hold(reason);
+                verdicts.hold(place, reason);
             }
         }
     }
@@ -237,24 +232,25 @@ impl Usable<'_> {
 /// A former AMI of which all that is listed is there and completed, with its group.
 fn usable_of<'p, 'o>(
     policies: &'p PolicyFile,
-    verdicts: &[Verdict],
+    verdicts: &Verdicts<'_>,
     key: &'o FormerImage,
     remains: &'o Remains,
 ) -> Option<(&'p str, GroupKey, Usable<'o>)> {
-    let members = || remains.members.iter().map(|&index| &verdicts[index]);
-    let first = members().next()?;
+    let members = remains.members.iter().filter_map(|&i| verdicts.get(i));
+    let members: Vec<Verdict> = members.collect();
+    let first = members.first()?;
     let policy = policies.policies.iter().find(|p| p.name == first.policy)?;
     let artifact = first.artifact.as_ref()?;
     let group = |verdict: &Verdict| verdict.artifact.as_ref().map(|a| a.group.clone());
-    let whole = members().all(|verdict| {
+    let whole = members.iter().all(|verdict| {
         let complete = matches!(&verdict.subject, Subject::Snapshot(s) if is_complete(s));
-        complete && is_orphan(verdict) && group(verdict) == Some(artifact.group.clone())
+        complete && is_orphan(&verdict.decision) && group(verdict) == Some(artifact.group.clone())
     });
     if !whole || remains.broken || policy.protect != Protect::Instances {
         return None;
     }
-    let times: BTreeSet<Timestamp> = members().filter_map(|v| v.subject.time()).collect();
-    let ids = members().map(|verdict| verdict.subject.id());
+    let times: BTreeSet<Timestamp> = members.iter().filter_map(|v| v.subject.time()).collect();
+    let ids = members.iter().map(|verdict| verdict.subject.id());
     let usable = Usable {
         key,
         remains,
@@ -262,7 +258,7 @@ fn usable_of<'p, 'o>(
         size: remains.members.len() + remains.in_use.len(),
         times: times.into_iter().collect(),
     };
-    let group = GroupKey::of(&policy.group, &key.source, artifact);
+    let group = GroupKey::of(&policy.group, &key.source, artifact.group.as_deref());
     Some((policy.name.as_str(), group, usable))
 }
 
@@ -337,7 +333,7 @@ fn orphaned() -> Reason {
 struct Bin<'a>(HashMap<&'a str, Vec<(&'a str, &'a Binned)>>);
 
 impl<'a> Bin<'a> {
-    fn new(evidence: &Evidence<'a>) -> Self {
+    fn new(evidence: &Evidence<'a, '_>) -> Self {
         let mut by_start: HashMap<&str, Vec<(&str, &Binned)>> = HashMap::new();
         let list = evidence.inventory.recycle_bin.iter();
         for binned in list.flat_map(|list| &list.items) {
@@ -373,10 +369,11 @@ impl<'a> Bin<'a> {
 
 /// Holds all that is left of an AMI that somebody else deregistered when one part of it is held:
 /// half an AMI restores nothing.
-pub fn share_fate(verdicts: &mut [Verdict]) {
+pub fn share_fate(verdicts: &mut impl Judged) {
     let mut held: HashMap<FormerImage, (String, Reason)> = HashMap::new();
-    for verdict in verdicts.iter() {
-        let (Some(former), Decision::Hold(reasons)) = (&verdict.orphan_of, &verdict.decision)
+    for place in 0..verdicts.count() {
+        let (Some(former), Decision::Hold(reasons)) =
+            (verdicts.orphan_of(place), verdicts.decision(place))
         else {
             continue;
         };
@@ -384,28 +381,32 @@ pub fn share_fate(verdicts: &mut [Verdict]) {
         let Some(why) = why.or(reasons.first()) else {
             continue;
         };
-        let id = verdict.subject.id();
+        let id = verdicts.id(place);
         let first = held
             .get(former)
-            .is_none_or(|(other, _)| id < other.as_str());
+            .is_none_or(|(other, _)| id.as_ref() < other.as_str());
         if first {
-            held.insert(former.clone(), (id.to_owned(), why.clone()));
+            held.insert(former.clone(), (id.into_owned(), why.clone()));
         }
     }
-    for verdict in verdicts.iter_mut().filter(|v| v.is_condemned()) {
-        let former = verdict.orphan_of.as_ref();
+    if held.is_empty() {
+        return;
+    }
+    for place in verdicts.condemned() {
+        let former = verdicts.orphan_of(place);
         let Some((member, why)) = former.and_then(|former| held.get(former)) else {
             continue;
         };
         let words = why.detail.as_deref().unwrap_or(why.code.as_str());
-        let start = [verdict.subject.id().to_owned(), member.clone()];
-        verdict.hold(Reason {
+        let start = [verdicts.id(place).into_owned(), member.clone()];
+        let reason = Reason {
             code: why.code,
             detail: Some(format!("{member} of the same AMI: {words}")),
             path: start
                 .into_iter()
                 .chain(why.path.iter().skip(1).cloned())
                 .collect(),
-        });
+        };
+        verdicts.hold(place, reason);
     }
 }

@@ -1,22 +1,16 @@
 //! Groups of good backups and what the policy's rules keep of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
 
-use crate::artifact::Artifact;
 use crate::policy::{GroupBy, Policy};
 use crate::report::{Reason, ReasonCode};
 use crate::retention::{self, Backup};
 
-use super::{Decision, Evidence, Verdict};
-
-/// A good backup of a policy, up for retention.
-pub(super) struct Candidate<'p> {
-    pub(super) index: usize,
-    pub(super) policy: &'p Policy,
-    pub(super) group: GroupKey,
-}
+use super::judged::{Judged, SetKey};
+use super::{Decision, Evidence, Verdicts};
 
 /// What tells one retention group of a policy from another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,16 +21,13 @@ pub(super) enum GroupKey {
 }
 
 impl GroupKey {
-    pub(super) fn of(by: &GroupBy, source: &str, artifact: &Artifact) -> Self {
+    pub(super) fn of(by: &GroupBy, source: &str, group: Option<&str>) -> Self {
         let source = || Self::Source(source.to_owned());
         match by {
             GroupBy::Source => source(),
             GroupBy::Policy => Self::Policy,
             // A source without the tag is a group of its own: smaller groups keep more.
-            GroupBy::Tag(_) => artifact
-                .group
-                .as_ref()
-                .map_or_else(source, |value| Self::Value(value.clone())),
+            GroupBy::Tag(_) => group.map_or_else(source, |value| Self::Value(value.to_owned())),
         }
     }
 }
@@ -51,14 +42,15 @@ pub(super) struct Gone<'a> {
 }
 
 impl<'a> Gone<'a> {
-    pub(super) fn new(evidence: &Evidence<'a>, verdicts: &[Verdict]) -> Self {
+    pub(super) fn new<'i: 'a>(evidence: &Evidence<'i, 'a>, verdicts: &Verdicts<'_>) -> Self {
         let since = &evidence.on_record.gone_since;
         let mut newest: BTreeMap<String, Timestamp> = BTreeMap::new();
-        for verdict in verdicts {
-            if let (Some(source), Some(time)) = (verdict.subject.source(), verdict.subject.time())
-                && since.contains_key(source)
+        let looked_at = if since.is_empty() { 0 } else { verdicts.len() };
+        for place in 0..looked_at {
+            if let (Some(source), Some(time)) = (verdicts.source(place), verdicts.time(place))
+                && since.contains_key(source.as_ref())
             {
-                let known = newest.entry(source.to_owned()).or_insert(time);
+                let known = newest.entry(source.into_owned()).or_insert(time);
                 *known = time.max(*known);
             }
         }
@@ -110,45 +102,75 @@ impl<'a> Gone<'a> {
 }
 
 /// The good backups of one group.
-pub(super) struct Group<'c, 'p> {
-    pub(super) policy: &'p Policy,
-    pub(super) members: Vec<&'c Candidate<'p>>,
+#[derive(Debug)]
+pub(super) struct Group<'p> {
+    policy: &'p Policy,
+    /// The places of the verdicts on them, ascending.
+    members: Vec<u32>,
 }
 
 /// The groups by policy and key.
-pub(super) fn groups<'c, 'p>(
-    candidates: &'c [Candidate<'p>],
-) -> BTreeMap<(&'p str, &'c GroupKey), Group<'c, 'p>> {
-    let mut groups: BTreeMap<(&'p str, &'c GroupKey), Group<'c, 'p>> = BTreeMap::new();
-    for candidate in candidates {
-        let key = (candidate.policy.name.as_str(), &candidate.group);
-        let group = groups.entry(key).or_insert_with(|| Group {
-            policy: candidate.policy,
+#[derive(Debug, Default)]
+pub(super) struct Groups<'p>(IndexMap<(&'p str, GroupKey), Group<'p>>);
+
+impl<'p> Groups<'p> {
+    /// The place of a group.
+    pub(super) fn place(&mut self, policy: &'p Policy, key: GroupKey) -> u32 {
+        let entry = self.0.entry((policy.name.as_str(), key));
+        let place = entry.index();
+        entry.or_insert_with(|| Group {
+            policy,
             members: Vec::new(),
         });
-        group.members.push(candidate);
+        u32::try_from(place).unwrap_or(u32::MAX)
     }
-    groups
-}
 
-impl Group<'_, '_> {
-    /// The members as retention takes them, in their order.
-    pub(super) fn backups(&self, verdicts: &[Verdict]) -> Vec<Backup> {
-        let members = self.members.iter();
-        members
-            .filter_map(|member| {
-                let subject = &verdicts[member.index].subject;
-                Some(Backup {
-                    id: subject.id().to_owned(),
-                    time: subject.time()?,
-                })
+    /// Adds the verdict on a backup to a group.
+    pub(super) fn join(&mut self, group: u32, verdict: u32) {
+        if let Some((_, group)) = self.0.get_index_mut(group as usize) {
+            group.members.push(verdict);
+        }
+    }
+
+    /// The places of all verdicts on good backups.
+    pub(super) fn members(&self) -> impl Iterator<Item = u32> {
+        self.0
+            .values()
+            .flat_map(|group| group.members.iter().copied())
+    }
+
+    /// Takes verdicts out of their groups.
+    pub(super) fn without(&mut self, verdicts: &BTreeSet<u32>) {
+        for group in self.0.values_mut() {
+            group.members.retain(|place| !verdicts.contains(place));
+        }
+    }
+
+    /// The backups of a group as retention takes them, oldest first.
+    pub(super) fn backups(
+        &self,
+        policy: &'p str,
+        key: &GroupKey,
+        verdicts: &Verdicts<'_>,
+    ) -> Vec<Backup> {
+        let members = self.0.get(&(policy, key.clone()));
+        let members = members.map_or(&[][..], |group| &group.members);
+        let backup = |&place: &u32| {
+            Some(Backup {
+                id: verdicts.id(place as usize).into_owned(),
+                time: verdicts.time(place as usize)?,
             })
-            .collect()
+        };
+        members.iter().filter_map(backup).collect()
     }
 }
 
 /// The reasons that the policy has to keep each of `backups`.
-pub(super) fn kept(policy: &Policy, now: Timestamp, backups: &[Backup]) -> Vec<Vec<Reason>> {
+pub(super) fn kept<I: Ord>(
+    policy: &Policy,
+    now: Timestamp,
+    backups: &[Backup<I>],
+) -> Vec<Vec<Reason>> {
     retention::keep(
         &policy.retain,
         policy.min_copies,
@@ -160,31 +182,37 @@ pub(super) fn kept(policy: &Policy, now: Timestamp, backups: &[Backup]) -> Vec<V
 
 /// Decides every candidate: kept by a rule, or condemned.
 pub(super) fn apply(
-    verdicts: &mut [Verdict],
-    candidates: &[Candidate<'_>],
+    verdicts: &mut Verdicts<'_>,
+    groups: &Groups<'_>,
     gone: &Gone<'_>,
     now: Timestamp,
 ) {
-    for ((_, key), group) in groups(candidates) {
+    for ((_, key), group) in &groups.0 {
         let policy = group.policy;
-        let backups = group.backups(verdicts);
+        // Verdicts of one instant stand in the order of their identifiers.
+        let members = group
+            .members
+            .iter()
+            .map(|&id| (id, verdicts.time(id as usize)));
+        let backups: Vec<Backup<u32>> = members
+            .filter_map(|(id, time)| Some(Backup { id, time: time? }))
+            .collect();
         let last = backups.iter().map(|backup| backup.time).max();
         let since = last.and_then(|last| gone.long_enough(policy, key, last, now));
         if let Some(since) = since {
-            for member in group.members {
-                let verdict = &mut verdicts[member.index];
-                let future = verdict.subject.time().is_some_and(|time| time > now);
-                verdict.decision = if future {
+            for Backup { id, time } in backups {
+                let decision = if time > now {
                     Decision::Keep(vec![Reason::of(ReasonCode::FutureDated)])
                 } else {
                     Decision::Condemn(vec![source_gone(since)])
                 };
+                verdicts.decide(id as usize, decision);
             }
             continue;
         }
         let kept = kept(policy, now, &backups);
-        for (member, reasons) in group.members.iter().zip(kept) {
-            verdicts[member.index].decision = if reasons.is_empty() {
+        for (backup, reasons) in backups.iter().zip(kept) {
+            let decision = if reasons.is_empty() {
                 Decision::Condemn(vec![Reason::with(
                     ReasonCode::Expired,
                     format!("no rule of {} keeps it", policy.name),
@@ -192,6 +220,7 @@ pub(super) fn apply(
             } else {
                 Decision::Keep(reasons)
             };
+            verdicts.decide(backup.id as usize, decision);
         }
     }
 }
@@ -202,26 +231,39 @@ pub(super) fn source_gone(since: Timestamp) -> Reason {
 }
 
 /// A kept member of a multi-volume set keeps the whole set.
-pub(super) fn keep_sets(verdicts: &mut [Verdict]) {
-    let key = |verdict: &Verdict| Some((verdict.policy.clone(), verdict.set()?));
-    let mut keeper: HashMap<_, String> = HashMap::new();
-    for verdict in verdicts.iter() {
-        if let (Decision::Keep(_), Some(key)) = (&verdict.decision, key(verdict)) {
-            keeper
-                .entry(key)
-                .or_insert_with(|| verdict.subject.id().to_owned());
+pub(super) fn keep_sets(verdicts: &mut Verdicts<'_>) {
+    let mut parted: HashMap<(String, SetKey), Vec<usize>> = HashMap::new();
+    for place in verdicts.condemned() {
+        if verdicts.is_good(place)
+            && let Some(set) = verdicts.set(place)
+        {
+            let key = (verdicts.policy(place).to_owned(), set);
+            parted.entry(key).or_default().push(place);
         }
     }
-    for verdict in verdicts.iter_mut() {
-        if verdict.good
-            && verdict.is_condemned()
-            && let Some(member) = key(verdict).and_then(|key| keeper.get(&key))
+    let runs: HashSet<String> = parted.keys().map(|(_, (run, ..))| run.clone()).collect();
+    let mut keepers: Vec<(usize, Vec<usize>)> = Vec::new();
+    for place in 0..verdicts.len() {
+        // Most sets have no condemned member.
+        let in_question = verdicts.run(place).is_some_and(|run| runs.contains(run));
+        if in_question
+            && matches!(verdicts.decision(place), Decision::Keep(_))
+            && let Some(set) = verdicts.set(place)
+            && let Some(members) = parted.remove(&(verdicts.policy(place).to_owned(), set))
         {
-            verdict.decision = Decision::Keep(vec![Reason {
+            keepers.push((place, members));
+        }
+    }
+    for (keeper, members) in keepers {
+        let keeper = verdicts.id(keeper).into_owned();
+        for place in members {
+            let id = verdicts.id(place).into_owned();
+            let reason = Reason {
                 code: ReasonCode::RetainSet,
-                detail: Some(format!("{member} of the same set is kept")),
-                path: vec![verdict.subject.id().to_owned(), member.clone()],
-            }]);
+                detail: Some(format!("{keeper} of the same set is kept")),
+                path: vec![id, keeper.clone()],
+            };
+            verdicts.decide(place, Decision::Keep(vec![reason]));
         }
     }
 }

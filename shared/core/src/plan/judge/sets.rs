@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::artifact::{Artifact, ArtifactKind, SLOT};
+use crate::artifact::{Artifact, ArtifactKind, Claim, SLOT};
 use crate::inventory::{Snapshot, SnapshotState};
 use crate::policy::PolicyFile;
 use crate::report::{Reason, ReasonCode};
@@ -32,19 +32,20 @@ pub(super) struct Sets {
 }
 
 impl Sets {
-    pub(super) fn new(policies: &PolicyFile, evidence: &Evidence<'_>) -> Self {
+    pub(super) fn new(policies: &PolicyFile, evidence: &Evidence<'_, '_>) -> Self {
         let list = &evidence.inventory.snapshots.items;
-        let slot = |snapshot: &Snapshot| snapshot.tags.get(SLOT)?.parse::<Timestamp>().ok();
-        let failed = list.iter().filter(|s| s.state == SnapshotState::Error);
+        let slot = |row: usize| list.tag(row, SLOT)?.parse::<Timestamp>().ok();
+        let failed = list.in_state(&SnapshotState::Error);
         let slots: BTreeSet<Timestamp> = failed.filter_map(slot).collect();
         let mut runs: BTreeMap<Run, Made> = BTreeMap::new();
         if slots.is_empty() {
             return Self { runs };
         }
-        for snapshot in list {
-            if slot(snapshot).is_none_or(|slot| !slots.contains(&slot)) {
-                continue;
-            }
+        let in_question = |row: &usize| slot(*row).is_some_and(|slot| slots.contains(&slot));
+        for snapshot in (0..list.len())
+            .filter(in_question)
+            .filter_map(|row| list.get(row))
+        {
             let owner = snapshot.owner.as_deref();
             let Ok(artifact) = Artifact::read(&snapshot.tags, owner, evidence.account) else {
                 continue;
@@ -60,7 +61,7 @@ impl Sets {
             if snapshot.state == SnapshotState::Error {
                 made.failed.insert(snapshot.id.to_string());
             }
-            if let Some(volume) = good_volume(snapshot) {
+            if let Some(volume) = good_volume(&snapshot) {
                 made.completed
                     .insert(volume.to_owned(), snapshot.id.to_string());
             }
@@ -74,9 +75,12 @@ impl Sets {
         &self,
         policies: &PolicyFile,
         snapshot: &Snapshot,
-        artifact: &Artifact,
+        claim: &Claim<'_>,
     ) -> Option<Reason> {
-        let run = run_of(policies, artifact)?;
+        if self.runs.is_empty() {
+            return None;
+        }
+        let run = run_of(policies, &claim.artifact())?;
         let made = self.runs.get(&run)?;
         let (policy, slot, source, name) = &run;
         if made.failed.is_empty() || !source.starts_with("i-") {

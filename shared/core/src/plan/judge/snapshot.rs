@@ -2,14 +2,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::artifact::{self, Artifact, ArtifactKind};
+use crate::artifact::{self, ArtifactKind, Claim};
 use crate::inventory::{Snapshot, SnapshotState};
 use crate::policy::{Policy, PolicyFile, Protect};
 use crate::report::{Reason, ReasonCode};
 
 use super::retention::GroupKey;
 use super::sets::Sets;
-use super::{Decision, Evidence, Looked, Standing, Subject, Verdict, governing};
+use super::{Decision, Evidence, Looked, Standing, governing};
 
 /// EC2 gives this volume identifier to copies (`CopySnapshot`, EC2 API Reference).
 pub const COPY_PLACEHOLDER: &str = "vol-ffffffff";
@@ -21,50 +21,42 @@ pub(super) const IN_VAULT: &str = "aws-backup-vault";
 const NEW_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// Decides all that needs no comparison with other backups. `None` for what is no item.
-pub(super) fn look<'p>(
+pub(super) fn look<'a: 'r, 'r, 'p: 's, 's>(
     policies: &'p PolicyFile,
-    evidence: &Evidence<'_>,
-    standing: &Standing<'_>,
+    evidence: &Evidence<'a, 'r>,
+    standing: &Standing<'a, 'r>,
     sets: &Sets,
-    snapshot: &Snapshot,
+    snapshot: &'s Snapshot,
     now: Timestamp,
-) -> Option<Looked<'p>> {
+) -> Option<Looked<'p, 's>> {
     let tagged = snapshot
         .tags
         .get(artifact::POLICY)
         .map_or("", String::as_str);
-    let verdict = |policy: &str, artifact: Option<Artifact>, decision| {
-        let subject = Subject::Snapshot(snapshot.clone());
-        Verdict::new(subject, policy, artifact, decision)
-    };
-    let artifact = match Artifact::read(&snapshot.tags, snapshot.owner.as_deref(), evidence.account)
-    {
-        Ok(artifact) => artifact,
+    let claim = match Claim::read(&snapshot.tags, snapshot.owner.as_deref(), evidence.account) {
+        Ok(claim) => claim,
         Err(reason) => {
-            return Some(verdict(tagged, None, Decision::Hold(vec![reason])).into());
+            return Some(Looked::held(tagged, reason));
         }
     };
     if snapshot.owner_alias.as_deref() == Some(IN_VAULT) {
         let reason = Reason::with(ReasonCode::ManagedByOther, "it lies in an AWS Backup vault");
-        return Some(verdict(tagged, Some(artifact), Decision::Hold(vec![reason])).into());
+        return Some(Looked::held(tagged, reason));
     }
-    let policy = governing(policies, &artifact.policy);
-    let name = policy.map_or(tagged, |p| p.name.as_str()).to_owned();
-    let held = |artifact, reason| {
-        let decision = Decision::Hold(vec![reason]);
-        Some(verdict(&name, Some(artifact), decision).into())
-    };
-    match artifact.kind {
+    let policy = governing(policies, claim.policy);
+    let name = policy.map_or(tagged, |p| p.name.as_str());
+    let held = |reason| Some(Looked::held(name, reason));
+    match claim.kind {
         ArtifactKind::Snapshot => {}
         ArtifactKind::ImageSnapshot => {
-            if !evidence.inventory.images.is_complete() || standing.backs(snapshot, &artifact) {
+            if !evidence.inventory.images.is_complete() || standing.backs(snapshot, &claim) {
                 return None;
             }
             // The lists are read side by side: that of AMIs may be from before it was made.
             let start = snapshot.start;
             if start.is_some_and(|start| now.duration_since(start) < NEW_FOR) {
                 let reason = Reason::with(ReasonCode::Pending, "its AMI may not be listed yet");
-                return held(artifact, reason);
+                return held(reason);
             }
             let mut reasons = vec![Reason::with(
                 ReasonCode::Orphaned,
@@ -72,56 +64,50 @@ pub(super) fn look<'p>(
                  is left of it; it is kept",
             )];
             reasons.extend(ungoverned(policy, tagged, Protect::Instances));
-            return Some(verdict(&name, Some(artifact), Decision::Hold(reasons)).into());
+            return Some(Looked::new(name, Decision::Hold(reasons)));
         }
         ArtifactKind::Image => {
             let reason = Reason::with(
                 ReasonCode::NotManaged,
                 "a snapshot whose tag says it is an image",
             );
-            return held(artifact, reason);
+            return held(reason);
         }
     }
     if let Some(reason) = ungoverned(policy, tagged, Protect::Volumes) {
-        return held(artifact, reason);
+        return held(reason);
     }
     // `ungoverned` has seen the policy.
     let policy = policy?;
     match &snapshot.state {
         SnapshotState::Completed => {}
         SnapshotState::Pending => {
-            return held(artifact, Reason::of(ReasonCode::Pending));
+            return held(Reason::of(ReasonCode::Pending));
         }
         SnapshotState::Error => {
             let reason = Reason::with(ReasonCode::FailedBackup, "EC2 could not complete it");
-            let decision = Decision::Condemn(vec![reason]);
-            return Some(verdict(&name, Some(artifact), decision).into());
+            return Some(Looked::condemned(name, reason));
         }
         other => {
             let reason = Reason::with(ReasonCode::UnknownState, format!("its state is {other}"));
-            return held(artifact, reason);
+            return held(reason);
         }
     }
     if snapshot.start.is_none() {
         let reason = Reason::with(ReasonCode::EvidenceIncomplete, "EC2 gave it no start time");
-        return held(artifact, reason);
+        return held(reason);
     }
-    if let Some(reason) = sets.replaced(policies, snapshot, &artifact) {
-        let decision = Decision::Condemn(vec![reason]);
-        return Some(verdict(&name, Some(artifact), decision).into());
+    if let Some(reason) = sets.replaced(policies, snapshot, &claim) {
+        return Some(Looked::condemned(name, reason));
     }
-    let Some(group) = group_of(policy, snapshot, &artifact) else {
+    let Some(group) = group_of(policy, snapshot, &claim) else {
         let reason = Reason::with(
             ReasonCode::EvidenceIncomplete,
             "EC2 does not tell which volume it is of; it may be a copy",
         );
-        return held(artifact, reason);
+        return held(reason);
     };
-    Some(Looked::good(
-        verdict(&name, Some(artifact), Decision::Condemn(Vec::new())),
-        policy,
-        group,
-    ))
+    Some(Looked::good(policy, group))
 }
 
 /// Why no policy of the file says anything about what the policy named `tagged` made.
@@ -142,9 +128,9 @@ fn ungoverned(policy: Option<&Policy>, tagged: &str, made: Protect) -> Option<Re
     Some(Reason::with(ReasonCode::PolicyChanged, detail))
 }
 
-fn group_of(policy: &Policy, snapshot: &Snapshot, artifact: &Artifact) -> Option<GroupKey> {
+fn group_of(policy: &Policy, snapshot: &Snapshot, claim: &Claim<'_>) -> Option<GroupKey> {
     let volume = snapshot.volume.as_ref().map(AsRef::as_ref);
     // A copy holds another point in time than its own: in no group may it crowd out the originals.
     let volume = volume.filter(|id| *id != COPY_PLACEHOLDER)?;
-    Some(GroupKey::of(&policy.group, volume, artifact))
+    Some(GroupKey::of(&policy.group, volume, claim.group()))
 }

@@ -175,7 +175,7 @@ impl<'a> Live<'a> {
 }
 
 /// Whether an AMI's mapping names a snapshot for each of its EBS devices, and one at least.
-pub(super) fn has_evidence(image: &Image) -> bool {
+pub(in crate::plan) fn has_evidence(image: &Image) -> bool {
     let nameless = image
         .mappings
         .iter()
@@ -194,7 +194,7 @@ pub(super) fn state_of(snapshot: &Snapshot) -> Option<NodeState> {
 }
 
 /// The volume that a snapshot was taken of; none for a copy.
-pub(super) fn volume_of(snapshot: &Snapshot) -> Option<&str> {
+pub(in crate::plan) fn volume_of(snapshot: &Snapshot) -> Option<&str> {
     let volume = snapshot.volume.as_ref()?.as_str();
     (volume != COPY_PLACEHOLDER).then_some(volume)
 }

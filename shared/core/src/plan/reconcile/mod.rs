@@ -29,6 +29,7 @@ use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
 
 pub use absence::alarm;
 use live::Live;
+pub(super) use live::{has_evidence, volume_of};
 
 /// How long after the first reconcile that missed a resource a second one may say that it is gone,
 /// by the reconciles' `now`.

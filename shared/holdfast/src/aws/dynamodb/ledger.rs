@@ -29,7 +29,7 @@ fn head_pk(function: &str) -> String {
     format!("head#{function}")
 }
 
-fn slot_pk(policy: &str, source: &str) -> String {
+pub(super) fn slot_pk(policy: &str, source: &str) -> String {
     format!("slot#{policy}#{source}")
 }
 

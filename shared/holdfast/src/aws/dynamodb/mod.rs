@@ -28,6 +28,7 @@ mod deletion;
 mod graph;
 mod lease;
 mod ledger;
+mod newest;
 mod roster;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -410,6 +411,14 @@ impl Records for Table {
         sources: &[String],
     ) -> Result<BTreeMap<String, SlotRecord>, TableError> {
         ledger::slots(self, policy, slot, request, sources).await
+    }
+
+    async fn newest_made(
+        &self,
+        policy: &str,
+        sources: &[String],
+    ) -> Result<BTreeMap<String, Timestamp>, TableError> {
+        newest::made(self, policy, sources).await
     }
 
     async fn write_slot(

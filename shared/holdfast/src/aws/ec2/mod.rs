@@ -11,12 +11,14 @@ use aws_config::SdkConfig;
 use aws_sdk_ec2::Client;
 
 use super::auto_scaling::AutoScaling;
+use super::kms::Kms;
 
-/// The EC2 API of one account and Region, and Auto Scaling's beside it.
+/// The EC2 API of one account and Region, with Auto Scaling's and KMS's beside it.
 #[derive(Clone, Debug)]
 pub struct Ec2 {
     client: Client,
     auto_scaling: AutoScaling,
+    kms: Kms,
 }
 
 impl Ec2 {
@@ -26,6 +28,7 @@ impl Ec2 {
         Self {
             client: Client::new(config),
             auto_scaling: AutoScaling::new(config),
+            kms: Kms::new(config),
         }
     }
 }

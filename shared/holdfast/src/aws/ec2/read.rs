@@ -2,9 +2,11 @@
 
 use aws_sdk_ec2::types::{self, Filter};
 use holdfast_core::id::{ImageId, SnapshotId};
+use holdfast_core::inventory::table::{ImageTable, SnapshotTable};
 use holdfast_core::inventory::{
-    Binned, FastRestore, Image, ImageReference, Instance, InstanceType, LaunchTemplateVersion,
-    Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock, Source, Volume,
+    Binned, FastRestore, Image, ImageReference, Instance, InstanceType, KeyState,
+    LaunchTemplateVersion, List, Listing, ReferenceScope, Referrer, Share, Snapshot, SnapshotLock,
+    Source, Volume,
 };
 use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
 
@@ -27,6 +29,75 @@ fn filter<I: IntoIterator<Item = V>, V: Into<String>>(name: &str, values: I) -> 
 fn chunks<T: AsRef<str>>(ids: &[T]) -> impl Iterator<Item = Vec<String>> {
     ids.chunks(FILTER_VALUES)
         .map(|chunk| chunk.iter().map(|id| id.as_ref().to_owned()).collect())
+}
+
+impl Ec2 {
+    async fn read_snapshots<I: Default + Extend<Snapshot>>(
+        &self,
+        scope: &SnapshotScope,
+    ) -> List<I> {
+        let mut list = begun(Source::Snapshots);
+        // Without an owner, public and shared snapshots would come too.
+        let own = || {
+            self.client
+                .describe_snapshots()
+                .owner_ids("self")
+                .max_results(PAGE)
+        };
+        let requests = match scope {
+            SnapshotScope::All => vec![own()],
+            SnapshotScope::Pending => vec![own().filters(filter("status", ["pending"]))],
+            SnapshotScope::Managed => vec![own().filters(filter("tag:holdfast:managed", ["true"]))],
+            SnapshotScope::Tagged(tags) => {
+                vec![tags.iter().fold(own(), |request, (key, value)| {
+                    request.filters(filter(&format!("tag:{key}"), [value]))
+                })]
+            }
+            // By filter: a list of identifiers cannot be paged, and an empty one means everything.
+            SnapshotScope::Ids(ids) => chunks(ids)
+                .map(|ids| own().filters(filter("snapshot-id", ids)))
+                .collect(),
+        };
+        for request in requests {
+            collect!(list, "DescribeSnapshots", request,
+                page => page.snapshots, convert::snapshot);
+        }
+        list
+    }
+
+    async fn read_images<I: Default + Extend<Image>>(&self, scope: &ImageScope) -> List<I> {
+        let mut list = begun(Source::Images);
+        // Disabled and deprecated images still need their snapshots, and are hidden unless asked
+        // for (EC2 User Guide, "Disable an AMI").
+        let all = || {
+            self.client
+                .describe_images()
+                .include_disabled(true)
+                .include_deprecated(true)
+                .max_results(PAGE)
+        };
+        let requests = match scope {
+            ImageScope::Own => vec![all().owners("self")],
+            ImageScope::MappingAny(ids) => chunks(ids)
+                .map(|ids| {
+                    all()
+                        .owners("self")
+                        .filters(filter("block-device-mapping.snapshot-id", ids))
+                })
+                .collect(),
+            ImageScope::Ids(ids) => chunks(ids)
+                .map(|ids| all().filters(filter("image-id", ids)))
+                .collect(),
+            ImageScope::Named(name) => {
+                vec![all().owners("self").filters(filter("name", [name]))]
+            }
+        };
+        for request in requests {
+            collect!(list, "DescribeImages", request,
+                page => page.images, convert::image);
+        }
+        list
+    }
 }
 
 impl ReadEc2 for Ec2 {
@@ -70,67 +141,19 @@ impl ReadEc2 for Ec2 {
     }
 
     async fn snapshots(&self, scope: &SnapshotScope) -> Listing<Snapshot> {
-        let mut list = begun(Source::Snapshots);
-        // Without an owner, public and shared snapshots would come too.
-        let own = || {
-            self.client
-                .describe_snapshots()
-                .owner_ids("self")
-                .max_results(PAGE)
-        };
-        let requests = match scope {
-            SnapshotScope::All => vec![own()],
-            SnapshotScope::Pending => vec![own().filters(filter("status", ["pending"]))],
-            SnapshotScope::Managed => vec![own().filters(filter("tag:holdfast:managed", ["true"]))],
-            SnapshotScope::Tagged(tags) => {
-                vec![tags.iter().fold(own(), |request, (key, value)| {
-                    request.filters(filter(&format!("tag:{key}"), [value]))
-                })]
-            }
-            // By filter: a list of identifiers cannot be paged, and an empty one means everything.
-            SnapshotScope::Ids(ids) => chunks(ids)
-                .map(|ids| own().filters(filter("snapshot-id", ids)))
-                .collect(),
-        };
-        for request in requests {
-            collect!(list, "DescribeSnapshots", request,
-                page => page.snapshots, convert::snapshot);
-        }
-        list
+        self.read_snapshots(scope).await
+    }
+
+    async fn snapshot_table(&self, scope: &SnapshotScope) -> List<SnapshotTable> {
+        self.read_snapshots(scope).await
     }
 
     async fn images(&self, scope: &ImageScope) -> Listing<Image> {
-        let mut list = begun(Source::Images);
-        // Disabled and deprecated images still need their snapshots, and are hidden unless asked
-        // for (EC2 User Guide, "Disable an AMI").
-        let all = || {
-            self.client
-                .describe_images()
-                .include_disabled(true)
-                .include_deprecated(true)
-                .max_results(PAGE)
-        };
-        let requests = match scope {
-            ImageScope::Own => vec![all().owners("self")],
-            ImageScope::MappingAny(ids) => chunks(ids)
-                .map(|ids| {
-                    all()
-                        .owners("self")
-                        .filters(filter("block-device-mapping.snapshot-id", ids))
-                })
-                .collect(),
-            ImageScope::Ids(ids) => chunks(ids)
-                .map(|ids| all().filters(filter("image-id", ids)))
-                .collect(),
-            ImageScope::Named(name) => {
-                vec![all().owners("self").filters(filter("name", [name]))]
-            }
-        };
-        for request in requests {
-            collect!(list, "DescribeImages", request,
-                page => page.images, convert::image);
-        }
-        list
+        self.read_images(scope).await
+    }
+
+    async fn image_table(&self, scope: &ImageScope) -> List<ImageTable> {
+        self.read_images(scope).await
     }
 
     async fn launch_template_versions(&self) -> Listing<LaunchTemplateVersion> {
@@ -189,5 +212,9 @@ impl ReadEc2 for Ec2 {
 
     async fn snapshot_shares(&self, id: &SnapshotId) -> Result<Vec<Share>, CallError> {
         self.volume_permissions(id).await
+    }
+
+    async fn key_state(&self, key: &str) -> Result<KeyState, CallError> {
+        self.kms.key_state(key).await
     }
 }

@@ -17,7 +17,7 @@ const AT_ONCE: usize = 8;
 
 impl Ec2 {
     pub(super) async fn every_template_version(&self) -> Listing<LaunchTemplateVersion> {
-        let mut templates = begun(Source::LaunchTemplates);
+        let mut templates: Listing<(String, Option<i64>)> = begun(Source::LaunchTemplates);
         // `$Latest` and `$Default` are all that can be asked of every template at once; old
         // versions only template by template.
         let request = self
@@ -31,7 +31,7 @@ impl Ec2 {
             let id = identifier(template.launch_template_id)?;
             Ok::<_, Unreadable>((id, template.default_version_number))
         });
-        let mut list = begun(Source::LaunchTemplates);
+        let mut list: Listing<LaunchTemplateVersion> = begun(Source::LaunchTemplates);
         list.read_at = templates.read_at;
         list.pages = templates.pages;
         list.error = templates.error;

@@ -137,7 +137,7 @@ impl<'a, E: ReadEc2> Look<'a, E> {
         let (snapshots, images) =
             tokio::join!(self.ec2.snapshots(&again), self.ec2.images(&mapping));
         let readings = vec![snapshots.reading(), images.reading()];
-        lists.images = images;
+        lists.images = images.into_items();
         let references = References::new(lists);
         let mut present = by_id(snapshots);
         let checked = condemned.into_iter().map(|mut verdict| {
@@ -209,14 +209,13 @@ impl<'a, E: ReadEc2> Look<'a, E> {
         lists_instances.retain(|instance| instances.error.is_some() || !of_these(&instance.image));
         lists_instances.extend(instances.items);
         let complete = images.is_complete();
-        lists.images = images;
-        let references = References::new(lists);
-        let present: BTreeMap<&ImageId, &Image> = lists
-            .images
+        let present: BTreeMap<ImageId, Image> = images
             .items
             .iter()
-            .map(|image| (&image.id, image))
+            .map(|image| (image.id.clone(), image.clone()))
             .collect();
+        lists.images = images.into_items();
+        let references = References::new(lists);
         let backing = by_id(snapshots);
         let mut checked: Vec<Looked> = Vec::with_capacity(condemned.len());
         for mut verdict in condemned {
@@ -237,7 +236,7 @@ impl<'a, E: ReadEc2> Look<'a, E> {
             for holder in holders {
                 verdict.hold(holder);
             }
-            let now = present.get(&image.id).copied();
+            let now = present.get(&image.id);
             changes::image(&mut verdict, &image, now, complete);
             let mut snapshots = Vec::with_capacity(before.len());
             for snapshot in before {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use holdfast_core::id::{ImageId, SnapshotId};
+use holdfast_core::inventory::table::PackedId;
 use holdfast_core::inventory::{Inventory, Reading};
 use holdfast_core::plan::judge::OnRecord;
 use holdfast_core::report::ReasonCode;
@@ -117,14 +118,20 @@ fn not_on_record(lists: &Inventory, on_record: &OnRecord) -> usize {
 
 /// The snapshots that several AMIs of one's own map, each with the AMIs.
 fn mapped_by_several(lists: &Inventory) -> BTreeMap<SnapshotId, BTreeSet<ImageId>> {
-    let mut mapped: BTreeMap<&SnapshotId, BTreeSet<&ImageId>> = BTreeMap::new();
-    for image in &lists.images.items {
-        for snapshot in image.snapshots() {
-            mapped.entry(snapshot).or_default().insert(&image.id);
-        }
+    let images = &lists.images.items;
+    let mut mapped: Vec<(PackedId, usize)> = (0..images.len())
+        .flat_map(|row| images.mapped(row).map(move |snapshot| (snapshot, row)))
+        .collect();
+    mapped.sort_unstable();
+    let of_one = mapped.chunk_by(|a, b| a.0 == b.0);
+    let mut several: BTreeMap<SnapshotId, BTreeSet<ImageId>> = BTreeMap::new();
+    for (snapshot, row) in of_one.filter(|of_one| of_one.len() > 1).flatten() {
+        let image = images.id_text(*row).map(ImageId::new);
+        several
+            .entry(images.snapshot(*snapshot))
+            .or_default()
+            .extend(image);
     }
-    let several = mapped.into_iter().filter(|(_, images)| images.len() > 1);
+    several.retain(|_, images| images.len() > 1);
     several
-        .map(|(id, images)| (id.clone(), images.into_iter().cloned().collect()))
-        .collect()
 }

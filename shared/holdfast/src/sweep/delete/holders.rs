@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::artifact;
-use holdfast_core::inventory::{Image, ImageState, Inventory, Snapshot};
+use holdfast_core::inventory::{ImageState, Inventory};
 use holdfast_core::lineage::{Edge, EdgeKind, Node, NodeState};
 use holdfast_core::ports::records::{Records, TableError};
 use holdfast_core::ports::{ReadEc2, WriteEc2};
@@ -17,18 +17,20 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     /// they outlive our listing of them, and of one in the Recycle Bin EC2 does not tell what it
     /// maps. Those over their own backing snapshots are recorded when they are made.
     pub(super) async fn record_holders(&self, lists: &Inventory) -> Result<(), TableError> {
-        let managed: BTreeMap<&str, &Snapshot> = lists
-            .snapshots
-            .items
-            .iter()
-            .map(|snapshot| (snapshot.id.as_str(), snapshot))
-            .collect();
-        let mut holders: BTreeMap<Edge, &Image> = BTreeMap::new();
-        for image in &lists.images.items {
-            let mapped = image.snapshots().filter_map(|id| managed.get(id.as_str()));
-            for snapshot in mapped.filter(|snapshot| !of_its_own(image, snapshot)) {
-                let (from, to) = (image.id.as_str(), snapshot.id.as_str());
-                holders.insert(Edge::new(from, EdgeKind::BackedBy, to), image);
+        let (images, snapshots) = (&lists.images.items, &lists.snapshots.items);
+        let managed = snapshots.index();
+        let mut holders: BTreeMap<Edge, usize> = BTreeMap::new();
+        for image in 0..images.len() {
+            let mapped = images.snapshots(image).filter_map(|id| managed.find(&id));
+            for snapshot in mapped {
+                if !of_its_own(
+                    |tag| images.tag(image, tag),
+                    |tag| snapshots.tag(snapshot, tag),
+                ) && let Some(from) = images.id_text(image)
+                    && let Some(to) = snapshots.id_text(snapshot)
+                {
+                    holders.insert(Edge::new(&from, EdgeKind::BackedBy, &to), image);
+                }
             }
         }
         if holders.is_empty() {
@@ -40,7 +42,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         let (mut nodes, mut news) = (BTreeMap::new(), BTreeSet::new());
         for (edge, image) in holders {
             if !known.contains(&edge) {
-                let node = Node::new(image.id.as_str(), state(image), wall);
+                let node = Node::new(&edge.from, state(images.state(image)), wall);
                 nodes.insert(edge.from.clone(), node);
                 news.insert(edge);
             }
@@ -55,22 +57,21 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     }
 }
 
-/// Whether the snapshot was made with this very AMI.
-fn of_its_own(image: &Image, snapshot: &Snapshot) -> bool {
-    let of = |name: &str| {
-        let tag = image.tags.get(name);
-        tag.is_some() && tag == snapshot.tags.get(name)
-    };
-    let backing = snapshot.tags.get(artifact::ARTIFACT).map(String::as_str);
-    backing == Some("image-snapshot") && of(artifact::MANAGED) && of(artifact::RUN)
+/// Whether a snapshot was made with this very AMI, by the tags of both.
+fn of_its_own<'t>(
+    image: impl Fn(&str) -> Option<&'t str>,
+    snapshot: impl Fn(&str) -> Option<&'t str>,
+) -> bool {
+    let same = |name: &str| image(name).is_some() && image(name) == snapshot(name);
+    snapshot(artifact::ARTIFACT) == Some("image-snapshot")
+        && same(artifact::MANAGED)
+        && same(artifact::RUN)
 }
 
-fn state(image: &Image) -> NodeState {
-    match &image.state {
-        ImageState::Pending => NodeState::Pending,
-        other => match other.as_str() {
-            "failed" | "error" | "invalid" => NodeState::Error,
-            _ => NodeState::Available,
-        },
+fn state(image: Option<ImageState>) -> NodeState {
+    match image {
+        Some(ImageState::Pending) => NodeState::Pending,
+        Some(ImageState::Failed | ImageState::Error | ImageState::Invalid) => NodeState::Error,
+        Some(_) | None => NodeState::Available,
     }
 }

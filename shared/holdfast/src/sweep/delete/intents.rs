@@ -6,8 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::artifact;
-use holdfast_core::id::ImageId;
-use holdfast_core::inventory::{Image, ImageState, Inventory};
+use holdfast_core::inventory::{ImageState, Inventory};
 use holdfast_core::ports::records::{Deletion, DeletionState, Records, TableError};
 use holdfast_core::ports::{ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
@@ -23,26 +22,25 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     /// The AMI's goes first: it alone makes its snapshots leftovers. None of them is taken out of
     /// the breaker's window, because the list that shows the AMI may lag behind.
     pub(super) async fn close_refuted(&self, lists: &Inventory) -> Result<Vec<Item>, TableError> {
-        let standing: BTreeMap<&ImageId, &Image> = lists
-            .images
-            .items
-            .iter()
-            .filter(|image| image.state != ImageState::Deregistered)
-            .filter(|image| image.tags.contains_key(artifact::MANAGED))
-            .map(|image| (&image.id, image))
+        let images = &lists.images.items;
+        let standing: BTreeMap<String, usize> = (0..images.len())
+            .filter(|&row| images.tag(row, artifact::MANAGED).is_some())
+            .filter(|&row| images.state(row) != Some(ImageState::Deregistered))
+            .filter_map(|row| Some((images.id_text(row)?, row)))
             .collect();
-        let ids: Vec<String> = standing.keys().map(ToString::to_string).collect();
-        let (images, mut unread) = self.open(&ids).await?;
-        for deletion in images {
-            let Some(image) = standing.get(&ImageId::new(&deletion.resource)) else {
+        let ids: Vec<String> = standing.keys().cloned().collect();
+        let (open, mut unread) = self.open(&ids).await?;
+        for deletion in open {
+            let image = deletion.resource.clone();
+            let Some(&row) = standing.get(&image) else {
                 continue;
             };
             self.close(deletion).await?;
-            let mapped: BTreeSet<String> = image.snapshots().map(ToString::to_string).collect();
+            let mapped: BTreeSet<String> = images.snapshots(row).map(|id| id.to_string()).collect();
             let mapped: Vec<String> = mapped.into_iter().collect();
             let (snapshots, more) = self.open(&mapped).await?;
             unread.extend(more);
-            let of_it = |d: &Deletion| d.image.as_deref() == Some(image.id.as_str());
+            let of_it = |d: &Deletion| d.image.as_deref() == Some(image.as_str());
             for deletion in snapshots.into_iter().filter(of_it) {
                 self.close(deletion).await?;
             }

@@ -15,12 +15,12 @@ mod turn;
 pub(super) use proof::Runner;
 
 use futures::{StreamExt, stream};
-use holdfast_core::inventory::{Inventory, Listing, Reading};
-use holdfast_core::plan::judge::{Subject, Verdict};
+use holdfast_core::inventory::{Inventory, Reading};
+use holdfast_core::plan::judge::{Decision, Judged, Subject, Verdict};
 use holdfast_core::plan::settle::Settled;
 use holdfast_core::ports::records::{Lease, Records};
 use holdfast_core::ports::{ReadEc2, WriteEc2};
-use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
+use holdfast_core::report::{Action, FUNCTION_LIMIT, Item, Items, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
 
 use self::call::deferred;
@@ -56,21 +56,32 @@ pub(super) struct Deleter<'a, E, R: Records> {
 /// What came of carrying out a plan.
 pub(super) struct Enforced {
     /// The report's items.
-    pub items: Vec<Item>,
+    pub items: Items,
     /// Whether nothing is left to do.
     pub complete: bool,
     /// How the last look read what only it reads.
     pub looked: Vec<Reading>,
 }
 
+/// What is known before the first deletion, so that the lists of artifacts can be let go of.
+pub(super) struct Prepared {
+    condemned: Vec<Verdict>,
+    ground: Ground,
+    account: Option<String>,
+    counted: Option<Counted>,
+    /// AMIs that are to go.
+    images: u64,
+    work: Work,
+}
+
 impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
-    /// Deletes what is condemned. The lists are let go of before: what is still needed of them
-    /// stands in the verdicts.
-    pub(super) async fn enforce(
+    /// Puts on record what must be there before the first deletion, and takes over what the
+    /// deletions need of the plan.
+    pub(super) async fn prepare(
         &self,
-        planned: Planned,
-        mut lists: Inventory,
-    ) -> Result<Enforced, RunError> {
+        planned: Planned<'_>,
+        lists: &Inventory,
+    ) -> Result<Prepared, RunError> {
         let Planned {
             verdicts,
             settled,
@@ -80,11 +91,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             marked,
             waiting,
             returned,
-            mut counted,
+            counted,
             ..
         } = planned;
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
-        let mut items = self.close_refuted(&lists).await?;
+        let mut items = Items::within(FUNCTION_LIMIT);
+        items.extend(self.close_refuted(lists).await?);
         // A pin is on record before anything is deleted, so that it outlives its source.
         self.records.pin(&pin, Some(&lease)).await?;
         self.records.unpin(&unpin, &lease).await?;
@@ -103,43 +115,64 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             .set_condemned(&settled.freed, None, &lease)
             .await?;
         items.extend(self.save_tripped(&settled, &lease).await);
-        self.record_holders(&lists).await?;
+        self.record_holders(lists).await?;
         // Cut off, this sweep must not look like a collapse to the next.
-        let planned = condemned_images(&verdicts);
-        items.extend(self.keep_counts(counted.as_ref(), planned).await);
+        let images = condemned_images(&verdicts);
+        items.extend(self.keep_counts(counted.as_ref(), images).await);
 
-        let ground = Ground::new(&lists, on_record, marked);
-        let account = lists.own_account(self.sweep.account).map(str::to_owned);
-        forget_artifacts(&mut lists);
-        let (condemned, others): (Vec<Verdict>, Vec<Verdict>) =
-            verdicts.into_iter().partition(Verdict::is_condemned);
-        let waits = |v: &Verdict| v.reasons().iter().any(|r| r.code == ReasonCode::RetryLater);
-        let complete = !others.iter().any(waits);
-        items.extend(others.iter().map(|v| v.item(Outcome::Held)));
-        drop(others);
+        let mut condemned = Vec::new();
+        let mut complete = true;
+        for v in 0..verdicts.len() {
+            let decision = verdicts.decision(v);
+            if matches!(decision, Decision::Condemn(_)) {
+                condemned.extend(verdicts.get(v));
+                continue;
+            }
+            let reasons = decision.reasons();
+            complete &= reasons.iter().all(|r| r.code != ReasonCode::RetryLater);
+            let outcome = decision.outcome(Outcome::Held);
+            items.offer(outcome, reasons, || verdicts.item(v, Outcome::Held));
+        }
+        Ok(Prepared {
+            condemned,
+            ground: Ground::new(lists, on_record, marked),
+            account: lists.own_account(self.sweep.account).map(str::to_owned),
+            counted,
+            images,
+            work: Work { items, complete },
+        })
+    }
+
+    /// Deletes what is condemned. Of the lists only those of what may refer to it are looked at.
+    pub(super) async fn carry_out(&self, prepared: Prepared, lists: &mut Inventory) -> Enforced {
+        let Prepared {
+            condemned,
+            ground,
+            account,
+            mut counted,
+            images: planned,
+            mut work,
+        } = prepared;
         let resume_at = counted.as_ref().and_then(Counted::resume_at);
         let order = in_turn(condemned, resume_at);
         let ids = |part: &Vec<Verdict>| part.iter().map(|v| v.subject.id().to_owned()).collect();
         let ids: Vec<Vec<String>> = order.iter().map(ids).collect();
         let Sweep { policies, now, .. } = *self.sweep;
         let look = Look::new(self.ec2, policies, now, account, &ground.readings);
-        let mut work = Work { items, complete };
         for part in order {
             let is_image = |v: &Verdict| matches!(v.subject, Subject::Image { .. });
             if part.first().is_some_and(is_image) {
-                self.images(part, &look, &ground, &mut lists, &mut work)
-                    .await;
+                self.images(part, &look, &ground, lists, &mut work).await;
             } else {
-                self.snapshots(part, &look, &ground, &mut lists, &mut work)
-                    .await;
+                self.snapshots(part, &look, &ground, lists, &mut work).await;
             }
         }
         let Work {
             mut items,
             complete,
         } = work;
-        let deleted = deleted_images(&items);
-        let left = first_left(&ids, &items);
+        let deleted = deleted_images(items.made());
+        let left = first_left(&ids, items.made());
         let moved = counted.as_mut().is_some_and(|counted| {
             // A sweep of one policy that got through says nothing of where the others were.
             (left.is_some() || self.sweep.only.is_none()) && counted.resume(left)
@@ -147,12 +180,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         if deleted != planned || moved {
             items.extend(self.keep_counts(counted.as_ref(), deleted).await);
         }
-        items.sort_by(|a, b| (a.time, &a.resource).cmp(&(b.time, &b.resource)));
-        Ok(Enforced {
+        items.sort();
+        Enforced {
             items,
             complete,
             looked: look.readings(),
-        })
+        }
     }
 
     async fn images(
@@ -281,7 +314,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
 
 /// What is done so far.
 struct Work {
-    items: Vec<Item>,
+    items: Items,
     complete: bool,
 }
 
@@ -297,17 +330,4 @@ impl Work {
             self.add(deferred(verdict, ReasonCode::OutOfTime, words), false);
         }
     }
-}
-
-/// Lets go of the lists of what may be deleted and of what it was made of. Those of what may refer
-/// to it stay.
-fn forget_artifacts(lists: &mut Inventory) {
-    fn forget<T>(list: &mut Listing<T>) {
-        list.items = Vec::new();
-    }
-    forget(&mut lists.snapshots);
-    forget(&mut lists.mapped);
-    forget(&mut lists.pending);
-    forget(&mut lists.images);
-    forget(&mut lists.volumes);
 }

@@ -85,6 +85,8 @@ pub(super) fn volume(from: types::Volume) -> Option<Volume> {
         state: VolumeState::parse(from.state.as_ref().map_or("", |s| s.as_str())),
         volume_type: from.volume_type.map(|t| t.as_str().to_owned()),
         size_gib: from.size,
+        created: from.create_time.as_ref().and_then(timestamp),
+        kms_key: from.kms_key_id.filter(|key| !key.is_empty()),
         attachments: from
             .attachments
             .unwrap_or_default()

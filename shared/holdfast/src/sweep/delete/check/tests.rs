@@ -79,8 +79,8 @@ async fn held(change: impl FnOnce(&mut Account, &ImageId, &SnapshotId)) -> Vec<R
     let (ec2, image, snapshot) = account();
     let lists = read(&ec2).await;
     let verdict = condemned(Subject::Image {
-        image: lists.images.items[0].clone(),
-        snapshots: lists.snapshots.items.clone(),
+        image: lists.images.items.get(0).unwrap(),
+        snapshots: lists.snapshots.items.iter().collect(),
     });
     change(&mut ec2.account(), &image, &snapshot);
     let checked = again(&ec2, &[verdict], lists).await;
@@ -215,8 +215,8 @@ async fn evidence_that_is_too_old_deletes_nothing() {
     lists.instances.read_at =
         Timestamp::now() - holdfast_core::dependency::FRESH - SignedDuration::from_secs(1);
     let subject = Subject::Image {
-        image: lists.images.items[0].clone(),
-        snapshots: lists.snapshots.items.clone(),
+        image: lists.images.items.get(0).unwrap(),
+        snapshots: lists.snapshots.items.iter().collect(),
     };
     let checked = again(&ec2, &[condemned(subject)], lists).await;
     assert!(!checked[0].verdict.is_condemned());

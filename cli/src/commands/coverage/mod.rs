@@ -1,0 +1,139 @@
+//! `holdfast coverage`: does what the policies promise exist?
+
+mod show;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast::aws::sts;
+use holdfast::check;
+use holdfast::lineage::Consistency;
+use holdfast::plan::coverage::Covered;
+use holdfast::ports::records::Records;
+use holdfast::report::{Item, Outcome, Report, Run};
+use holdfast::settings::load_policies;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::head;
+use crate::account::Account;
+use crate::args::{CoverageArguments, Global};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::table::Look;
+use crate::output::{print, print_json, progress};
+
+/// A line of the report, with what is known of a picked source.
+#[derive(Debug, Serialize)]
+struct Line {
+    #[serde(flatten)]
+    item: Item,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coverage: Option<Known>,
+}
+
+/// What is known of a source that a policy picks. Times are UTC.
+#[derive(Debug, Serialize)]
+struct Known {
+    /// The instance in whose set a volume is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    /// The newest good backup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup: Option<String>,
+    /// The consistency that it reached, where it is on record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consistency: Option<&'static str>,
+    /// Since when a newer one is being made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    making: Option<Timestamp>,
+    /// How old the newest may get, such as `48h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rpo: Option<String>,
+    /// The policy's next slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_slot: Option<Timestamp>,
+}
+
+/// The contract's report, with more in its items.
+#[derive(Debug, Serialize)]
+struct Stands<'a> {
+    schema: u32,
+    run: &'a Run,
+    summary: &'a BTreeMap<Outcome, u64>,
+    items: &'a [Line],
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The policy file is wrong, or EC2 or the table cannot be read.
+pub async fn run(global: &Global, arguments: &CoverageArguments) -> Result<Exit, Failure> {
+    let now = arguments.now.or_clock();
+    let policies = load_policies(&arguments.policies.file, now)?;
+    let account = Account::connect(global).await?;
+    let place = account.region.as_deref().unwrap_or("no Region");
+    progress(&format!("reading EC2 and the lineage in {place} ..."));
+    let number = sts::account(&account.config).await;
+    let stands = check::coverage(&account.ec2, &policies, number.as_deref(), now).await?;
+    let sources = &stands.coverage.sources;
+    let reached = reached(&account.table, sources).await?;
+
+    let complete = stands.unread.is_empty();
+    let mut items = stands.coverage.items();
+    items.extend(stands.unread);
+    let run = Run {
+        account: number,
+        region: account.region.clone(),
+        policy_sha256: Some(policies.sha256.clone()),
+        complete,
+        ..head("coverage", now)
+    };
+    let report = Report::new(run, items);
+    // The sources stand first, in their order.
+    let known = sources.iter().map(|source| Some(known(source, &reached)));
+    let known = known.chain(std::iter::repeat_with(|| None));
+    let items = report.items.iter().cloned();
+    let lines: Vec<Line> = items
+        .zip(known)
+        .map(|(item, coverage)| Line { item, coverage })
+        .collect();
+    if global.json {
+        print_json(&Stands {
+            schema: report.schema,
+            run: &report.run,
+            summary: &report.summary,
+            items: &lines,
+        })?;
+    } else {
+        print(&show::people(&report.run, &lines, Look::of_stdout()))?;
+    }
+    Ok(Exit::of_report(&report))
+}
+
+/// The consistency that the newest backups reached, where the lineage has it.
+async fn reached<R: Records>(
+    records: &R,
+    sources: &[Covered],
+) -> Result<BTreeMap<String, Consistency>, Failure> {
+    let newest = sources.iter().filter_map(|source| source.newest.as_ref());
+    let ids: BTreeSet<&str> = newest.map(|backup| backup.id.as_str()).collect();
+    let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
+    let nodes = records.nodes(&ids).await?;
+    let reached = nodes.into_iter();
+    Ok(reached
+        .filter_map(|(id, node)| Some((id, node.consistency?)))
+        .collect())
+}
+
+fn known(source: &Covered, reached: &BTreeMap<String, Consistency>) -> Known {
+    let backup = source.newest.as_ref().map(|newest| newest.id.clone());
+    let level = backup.as_ref().and_then(|id| reached.get(id));
+    Known {
+        instance: source.instance.as_ref().map(ToString::to_string),
+        consistency: level.map(|level| level.as_str()),
+        backup,
+        making: source.making,
+        rpo: source.rpo.map(|rpo| rpo.to_string()),
+        next_slot: source.next_slot,
+    }
+}

@@ -1,0 +1,129 @@
+//! What no policy picks, and policies that pick nothing.
+
+use holdfast_core::id::VolumeId;
+use holdfast_core::inventory::{Source, VolumeState};
+
+use super::stage::Stage;
+use super::{BAKES, GOLDEN, NIGHTLY, PICKED, one_volume};
+
+/// As [`NIGHTLY`], with requirements.
+fn required(requirements: &str) -> String {
+    NIGHTLY.replace("policies:", &format!("require: {requirements}\npolicies:"))
+}
+
+#[test]
+fn a_policy_that_picks_nothing_is_found_and_one_that_was_paused_is_not() {
+    let stage = Stage::default();
+    assert_eq!(stage.found(NIGHTLY), ["nightly nightly matches-nothing"]);
+    assert_eq!(stage.found(GOLDEN), ["golden golden matches-nothing"]);
+    let paused = NIGHTLY.replace("retain:", "state: paused\n    retain:");
+    assert_eq!(stage.found(&paused), [""; 0]);
+}
+
+#[test]
+fn a_policy_of_triggers_alone_may_pick_nothing_for_a_while_but_not_without_backups() {
+    let mut stage = Stage::default();
+    assert_eq!(stage.found(BAKES), ["bakes bakes matches-nothing"]);
+    stage.image("ami-1", "bakes", "i-gone", "2026-10-01T03:00:00Z");
+    assert_eq!(stage.found(BAKES), [""; 0]);
+    let with_rpo = |rpo: &str| BAKES.replace("retain:", &format!("rpo: {rpo}\n    retain:"));
+    assert_eq!(stage.found(&with_rpo("90d")), [""; 0]);
+    assert_eq!(
+        stage.found(&with_rpo("30d")),
+        ["bakes bakes matches-nothing"]
+    );
+}
+
+#[test]
+fn what_require_names_and_no_active_policy_picks_is_found() {
+    let mut stage = one_volume();
+    stage.snapshot("snap-1", "nightly", "vol-1", "2026-11-23T03:00:00Z");
+    stage.machine("i-1", &["vol-2"], &[("Tier", "gold")]);
+    stage.machine("i-2", &["vol-3"], &[]);
+    let gold = required("[{ resource: instances, tags: { Tier: gold } }]");
+    assert_eq!(stage.found(&gold), ["i-1 - not-picked"]);
+    let volumes = required("[{ resource: volumes, tags: {} }]");
+    assert_eq!(
+        stage.found(&volumes),
+        ["vol-2 - not-picked", "vol-3 - not-picked"]
+    );
+    // Two reasons make one finding.
+    let twice = "[{ resource: instances, tags: { Tier: gold } }, \
+                  { resource: instances, tags: { Tier: \"*\" } }]";
+    assert_eq!(
+        stage.found(&required(twice)),
+        ["i-1 - not-picked+not-picked"]
+    );
+    stage.volume_mut("vol-2").state = VolumeState::Deleting;
+    assert_eq!(stage.found(&volumes), ["vol-3 - not-picked"]);
+}
+
+#[test]
+fn a_volume_in_an_ami_is_picked_unless_the_ami_leaves_it_out() {
+    let mut stage = Stage::default();
+    stage.machine("i-1", &["vol-1", "vol-2"], &PICKED);
+    stage.image("ami-1", "golden", "i-1", "2026-11-23T03:00:00Z");
+    stage.volume_mut("vol-2").tags = super::stage::tags(&[("Scratch", "1")]);
+    let policies = GOLDEN.replace(
+        "policies:",
+        "require: [{ resource: volumes, tags: {} }]\npolicies:",
+    );
+    assert_eq!(stage.found(&policies), [""; 0]);
+    let leaving_out = policies.replace(
+        "select: {",
+        "select: { exclude: { tags: { Scratch: \"*\" } },",
+    );
+    assert_eq!(stage.found(&leaving_out), ["vol-2 - not-picked"]);
+}
+
+#[test]
+fn a_source_with_backups_that_lost_its_tag_is_found_while_it_exists() {
+    let mut stage = one_volume();
+    stage.volume("vol-2", &[], &PICKED);
+    for (volume, snapshot) in [("vol-1", "snap-1"), ("vol-2", "snap-2")] {
+        stage.snapshot(snapshot, "nightly", volume, "2026-11-23T03:00:00Z");
+    }
+    stage.volume_mut("vol-1").tags = super::stage::tags(&[("Backup", "nightyl")]);
+    assert_eq!(stage.found(NIGHTLY), ["vol-1 - not-picked"]);
+    let gone = VolumeId::new("vol-1");
+    stage.volumes.retain(|volume| volume.id != gone);
+    assert_eq!(stage.found(NIGHTLY), [""; 0]);
+}
+
+#[test]
+fn a_source_whose_policy_is_no_longer_in_the_file_is_found() {
+    let mut stage = one_volume();
+    stage.snapshot("snap-1", "nightly", "vol-1", "2026-11-23T03:00:00Z");
+    stage.volume("vol-2", &[], &[]);
+    stage.snapshot("snap-2", "forgotten", "vol-2", "2026-11-23T03:00:00Z");
+    assert_eq!(stage.found(NIGHTLY), ["vol-2 - not-picked"]);
+    let findings = stage.coverage(NIGHTLY).findings();
+    let detail = findings[0].reasons[0].detail.as_deref().unwrap();
+    assert!(detail.contains("forgotten"), "{detail}");
+}
+
+#[test]
+fn a_retired_policy_that_still_picks_it_says_that_an_end_is_meant() {
+    let mut stage = one_volume();
+    stage.snapshot("snap-1", "nightly", "vol-1", "2026-11-23T03:00:00Z");
+    let retired = NIGHTLY.replace("retain:", "state: retired\n    retain:");
+    assert_eq!(stage.found(&retired), [""; 0]);
+    // It is no promise, though, where one is required.
+    let required = retired.replace(
+        "policies:",
+        "require: [{ resource: volumes, tags: {} }]\npolicies:",
+    );
+    assert_eq!(stage.found(&required), ["vol-1 - not-picked"]);
+}
+
+#[test]
+fn nothing_is_called_unpicked_by_half_a_list() {
+    for cut in [Source::Instances, Source::Volumes] {
+        let mut stage = one_volume();
+        stage.volume_mut("vol-1").tags.clear();
+        stage.snapshot("snap-1", "nightly", "vol-1", "2026-11-23T03:00:00Z");
+        stage.cut.insert(cut);
+        let policies = required("[{ resource: volumes, tags: {} }]");
+        assert_eq!(stage.found(&policies), [""; 0], "{cut:?}");
+    }
+}

@@ -1,0 +1,172 @@
+//! Creating runs that are killed at any call, overlap, are woken twice, late and out of order, meet
+//! EC2's faults, and do not get through in one invocation.
+//!
+//! Every case follows from one number, which a failure prints. `HOLDFAST_SEED=N` runs that case
+//! alone, `HOLDFAST_CASES=N` so many of each kind.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod continuation;
+#[path = "../interrupted/mod.rs"]
+#[allow(
+    dead_code,
+    reason = "what runs looked at and deleted is for those of the sweep"
+)]
+mod interrupted;
+mod limits;
+mod stage;
+
+use holdfast_sim::{Chaos, Fault, FaultRule};
+use interrupted::cases::cases;
+use interrupted::gate::Cut;
+use jiff::SignedDuration;
+use stage::Stage;
+
+/// What a run of one heartbeat makes when nothing goes wrong, by its calls.
+async fn undisturbed(seed: u64) -> Result<u64, String> {
+    let mut stage = Stage::new(seed);
+    stage.run(stage.heartbeat(0)).await?;
+    stage.truth(&stage.scheduled())?;
+    Ok(stage.calls())
+}
+
+#[test]
+fn a_run_killed_at_each_call_in_turn_ends_with_one_backup_of_each_source() {
+    cases("every-call", 2, async |seed| {
+        for after in 0..undisturbed(seed).await? {
+            for carried_out in [false, true] {
+                let cut = Cut { after, carried_out };
+                let mut stage = Stage::new(seed);
+                stage.runs(vec![stage.heartbeat(0)], Some(cut)).await;
+                let end = stage.until_done(5).await;
+                let truth = end.and_then(|()| stage.truth(&stage.scheduled()));
+                truth.map_err(|words| format!("{cut:?} {:?}: {words}", stage.gate.killed_at()))?;
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn two_heartbeats_at_once_make_one_backup_of_each_source() {
+    cases("at-once", 60, async |seed| {
+        let mut stage = Stage::new(seed);
+        let cut = (stage.numbers.below(3) == 0).then(|| Cut {
+            after: stage.numbers.below(40),
+            carried_out: stage.numbers.below(2) == 0,
+        });
+        let later = i64::try_from(stage.numbers.below(2)).unwrap() * 5;
+        let events = vec![
+            stage.heartbeat(0),
+            stage.heartbeat(later),
+            stage.heartbeat(0),
+        ];
+        stage.runs(events, cut).await;
+        stage.until_done(5).await?;
+        stage.truth(&stage.scheduled())
+    });
+}
+
+#[test]
+fn events_that_come_twice_late_or_out_of_order_make_one_backup_each() {
+    cases("events", 60, async |seed| {
+        let mut stage = Stage::new(seed);
+        // One machine stopped twice; each event comes once to three times, up to an hour late,
+        // between heartbeats of which some come twice and one after a younger one.
+        let stops = [7, 31];
+        let mut deliveries: Vec<(i64, i64, bool)> = Vec::new();
+        for minutes in stops {
+            for _ in 0..=stage.numbers.below(3) {
+                let late = i64::try_from(stage.numbers.below(60)).unwrap();
+                deliveries.push((minutes + late, minutes, true));
+            }
+        }
+        for beat in 0..18 {
+            let late = i64::try_from(stage.numbers.below(12)).unwrap();
+            deliveries.push((beat * 5, beat * 5, false));
+            if stage.numbers.below(4) == 0 {
+                deliveries.push((beat * 5 + late, beat * 5, false));
+            }
+        }
+        deliveries.sort_unstable();
+        let mut clock = 0;
+        for (at, time, is_stop) in deliveries {
+            stage.pass(SignedDuration::from_mins(at - clock));
+            clock = at;
+            let event = if is_stop {
+                stage.stop(time)
+            } else {
+                stage.heartbeat(time)
+            };
+            stage.run(event).await?;
+        }
+        stage.until_done(100).await?;
+        let mut asked = stage.scheduled();
+        let stopped = stage.stopped.to_string();
+        asked.extend(stops.map(|minutes| {
+            (
+                stage.start + SignedDuration::from_mins(minutes),
+                stopped.clone(),
+            )
+        }));
+        stage.truth(&asked)
+    });
+}
+
+/// Faults throughout, of every kind, and runs that are killed and overlap among them.
+#[test]
+fn under_throttling_lost_answers_and_lagging_lists_there_is_one_backup_of_each_source() {
+    cases("faults", 120, async |seed| {
+        let mut stage = Stage::new(seed);
+        let drawn = Chaos::drawn(stage.numbers.draw());
+        let lag = 1 + i64::try_from(stage.numbers.below(110)).unwrap();
+        let chaos = Chaos {
+            // So many that they meet the few calls of a case.
+            throttled: drawn.throttled * 4,
+            server_error: drawn.server_error * 4,
+            response_lost: drawn.response_lost * 8,
+            lagging_list: drawn.lagging_list * 8,
+            // Within the two minutes that a request is waited for.
+            lag: SignedDuration::from_secs(lag),
+            ..drawn
+        };
+        stage.ec2.account().unleash(chaos);
+        for beat in 0..8 {
+            let mut events = vec![stage.heartbeat(5 * beat)];
+            if beat >= 2 && stage.numbers.below(2) == 0 {
+                events.push(stage.stop(8));
+            }
+            let cut = (stage.numbers.below(3) == 0).then(|| Cut {
+                after: stage.numbers.below(40),
+                carried_out: stage.numbers.below(2) == 0,
+            });
+            stage.runs(events, cut).await;
+            let seconds = 20 + i64::try_from(stage.numbers.below(280)).unwrap();
+            stage.pass(SignedDuration::from_secs(seconds));
+        }
+        stage.ec2.account().calm();
+        let _ = stage.run(stage.stop(8)).await;
+        stage.until_done(60).await?;
+        let mut asked = stage.scheduled();
+        let stop = stage.start + SignedDuration::from_mins(8);
+        asked.insert((stop, stage.stopped.to_string()));
+        stage.truth(&asked)
+    });
+}
+
+#[test]
+fn a_list_that_misses_what_was_made_half_a_minute_ago_makes_nothing_twice() {
+    cases("lag", 2, async |seed| {
+        let mut stage = Stage::new(seed);
+        stage.ec2.account().settings_mut().list_lag = SignedDuration::from_secs(30);
+        for operation in ["CreateSnapshots", "CreateSnapshot", "CreateImage"] {
+            let lost = FaultRule::next(operation, Fault::AppliedButResponseLost).times(2);
+            stage.ec2.account().inject(lost);
+        }
+        for _ in 0..3 {
+            stage.run(stage.heartbeat(0)).await?;
+            stage.pass(SignedDuration::from_secs(9));
+        }
+        stage.until_done(5).await?;
+        stage.truth(&stage.scheduled())
+    });
+}

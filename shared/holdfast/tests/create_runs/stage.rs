@@ -1,0 +1,365 @@
+//! One account and its records, and the creating runs over them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use holdfast::create::{Means, Paces, create, function_of};
+use holdfast::function::Invocation;
+use holdfast::pace::Pace;
+use holdfast_core::event::{CreateEvent, Origin};
+use holdfast_core::id::{InstanceId, VolumeId};
+use holdfast_core::inventory::{InstanceState, Tags};
+use holdfast_core::lineage::SlotState;
+use holdfast_core::policy::{PolicyFile, Protect, Trigger};
+use holdfast_core::report::{Report, whole_second};
+use holdfast_sim::records::InMemoryRecords;
+use holdfast_sim::{Account, InProcess, InstanceSeed, Numbers, Settings, VolumeSeed};
+use jiff::{SignedDuration, Timestamp};
+
+use super::interrupted::gate::{Cut, Gate, Run, side_by_side};
+use super::interrupted::ports::Ports;
+
+/// A policy of each kind, of which a case uses one. No second slot falls into a case.
+const POLICIES: &str = "
+version: 1
+policies:
+  - name: volumes
+    protect: volumes
+    select: { instances: { tags: { Backup: x } }, volumes: { tags: { Backup: x } } }
+    schedule: rate(7 days)
+    triggers: [stopped]
+    retain: { last: 9 }
+  - name: instances
+    protect: instances
+    select: { instances: { tags: { Backup: x } } }
+    schedule: rate(7 days)
+    triggers: [stopped]
+    retain: { last: 9 }
+";
+
+/// What one backup is asked for: the slot and the source.
+pub type Asked = (Timestamp, String);
+
+pub struct Stage {
+    pub protect: Protect,
+    pub policies: PolicyFile,
+    pub ec2: InProcess,
+    pub records: InMemoryRecords,
+    pub gate: Gate,
+    pub numbers: Numbers,
+    /// When the first heartbeat comes.
+    pub start: Timestamp,
+    /// An instance that has stopped.
+    pub stopped: InstanceId,
+    /// How many artifacts each backup has, and the volumes of it.
+    sources: BTreeMap<String, BTreeSet<VolumeId>>,
+    runs: usize,
+}
+
+fn tags() -> Tags {
+    [("Backup".to_owned(), "x".to_owned())].into()
+}
+
+/// An instance with so many volumes.
+pub fn seed_instance(account: &mut Account, volumes: usize) -> (InstanceId, BTreeSet<VolumeId>) {
+    let devices: Vec<(String, VolumeId)> = (0..volumes)
+        .map(|n| {
+            let device = if n == 0 {
+                "/dev/xvda".to_owned()
+            } else {
+                format!("/dev/sd{n}")
+            };
+            (device, account.seed_volume(VolumeSeed::default()))
+        })
+        .collect();
+    let taken = devices.iter().map(|(_, volume)| volume.clone()).collect();
+    let id = account.seed_instance(InstanceSeed {
+        devices,
+        tags: tags(),
+        state: InstanceState::Stopped,
+        ..InstanceSeed::default()
+    });
+    (id, taken)
+}
+
+impl Stage {
+    /// Two machines of two volumes, and a volume by itself.
+    pub fn new(seed: u64) -> Self {
+        let mut numbers = Numbers::new(seed);
+        let protect = match seed % 2 {
+            0 => Protect::Volumes,
+            _ => Protect::Instances,
+        };
+        let start = whole_second(Timestamp::now()) - SignedDuration::from_hours(10);
+        let mut account = Account::new(Settings {
+            start,
+            seed: numbers.draw(),
+            ..Settings::default()
+        });
+        let (stopped, volumes) = seed_instance(&mut account, 2);
+        let mut sources = BTreeMap::from([(stopped.to_string(), volumes)]);
+        let (other, volumes) = seed_instance(&mut account, 2);
+        sources.insert(other.to_string(), volumes);
+        let alone = account.seed_volume(VolumeSeed {
+            tags: tags(),
+            ..VolumeSeed::default()
+        });
+        if protect == Protect::Volumes {
+            sources.insert(alone.to_string(), BTreeSet::from([alone]));
+        }
+        Self {
+            protect,
+            policies: PolicyFile::parse("policies.yaml", POLICIES, start).unwrap(),
+            ec2: InProcess::new(account.shared()),
+            records: InMemoryRecords::new(),
+            gate: Gate::default(),
+            numbers,
+            start,
+            stopped,
+            sources,
+            runs: 0,
+        }
+    }
+
+    /// One volume of type `sc1` by itself.
+    pub fn cold() -> Self {
+        let stage = Self::new(0);
+        let mut account = Account::new(stage.ec2.account().settings().clone());
+        let cold = account.seed_volume(VolumeSeed {
+            volume_type: "sc1".to_owned(),
+            size_gib: 125,
+            tags: tags(),
+            ..VolumeSeed::default()
+        });
+        Self {
+            ec2: InProcess::new(account.shared()),
+            sources: [(cold.to_string(), BTreeSet::from([cold]))].into(),
+            ..stage
+        }
+    }
+
+    fn policy(&self) -> &'static str {
+        match self.protect {
+            Protect::Volumes => "volumes",
+            Protect::Instances => "instances",
+        }
+    }
+
+    pub fn function(&self) -> &'static str {
+        function_of(self.protect)
+    }
+
+    /// What a slot asks for: every source.
+    pub fn scheduled(&self) -> BTreeSet<Asked> {
+        let policy = self
+            .policies
+            .policies
+            .iter()
+            .find(|p| p.protect == self.protect);
+        let slot = policy.unwrap().latest_slot(self.start).unwrap();
+        self.sources
+            .keys()
+            .map(|source| (slot, source.clone()))
+            .collect()
+    }
+
+    pub fn heartbeat(&self, minutes: i64) -> CreateEvent {
+        CreateEvent::Heartbeat(self.origin(minutes))
+    }
+
+    pub fn stop(&self, minutes: i64) -> CreateEvent {
+        CreateEvent::StateChange {
+            origin: self.origin(minutes),
+            instance: self.stopped.clone(),
+            trigger: Some(Trigger::Stopped),
+            state: "stopped".into(),
+        }
+    }
+
+    fn origin(&self, minutes: i64) -> Origin {
+        Origin {
+            time: self.start + SignedDuration::from_mins(minutes),
+            account: None,
+            region: None,
+        }
+    }
+
+    /// How many calls the last run made.
+    pub fn calls(&self) -> u64 {
+        self.gate.calls(self.runs - 1)
+    }
+
+    /// Runs side by side, one for each event; the first may be cut. `None` for what was cut.
+    pub async fn runs(
+        &mut self,
+        events: Vec<CreateEvent>,
+        cut: Option<Cut>,
+    ) -> Vec<Option<Result<Report, String>>> {
+        let first = self.runs;
+        self.runs += events.len();
+        if let Some(cut) = cut {
+            self.gate.cut(first, cut);
+        }
+        let (protect, policies) = (self.protect, &self.policies);
+        let runs: Vec<Run<'_, Result<Report, String>>> = events
+            .into_iter()
+            .zip(first..)
+            .map(|(event, run)| {
+                let ports = self.ports(run);
+                let work = async move {
+                    let invocation = invocation(run);
+                    let made = create(
+                        protect,
+                        &ports,
+                        &ports,
+                        policies,
+                        Means {
+                            paces: paces(),
+                            guests: None,
+                        },
+                        event,
+                        &invocation,
+                    );
+                    made.await.map_err(|error| error.to_string())
+                };
+                (run, Box::pin(work) as _)
+            })
+            .collect();
+        let numbers = &mut self.numbers;
+        let choose = |waiting: usize| numbers.below(waiting as u64) as usize;
+        side_by_side(&self.gate, runs, choose).await
+    }
+
+    pub async fn run(&mut self, event: CreateEvent) -> Result<Report, String> {
+        self.runs(vec![event], None).await.remove(0).unwrap()
+    }
+
+    fn ports(&self, run: usize) -> Ports {
+        Ports {
+            run,
+            gate: self.gate.clone(),
+            ec2: self.ec2.clone(),
+            records: self.records.clone(),
+            notes: Arc::default(),
+            aged: Arc::default(),
+        }
+    }
+
+    /// Lets time pass, on EC2's clock and on that by which requests and leases are recorded.
+    pub fn pass(&self, time: SignedDuration) {
+        self.ec2.account().advance_by(time);
+        self.records.let_pass(time);
+        self.records.expire_leases();
+    }
+
+    /// Heartbeats, five minutes apart, until one leaves nothing to do.
+    pub async fn until_done(&mut self, from: i64) -> Result<(), String> {
+        let mut last = String::new();
+        for beat in 0..40 {
+            self.pass(SignedDuration::from_mins(5));
+            match self.run(self.heartbeat(from + 5 * beat)).await {
+                // What an event left over may be finished by the one after.
+                Ok(report) if report.run.complete && beat > 2 => return Ok(()),
+                other => last = format!("{other:?}"),
+            }
+        }
+        Err(format!("it never comes to an end: {last}"))
+    }
+
+    /// Whether the account holds one whole backup of each, and nothing else, and whether ledger and
+    /// lineage say so.
+    pub fn truth(&self, asked: &BTreeSet<Asked>) -> Result<(), String> {
+        let made = self.made();
+        let contents = self.records.contents();
+        let expected: BTreeSet<&Asked> = asked.iter().collect();
+        let found: BTreeSet<&Asked> = made.keys().collect();
+        if expected != found {
+            return Err(format!("asked for {expected:#?}, made {found:#?}"));
+        }
+        for ((slot, source), artifacts) in &made {
+            let wrong = |words: String| Err(format!("{source} for {slot}: {words}"));
+            let volumes: BTreeSet<VolumeId> = artifacts
+                .iter()
+                .flat_map(|(_, volumes)| volumes.clone())
+                .collect();
+            let count: usize = artifacts.iter().map(|(_, volumes)| volumes.len()).sum();
+            if volumes != self.sources[source] || count != volumes.len() {
+                return wrong(format!("made {artifacts:?}"));
+            }
+            let key = (self.policy().to_owned(), source.clone());
+            let record = contents
+                .slots
+                .get(&key)
+                .and_then(|s| s.get(&slot.to_string()));
+            let Some(record) = record else {
+                return wrong("the ledger does not know it".into());
+            };
+            let recorded: BTreeSet<&String> = record.artifacts.iter().collect();
+            if record.state != SlotState::Created
+                || recorded != artifacts.iter().map(|(id, _)| id).collect()
+            {
+                return wrong(format!("made {artifacts:?}, the ledger says {record:?}"));
+            }
+            if let Some((id, _)) = artifacts
+                .iter()
+                .find(|(id, _)| !contents.nodes.contains_key(id))
+            {
+                return wrong(format!("no lineage of {id}"));
+            }
+        }
+        let function = &contents.functions[self.function()];
+        if !function.heads[self.policy()].value.complete || !contents.open.is_empty() {
+            return Err(format!("left: {function:?} {:?}", contents.open));
+        }
+        Ok(())
+    }
+
+    /// What stands in the account: of each slot and source the artifacts, with their volumes.
+    #[allow(clippy::type_complexity)]
+    fn made(&self) -> BTreeMap<Asked, Vec<(String, BTreeSet<VolumeId>)>> {
+        let account = self.ec2.account();
+        let asked = |tags: &Tags| {
+            let slot = tags["holdfast:slot"].parse().unwrap();
+            (slot, tags["holdfast:source"].clone())
+        };
+        let mut made: BTreeMap<Asked, Vec<_>> = BTreeMap::new();
+        for snapshot in account.snapshots() {
+            if snapshot.tags["holdfast:artifact"] == "snapshot" {
+                let volumes = BTreeSet::from([snapshot.volume.clone()]);
+                let one = (snapshot.id.to_string(), volumes);
+                made.entry(asked(&snapshot.tags)).or_default().push(one);
+            }
+        }
+        for image in account.images() {
+            let source = &image.tags["holdfast:source"];
+            let one = (image.id.to_string(), self.sources[source].clone());
+            made.entry(asked(&image.tags)).or_default().push(one);
+        }
+        made
+    }
+}
+
+/// Buckets that let everything through, and after a refusal nothing more in this invocation: its
+/// turn would come after the invocation's time, so nobody waits.
+pub fn paces() -> Paces {
+    bursts(1e6)
+}
+
+/// Buckets that let so many calls through in an invocation, without a wait.
+pub fn bursts(calls: f64) -> Paces {
+    let pace = || Pace::new(calls, 0.001);
+    Paces {
+        sets: pace(),
+        singles: pace(),
+        images: pace(),
+    }
+}
+
+pub fn invocation(run: usize) -> Invocation {
+    Invocation {
+        id: format!("run-{run}"),
+        account: None,
+        region: None,
+        stop_at: Some(Timestamp::now() + SignedDuration::from_mins(5)),
+    }
+}
