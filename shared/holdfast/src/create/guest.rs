@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use uuid::Uuid;
 
+use super::Creator;
 use super::quiet::Quiet;
 use super::work::{Progress, Work};
 use crate::aws::CALL_TIMEOUT;
@@ -70,6 +71,14 @@ enum Ran {
     Unheard(String),
 }
 
+impl<E, R> Creator<'_, E, R> {
+    /// Whether there is time to begin something that may take this long, by either clock.
+    fn has(&self, needed: SignedDuration) -> bool {
+        let end = Instant::now() + needed.unsigned_abs();
+        self.invocation.has(needed) && self.stop.is_none_or(|at| end < at)
+    }
+}
+
 impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
     /// Holds the writes of a set's instance, where the policy asks for it.
     pub(super) async fn freeze(
@@ -101,7 +110,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             return stop(not).await;
         }
         let needed = time_needed(application, CALL_TIMEOUT);
-        if !self.creator.invocation.has(needed) {
+        if !self.creator.has(needed) {
             let detail = format!(
                 "a freeze may take {} s, and this invocation has less left",
                 needed.as_secs()

@@ -151,7 +151,18 @@ fn node(times: &[Timestamp]) -> impl Strategy<Value = Node> + use<> {
         slot: facts.1,
         time: facts.1,
         source: facts.2,
-        consistency: facts.3.then_some(Consistency::Stopped),
+        consistency: facts.3.then_some(Consistency::Application),
+        frozen_ms: facts.3.then_some(1_500),
+        excluded: if facts.3 {
+            vec!["vol-02".to_owned()]
+        } else {
+            Vec::new()
+        },
+        not_covered: if facts.3 {
+            vec!["/dev/sdb".to_owned()]
+        } else {
+            Vec::new()
+        },
         tags: if facts.3 {
             [("Name".to_owned(), String::new())].into()
         } else {
