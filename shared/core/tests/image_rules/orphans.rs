@@ -82,6 +82,22 @@ fn whoever_deregisters_all_amis_of_a_machine_has_not_destroyed_its_copies() {
 }
 
 #[test]
+fn within_is_measured_from_when_the_newest_may_have_been_made_at_the_earliest() {
+    // Each was made while its snapshots were: the second of them a second after the first. Made then,
+    // the older one is a second less than a day older than the first snapshot of the newer one.
+    let mut world = deregistered("retain: { within: 24h }", 2, &[0, 1]);
+    for n in 0..2 {
+        second(&mut world, n);
+        let second = world.snapshots.last_mut().unwrap();
+        second.start = Some(day(n) + SignedDuration::from_secs(1));
+    }
+    for id in ["snap-0-0", "snap-1-0", "snap-1-1"] {
+        let kept = [ReasonCode::RetainWithin, ReasonCode::Orphaned];
+        assert_eq!(world.codes(id), kept, "{id}");
+    }
+}
+
+#[test]
 fn what_the_policy_would_have_retired_waits_seven_days_and_is_named_at_once() {
     let world = deregistered("retain: { last: 1 }", 2, &[1]);
     let (verdicts, settled) = world.settled(&Recorded::default(), now());

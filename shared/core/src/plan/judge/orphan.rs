@@ -227,6 +227,16 @@ impl Usable<'_> {
             time: *time,
         })
     }
+
+    /// The same at the last of its times that is not after `newest`.
+    fn until(&self, newest: Timestamp) -> Option<Backup> {
+        let times = self.times.iter().rev();
+        let time = times.copied().find(|time| *time <= newest)?;
+        Some(Backup {
+            id: self.id.clone(),
+            time,
+        })
+    }
 }
 
 /// A former AMI of which all that is listed is there and completed, with its group.
@@ -299,9 +309,18 @@ fn decide(
         let rivals: Vec<usize> = (0..formers.len())
             .filter(|&n| formers[n].size >= size)
             .collect();
-        let passes = rivals.iter().map(|&n| formers[n].times.len()).max();
-        for pass in 0..passes.unwrap_or(0) {
-            let at_pass = rivals.iter().filter_map(|&n| formers[n].at(pass));
+        let count = rivals.iter().map(|&n| formers[n].times.len()).max();
+        let mut passes: Vec<Vec<Backup>> = (0..count.unwrap_or(0))
+            .map(|pass| rivals.iter().filter_map(|&n| formers[n].at(pass)).collect())
+            .collect();
+        // `within` is measured from the newest: each as late as may be while that is as old as it
+        // may be.
+        let firsts = rivals.iter().filter_map(|&n| formers[n].times.first());
+        if let Some(newest) = firsts.chain(real.iter().map(|backup| &backup.time)).max() {
+            let until = rivals.iter().filter_map(|&n| formers[n].until(*newest));
+            passes.push(until.collect());
+        }
+        for at_pass in passes {
             let all: Vec<Backup> = real.iter().cloned().chain(at_pass).collect();
             let kept = kept(policy, now, &all).split_off(real.len());
             for (&n, kept) in rivals.iter().zip(kept) {
