@@ -48,7 +48,7 @@ fn words(code: ReasonCode, detail: &str, path: &[&str]) -> (Option<String>, Opti
 
 #[test]
 fn every_code_that_can_hold_a_backup_has_a_remedy() {
-    // Those of creations and runs, which stand in no verdict; and the two that condemn.
+    // Those of creations, of coverage and of runs, which stand in no verdict; and the two that condemn.
     let without = [
         "expired",
         "source-gone",
@@ -74,6 +74,19 @@ fn every_code_that_can_hold_a_backup_has_a_remedy() {
         "attempts-exhausted",
         "quiet",
         "not-quiet",
+        "application-consistent",
+        "crash-consistent",
+        "no-guest",
+        "guest-offline",
+        "guest-unsupported",
+        "freeze-failed",
+        "thaw-failed",
+        "thaw-unknown",
+        "covered",
+        "not-yet-due",
+        "no-backup",
+        "rpo-exceeded",
+        "matches-nothing",
     ];
     let none = ReasonCode::ALL
         .iter()
