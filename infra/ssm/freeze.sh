@@ -21,7 +21,7 @@
 #   before_freeze() { …; }         run before the freeze; any failure ends the pre-script
 #   after_thaw() { …; }            run after the thaw, also by the timer
 # Examples of such functions. InnoDB and PostgreSQL recover from what fsfreeze leaves by themselves;
-# these only shorten the recovery, and need credentials of their own (such as /root/.my.cnf):
+# these only shorten the recovery, and need credentials of their own (such as root's .my.cnf):
 #   MySQL:       before_freeze() { mysql -e 'FLUSH ENGINE LOGS; FLUSH BINARY LOGS'; }
 #   PostgreSQL:  before_freeze() { su postgres -c "psql -qc CHECKPOINT"; }
 #   MongoDB:     before_freeze() { mongosh --quiet --eval 'db.fsyncLock()'; }

@@ -7,12 +7,13 @@
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use axum::routing::post;
 use holdfast_sim::SharedAccount;
 use serde_json::{Value, json};
 
+use crate::aws_json;
 use crate::iam::{self, Demand, Gate};
 use crate::query::lock;
 
@@ -32,15 +33,10 @@ async fn handle(
     body: Bytes,
 ) -> Response {
     let target = headers.get(TARGET).and_then(|value| value.to_str().ok());
-    let (status, answer) = match answer(&account, &gate, &headers, target, &body) {
-        Ok(answer) => (StatusCode::OK, answer),
-        Err((code, message)) => {
-            let answer = json!({ "__type": code, "message": message });
-            (StatusCode::BAD_REQUEST, answer)
-        }
-    };
-    let content_type = [(header::CONTENT_TYPE, "application/x-amz-json-1.1")];
-    (status, content_type, answer.to_string()).into_response()
+    match answer(&account, &gate, &headers, target, &body) {
+        Ok(value) => aws_json::answer(200, &value),
+        Err((code, message)) => aws_json::refusal(400, code, &message),
+    }
 }
 
 fn answer(

@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod auto_scaling;
+mod aws_json;
 pub mod bus;
 pub mod demo;
 pub mod door;

@@ -10,14 +10,15 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response as HttpResponse};
+use axum::http::HeaderMap;
+use axum::response::Response as HttpResponse;
 use axum::routing::post;
 use holdfast_sim::request::{self, PageRequest, Request};
 use holdfast_sim::{ApiError, CallFailure, Command, Guest, Progress, Response, SharedAccount};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::aws_json;
 use crate::iam::{self, Gate};
 use crate::query::lock;
 
@@ -39,10 +40,9 @@ async fn handle(
     let target = target.and_then(|t| t.to_str().ok()).unwrap_or_default();
     let operation = target.strip_prefix(TARGET).unwrap_or_default();
     match answer(&account, &gate, iam::caller(&headers), operation, &body) {
-        Ok(value) => into_http(200, &value),
+        Ok(value) => aws_json::answer(200, &value),
         Err(CallFailure::Refused(error)) => {
-            let value = json!({ "__type": error.code, "message": error.message });
-            into_http(error.http_status, &value)
+            aws_json::refusal(error.http_status, &error.code, &error.message)
         }
         Err(CallFailure::ResponseLost) => {
             // A body that fails before its first byte makes the server close the connection.
@@ -51,12 +51,6 @@ async fn handle(
         }
         Err(CallFailure::Hang) => std::future::pending().await,
     }
-}
-
-fn into_http(status: u16, value: &Value) -> HttpResponse {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let content_type = [(header::CONTENT_TYPE, "application/x-amz-json-1.1")];
-    (status, content_type, value.to_string()).into_response()
 }
 
 fn answer(
