@@ -59,13 +59,22 @@ fn taken(world: &World) -> BTreeMap<String, Vec<String>> {
 
 #[tokio::test]
 async fn volumes_are_left_out_by_type_by_size_and_as_data_and_an_ami_keeps_its_root() {
-    let select = "select: { instances: { tags: { Backup: x } }, exclude:";
+    let excluding = |protect: &str, exclude: &str| {
+        format!(
+            "protect: {protect}\n    select: {{ instances: {{ tags: {{ Backup: x }} }}, \
+             exclude: {{ {exclude} }} }}"
+        )
+    };
+    let types = excluding("volumes", "volume_types: [st1]");
+    let sizes = excluding("volumes", "larger_than_gib: 125, smaller_than_gib: 9");
+    let roots = excluding("volumes", "data_volumes: true");
+    let amis = excluding("instances", "volume_types: [gp3, st1]");
     let world = World::new(
         &policies(&[
-            ("types", &format!("protect: volumes\n    {select} {{ volume_types: [st1] }} }}")),
-            ("sizes", &format!("protect: volumes\n    {select} {{ larger_than_gib: 125, smaller_than_gib: 9 }} }}")),
-            ("roots", &format!("protect: volumes\n    {select} {{ data_volumes: true }} }}")),
-            ("amis", &format!("protect: instances\n    {select} {{ volume_types: [gp3, st1] }} }}")),
+            ("types", &types),
+            ("sizes", &sizes),
+            ("roots", &roots),
+            ("amis", &amis),
         ]),
         "plan",
         |account| {

@@ -46,19 +46,27 @@ fn launching(image: &str) -> TemplateData {
 
 #[tokio::test]
 async fn an_ami_that_only_an_instance_of_an_aws_service_runs_on_is_held() {
-    let reason = held(|world, ami| {
-        world.account(|account| {
-            account.seed_instance(InstanceSeed {
-                id: Some(InstanceId::new("i-0000000000000000f")),
-                image: Some(ImageId::new(&ami.id)),
-                managed: true,
-                ..InstanceSeed::default()
-            })
-        });
-    })
-    .await;
-    assert_eq!(reason["code"], "used-by-instance");
-    assert_eq!(last(&reason), "i-0000000000000000f");
+    // By the list of instances alone, which shows it to whoever asks for such ones too.
+    let policies = POLICIES.replace(
+        "retain:",
+        "evidence: { image_references: not-used }\n    retain:",
+    );
+    let (world, baked) = world("enforce", &policies, 4).await;
+    world.account(|account| {
+        account.seed_instance(InstanceSeed {
+            id: Some(InstanceId::new("i-0000000000000000f")),
+            image: Some(ImageId::new(&baked[3].id)),
+            managed: true,
+            ..InstanceSeed::default()
+        })
+    });
+    let swept = sweep(&world).await;
+    let item = item_of(&swept, &baked[3].id);
+    assert_eq!(item["outcome"], "held", "{swept:#}");
+    assert_eq!(codes(item), ["used-by-instance"]);
+    assert_eq!(last(&item["reasons"][0]), "i-0000000000000000f");
+    assert_eq!(item_of(&swept, &baked[2].id)["outcome"], "deleted");
+    assert_eq!(registered(&world).len(), 3);
 }
 
 #[tokio::test]

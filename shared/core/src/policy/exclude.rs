@@ -13,15 +13,7 @@ use crate::id::VolumeId;
 use crate::inventory::{Instance, Volume};
 
 /// Every volume type (`VolumeType`, EC2 API Reference).
-const VOLUME_TYPES: [(&str, &str); 7] = [
-    ("gp2", "gp2"),
-    ("gp3", "gp3"),
-    ("io1", "io1"),
-    ("io2", "io2"),
-    ("sc1", "sc1"),
-    ("st1", "st1"),
-    ("standard", "standard"),
-];
+const VOLUME_TYPES: [&str; 7] = ["gp2", "gp3", "io1", "io2", "sc1", "st1", "standard"];
 
 /// The size of the largest volumes, in GiB (EBS User Guide, "Amazon EBS volume types").
 const LARGEST_GIB: u32 = 65_536;
@@ -137,6 +129,7 @@ pub(super) fn exclude(
 
 fn volume_types(at: &At<'_>, found: &mut Findings) -> BTreeSet<String> {
     let expected = "a list such as [st1, sc1]";
+    let known = VOLUME_TYPES.map(|name| (name, name));
     let mut types = BTreeSet::new();
     let Some(items) = at.list(found, expected) else {
         return types;
@@ -146,7 +139,7 @@ fn volume_types(at: &At<'_>, found: &mut Findings) -> BTreeSet<String> {
         at.error(found, message);
     }
     for item in items {
-        let Some(name) = item.choice(found, &VOLUME_TYPES) else {
+        let Some(name) = item.choice(found, &known) else {
             continue;
         };
         if !types.insert(name.to_owned()) {

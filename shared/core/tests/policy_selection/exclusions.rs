@@ -125,7 +125,11 @@ fn what_is_not_known_of_a_volume_excludes_it_from_nothing() {
         volume("vol-1", &[], &["i-a"]),
         volume("vol-2", &[], &["i-a"]),
     ];
-    let picked = pick(&policy("volumes", &select), &[machine.clone()], &volumes);
+    let picked = pick(
+        &policy("volumes", &select),
+        std::slice::from_ref(&machine),
+        &volumes,
+    );
     let both = set("i-a", &["vol-1", "vol-2"], &[], false);
     assert_eq!(picked.sets, [both]);
 

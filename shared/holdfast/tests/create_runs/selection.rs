@@ -18,7 +18,7 @@ use super::stage::{invocation, paces};
 /// A slot of every policy here.
 const SLOT: &str = "2026-03-03T03:00:00Z";
 
-/// The volumes in a policy's snapshots and how many artifacts there are, by policy, slot and source.
+/// The volumes in the snapshots, and how many artifacts there are, by policy, slot and source.
 type Made = BTreeMap<(String, String, String), (BTreeSet<String>, usize)>;
 
 struct Scene {
