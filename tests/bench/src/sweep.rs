@@ -76,9 +76,11 @@ pub async fn run(server: &Server, asked: &Asked<'_>) -> Result<Run, BenchError> 
         ("HOLDFAST_POLICIES", asked.policies.display().to_string()),
         ("HOLDFAST_MODE", asked.mode.to_owned()),
     ];
-    config.environment = variables
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
+    let declared = template.functions()?;
+    let declared = declared.into_iter().find(|f| f.name == config.name);
+    config.environment = declared.map(|f| f.environment).unwrap_or_default();
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    config.environment.extend(variables);
     let function = Function::start(config)?;
     server.begin(asked.terms);
     let begun = Instant::now();

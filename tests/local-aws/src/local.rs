@@ -302,7 +302,8 @@ impl LocalAws {
         let declared = self.declaration(name)?;
         let key = access_key(name);
         self.gate.give_role(&key, self.role(name)?);
-        let mut environment = self.environment();
+        let mut environment = declared.environment.clone();
+        environment.extend(self.environment());
         for (variable, value) in &mut environment {
             if variable == "AWS_ACCESS_KEY_ID" {
                 value.clone_from(&key);

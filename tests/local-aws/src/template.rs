@@ -29,6 +29,8 @@ pub struct FunctionDeclaration {
     pub name: String,
     /// Memory in MB.
     pub memory_mb: u32,
+    /// Variables that have the same value in every deployment, its own and those of all functions.
+    pub environment: Vec<(String, String)>,
     /// What invokes it, in the template's order of names.
     pub rules: Vec<Rule>,
 }
@@ -263,6 +265,16 @@ impl Template {
         }
     }
 
+    /// Environment variables whose value the template itself says.
+    fn written_out(&self, function: &Value) -> Vec<(String, String)> {
+        let of_all = &self.root["Globals"]["Function"];
+        let variables = [of_all, function].map(|owner| owner["Environment"]["Variables"].as_object());
+        let variables = variables.into_iter().flatten().flatten();
+        variables
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect()
+    }
+
     fn function(&self, id: &str, properties: &Value) -> Result<FunctionDeclaration, TemplateError> {
         let name = properties["CodeUri"]
             .as_str()
@@ -295,6 +307,7 @@ impl Template {
             logical_id: id.to_owned(),
             name: name.to_owned(),
             memory_mb,
+            environment: self.written_out(properties),
             rules,
         })
     }
