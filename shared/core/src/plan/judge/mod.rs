@@ -255,7 +255,7 @@ impl<'a> Verdicts<'a> {
         let standing = Standing::new(evidence);
         let (mut verdicts, mut groups) = first_looks(policies, evidence, &standing, now, only);
         let gone = Gone::new(evidence, &verdicts);
-        let duplicates = duplicate::set_aside(&verdicts, &mut groups);
+        let duplicates = duplicate::set_aside(&verdicts, &mut groups, now);
         retention::apply(&mut verdicts, &groups, &gone, now);
         retention::keep_sets(&mut verdicts);
         duplicate::condemn(&mut verdicts, duplicates);
