@@ -20,7 +20,7 @@ mod verdicts;
 
 pub use holds::{Obstacles, PIN_RECORDED, recorded_pin};
 pub use judged::{Judged, SetKey};
-pub use leftover::{Leftover, unmapped};
+pub use leftover::{Leftover, without_own_image};
 pub use orphan::{FormerImage, share_fate};
 pub use snapshot::COPY_PLACEHOLDER;
 pub use subject::Subject;
@@ -260,9 +260,9 @@ impl<'a> Verdicts<'a> {
         retention::keep_sets(&mut verdicts);
         duplicate::condemn(&mut verdicts, duplicates);
         let leftovers = &evidence.on_record.leftovers;
-        let orphans = Orphans::find(evidence, &verdicts, leftovers);
-        let by_others = &orphans.by_others;
+        let mut orphans = Orphans::find(evidence, &standing, &verdicts, leftovers);
         let waiting = orphans.judge(policies, evidence, &mut verdicts, &groups, &gone, now);
+        let by_others = &orphans.by_others;
         leftover::judge(
             policies,
             &mut verdicts,
