@@ -11,7 +11,7 @@ use holdfast_core::inventory::{
     Source,
 };
 use holdfast_core::plan::judge::{Evidence, OnRecord, Verdict, judge};
-use holdfast_core::policy::PolicyFile;
+use holdfast_core::policy::{GroupBy, PolicyFile};
 use holdfast_core::report::ReasonCode;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -79,6 +79,10 @@ fn parsed(retain: &str) -> PolicyFile {
 }
 
 fn judged(snapshots: &[Snapshot], images: &[Image], retain: &str) -> Vec<Verdict> {
+    judged_by(&POLICIES[retain], snapshots, images)
+}
+
+fn judged_by(policies: &PolicyFile, snapshots: &[Snapshot], images: &[Image]) -> Vec<Verdict> {
     let inventory = Inventory {
         snapshots: Listing::complete(Source::Snapshots, snapshots.to_vec(), now()).into_items(),
         images: Listing::complete(Source::Images, images.to_vec(), now()).into_items(),
@@ -89,7 +93,7 @@ fn judged(snapshots: &[Snapshot], images: &[Image], retain: &str) -> Vec<Verdict
         on_record: &OnRecord::default(),
         account: None,
     };
-    judge(&POLICIES[retain], &evidence, now(), None)
+    judge(policies, &evidence, now(), None)
 }
 
 fn is_duplicate(verdict: &Verdict) -> bool {
@@ -172,6 +176,36 @@ fn a_duplicate_uses_up_no_slot_of_a_rule() {
         .map(|verdict| verdict.subject.id().to_owned())
         .collect();
     assert_eq!(kept, ["snap-0-one-i-1-1-5", "snap-1-two-i-1-1-5"]);
+}
+
+#[test]
+fn a_backup_dated_after_now_is_kept_although_its_slot_has_another() {
+    // The slot is now; the first was taken just before, the others after it.
+    let all = [-5, 5, 300].map(|seconds| snapshot("vol-1", "one", 9, 1, seconds));
+    let verdicts = judged(&all, &[], FEW);
+    let codes: Vec<ReasonCode> = verdicts.iter().map(|v| v.reasons()[0].code).collect();
+    let kept = ReasonCode::FutureDated;
+    assert_eq!(codes, [ReasonCode::RetainLast, kept, kept]);
+    assert!(verdicts.iter().all(|v| !v.is_condemned()));
+}
+
+#[test]
+fn a_backup_in_another_group_stands_in_for_none() {
+    // The volume's tag was changed between the two: each is the only backup of its group.
+    let mut both = [5, 300].map(|seconds| snapshot("vol-1", "one", 0, 1, seconds));
+    for (snapshot, group) in both.iter_mut().zip(["blue", "green"]) {
+        let tags = &mut snapshot.tags;
+        tags.insert("holdfast:group".into(), group.into());
+    }
+    assert_eq!(duplicates(&both).len(), 1, "by source they are one group");
+    let mut policies = POLICIES[FEW].clone();
+    for policy in &mut policies.policies {
+        policy.group = GroupBy::Tag("Colour".into());
+    }
+    for verdict in judged_by(&policies, &both, &[]) {
+        let id = verdict.subject.id();
+        assert_eq!(verdict.reasons()[0].code, ReasonCode::RetainLast, "{id}");
+    }
 }
 
 fn image(id: &str, seconds: i64) -> (Image, Snapshot) {

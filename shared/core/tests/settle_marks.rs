@@ -9,10 +9,14 @@ use holdfast_core::inventory::{
     Image, ImageMapping, ImageState, Inventory, Listing, MappingTarget, Snapshot, SnapshotState,
     Source, Tags,
 };
+use holdfast_core::plan::census::count;
+use holdfast_core::plan::governed::{governed, marks_from};
 use holdfast_core::plan::judge::{Evidence, OnRecord, Verdict, judge};
 use holdfast_core::plan::returned::returned;
 use holdfast_core::plan::settle::{Recorded, Settled, settle};
 use holdfast_core::policy::PolicyFile;
+use holdfast_core::policy::period::Period;
+use holdfast_core::ports::records::Census;
 use holdfast_core::ports::{CallError, ErrorClass};
 use holdfast_core::report::ReasonCode;
 use jiff::{SignedDuration, Timestamp};
@@ -99,6 +103,65 @@ fn a_mark_of_the_future_begins_anew_and_does_not_hold_for_ever() {
     let (_, goes, _) = settled(&marked(now() - hours(2)), |_| {});
     assert!(goes, "its grace has run");
     let (codes, goes, settled) = settled(&marked("2099-01-01T00:00:00Z".parse().unwrap()), |_| {});
+    assert_eq!((codes.as_slice(), goes), (&[ReasonCode::Grace][..], false));
+    assert_eq!(settled.grace_begins, ["snap-old"]);
+}
+
+/// What a sweep of this policy file remembers after one that remembered `before`.
+fn remembered(before: Option<&Census>, file: &PolicyFile, at: Timestamp) -> Census {
+    let governed = governed(before, file, at);
+    Census {
+        governed: Some(governed),
+        ..count(&Inventory::empty(at), file, at, at)
+    }
+}
+
+fn with_grace(name: &str, grace: Option<&str>, formerly: &str) -> PolicyFile {
+    let mut file = policies();
+    let policy = &mut file.policies[0];
+    policy.name = name.to_owned();
+    policy.grace = grace.map(|text| Period::parse(text).unwrap());
+    policy.formerly = [formerly.to_owned()].into();
+    file
+}
+
+#[test]
+fn a_mark_from_before_a_break_in_the_policy_begins_anew() {
+    let (graced, other) = (
+        with_grace("p", Some("1h"), "x"),
+        with_grace("q", Some("1h"), "x"),
+    );
+    let without = with_grace("p", None, "x");
+    let renamed = with_grace("p", Some("1h"), "q");
+    let from = |between: &[&PolicyFile]| -> Timestamp {
+        // The first sweep found a mark of ten hours ago, the others ran hour by hour.
+        let mut last = remembered(None, between[0], now() - hours(9));
+        for (n, file) in (1..).zip(&between[1..]) {
+            last = remembered(Some(&last), file, now() - hours(9 - n));
+        }
+        marks_from(&governed(Some(&last), &graced, now()))["p"]
+    };
+    let always = Timestamp::UNIX_EPOCH;
+    assert_eq!(from(&[&graced, &graced]), always);
+    assert_eq!(from(&[&graced, &without]), now(), "the grace is new");
+    assert_eq!(from(&[&graced, &other]), now(), "the policy is");
+    assert_eq!(from(&[&graced, &other, &graced]), now() - hours(7));
+    assert_eq!(from(&[&other, &renamed]), always, "under its earlier name");
+    let ahead = remembered(None, &other, now());
+    let ahead = remembered(Some(&ahead), &graced, now() + hours(5));
+    let of_now = governed(Some(&ahead), &graced, now());
+    assert_eq!(marks_from(&of_now)["p"], now(), "no wait is put off");
+
+    let after = |from: Timestamp| {
+        let marks = Recorded {
+            marks_from: BTreeMap::from([("p".to_owned(), from)]),
+            ..marked(now() - hours(2))
+        };
+        settled(&marks, |_| {})
+    };
+    let (_, goes, _) = after(now() - hours(2));
+    assert!(goes, "the mark is the policy's");
+    let (codes, goes, settled) = after(now() - hours(1));
     assert_eq!((codes.as_slice(), goes), (&[ReasonCode::Grace][..], false));
     assert_eq!(settled.grace_begins, ["snap-old"]);
 }

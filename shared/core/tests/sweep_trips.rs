@@ -113,6 +113,7 @@ fn census(listed: &[(&str, u64)], picked: &[(&str, u64)]) -> Census {
         listed: of(listed),
         picked: of(picked),
         accepted: BTreeMap::new(),
+        governed: None,
         resume_at: None,
     }
 }

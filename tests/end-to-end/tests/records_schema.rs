@@ -65,6 +65,7 @@ fn census() -> Census {
         listed: [("images".to_owned(), 1)].into(),
         picked: [].into(),
         accepted: [].into(),
+        governed: None,
         resume_at: None,
     }
 }

@@ -101,6 +101,7 @@ pub fn count(
         listed,
         picked,
         accepted: BTreeMap::new(),
+        governed: None,
         resume_at: None,
     }
 }

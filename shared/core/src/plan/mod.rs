@@ -7,6 +7,7 @@ pub mod census;
 pub mod coverage;
 pub mod create;
 pub mod due;
+pub mod governed;
 pub mod judge;
 pub mod reconcile;
 pub mod remedy;

@@ -44,6 +44,8 @@ pub struct Recorded {
     pub pinned: BTreeSet<String>,
     /// When an artifact was first condemned, by its identifier and the sweep's `now`.
     pub condemned: BTreeMap<String, Timestamp>,
+    /// From when on these count, by policy (see [`super::governed`]); always where it is not named.
+    pub marks_from: BTreeMap<String, Timestamp>,
     /// Deletions of the last 24 hours, by policy.
     pub retired: BTreeMap<String, Vec<Retired>>,
     /// Deletions that an operator's request released from the breaker: (policy, resource). An empty
@@ -217,9 +219,11 @@ fn grace(
             continue;
         };
         let id = verdicts.id(v).into_owned();
-        // A mark of the future would wait for ever: it begins anew.
-        let since = recorded.condemned.get(&id).copied();
-        let since = since.filter(|since| *since <= now);
+        // A mark of the future would wait for ever, and one from before the policy's last change is
+        // of another sentence: the wait begins anew.
+        let from = recorded.marks_from.get(&policy.name);
+        let counts = |since: &Timestamp| *since <= now && from.is_none_or(|from| from <= since);
+        let since = recorded.condemned.get(&id).copied().filter(counts);
         let Some(until) = wait(policy, orphan, since.unwrap_or(now)) else {
             continue;
         };

@@ -9,7 +9,7 @@ use std::future::Future;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::lineage::{Edge, Node, NodeState, SlotRecord};
-use crate::plan::settle::Retired;
+use crate::plan::{governed::Governed, settle::Retired};
 use crate::policy::Trigger;
 
 /// For how long a lease is valid after it was taken or renewed, on the wall clock.
@@ -228,6 +228,8 @@ pub struct Census {
     /// What a request accepted for single policies, by name, while the figures above wait for
     /// another policy's release.
     pub accepted: BTreeMap<String, Accepted>,
+    /// Since when each policy governs, by name; none in records from before it was noted.
+    pub governed: Option<BTreeMap<String, Governed>>,
     /// The artifact that the last sweep's time did not suffice for; the next one begins there.
     pub resume_at: Option<String>,
 }

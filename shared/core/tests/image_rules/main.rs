@@ -4,6 +4,7 @@
 mod doubts;
 mod leftovers;
 mod orphans;
+mod parts;
 mod stage;
 
 use holdfast_core::id::{InstanceId, SnapshotId, VolumeId};

@@ -199,7 +199,7 @@ impl World {
         });
     }
 
-    pub fn verdicts(&self) -> Vec<Verdict> {
+    pub fn inventory(&self) -> Inventory {
         let snapshots = list(Source::Snapshots, &self.snapshots, false);
         let mapped = list(Source::Snapshots, &self.mapped, self.mapped_failed);
         let images = list(Source::Images, &self.images, self.images_failed);
@@ -207,7 +207,7 @@ impl World {
         let volumes = list(Source::Volumes, &self.volumes, false);
         let templates = list(Source::LaunchTemplates, &self.templates, false);
         let bin = self.bin.as_ref();
-        let inventory = Inventory {
+        Inventory {
             snapshots: snapshots.into_items(),
             mapped,
             images: images.into_items(),
@@ -216,7 +216,11 @@ impl World {
             templates: Some(templates),
             recycle_bin: bin.map(|bin| list(Source::RecycleBin, bin, self.bin_failed)),
             ..Inventory::empty(now())
-        };
+        }
+    }
+
+    pub fn verdicts(&self) -> Vec<Verdict> {
+        let inventory = self.inventory();
         let on_record = OnRecord {
             gone_since: self.gone_since.clone(),
             leftovers: self.leftovers.clone(),

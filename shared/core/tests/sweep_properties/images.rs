@@ -14,7 +14,7 @@ use holdfast_core::retention::{self, Backup};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use crate::world::{World, condemned, image, now, policies, template, world};
+use crate::world::{World, at_least, condemned, image, now, policies, template, world};
 
 fn mapped<'w>(world: &'w World, image: &Image) -> Vec<&'w Snapshot> {
     let all = || world.snapshots.iter().chain(&world.mapped);
@@ -70,7 +70,7 @@ fn decisions(verdicts: Vec<Verdict>) -> BTreeMap<String, Decision> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    #![proptest_config(at_least(1_000))]
 
     #[test]
     fn no_image_goes_that_is_needed_pinned_protected_or_not_ours(world in world()) {

@@ -18,10 +18,10 @@ use holdfast_core::plan::settle::{Recorded, settle};
 use holdfast_core::report::{Reason, ReasonCode};
 use proptest::prelude::*;
 
-use world::{World, condemned, image, now, policies, template, world};
+use world::{World, at_least, condemned, image, now, policies, template, world};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(at_least(2_000))]
 
     #[test]
     fn nothing_that_is_needed_pinned_or_not_ours_is_condemned(world in world()) {

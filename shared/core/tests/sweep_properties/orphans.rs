@@ -10,7 +10,7 @@ use holdfast_core::plan::settle::{Recorded, settle};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use crate::world::{World, backing, condemned, image, now, policies, world};
+use crate::world::{World, at_least, backing, condemned, image, now, policies, world};
 
 /// A good AMI of policy `m` or `k` over these devices, made so many hours before the sweep.
 fn good(n: usize, policy: &str, source: u8, hours: i64, devices: usize) -> (Image, Vec<Snapshot>) {
@@ -124,7 +124,7 @@ fn decision<'v>(verdicts: &'v [Verdict], id: &str) -> &'v Decision {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    #![proptest_config(at_least(1_000))]
 
     #[test]
     fn every_machine_keeps_its_min_copies_whichever_amis_somebody_deregistered(

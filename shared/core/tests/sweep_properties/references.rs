@@ -13,7 +13,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use crate::referrers::{Referrers, binned, copy, lock, names, referrer, restore, target, version};
-use crate::world::{World, condemned, now, world};
+use crate::world::{World, at_least, condemned, now, world};
 
 /// Every list whose early end a sweep may meet.
 const LISTS: [Source; 10] = [
@@ -209,7 +209,7 @@ fn one_more(which: u8, target: &str) -> Referrers {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    #![proptest_config(at_least(1_000))]
 
     #[test]
     fn nothing_that_a_readable_source_refers_to_is_condemned(world in world()) {

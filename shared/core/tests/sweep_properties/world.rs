@@ -23,6 +23,15 @@ pub fn now() -> Timestamp {
     "2026-06-15T12:00:00Z".parse().unwrap()
 }
 
+/// This many random worlds, or as many more as `PROPTEST_CASES` asks for.
+pub fn at_least(cases: u32) -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig {
+        cases: asked.cases.max(cases),
+        ..asked
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct World {
     pub snapshots: Vec<Snapshot>,

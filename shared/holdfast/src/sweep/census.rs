@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use holdfast_core::inventory::{Inventory, Source};
 use holdfast_core::plan::census::{count, next, trips};
+use holdfast_core::plan::governed::{governed, marks_from};
 use holdfast_core::plan::judge::{Judged, Verdicts};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::{Census, Lease, Records, TableError};
@@ -34,7 +35,8 @@ impl Counted {
         wall: Timestamp,
     ) -> Result<Self, TableError> {
         let previous = records.census().await?;
-        let current = count(inventory, sweep.policies, sweep.now, wall);
+        let mut current = count(inventory, sweep.policies, sweep.now, wall);
+        current.governed = Some(governed(previous.as_ref(), sweep.policies, sweep.now));
         let trips = trips(
             previous.as_ref(),
             &current,
@@ -49,6 +51,12 @@ impl Counted {
             unreleased: trips.clone(),
             trips,
         })
+    }
+
+    /// From when on the marks of each policy's artifacts count.
+    pub(super) fn marks_from(&self) -> BTreeMap<String, Timestamp> {
+        let governed = self.current.governed.as_ref();
+        governed.map(marks_from).unwrap_or_default()
     }
 
     /// What trips the policies that this sweep looks at.

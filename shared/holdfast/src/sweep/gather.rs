@@ -94,7 +94,9 @@ pub async fn plan<'a, R: Records>(
     let marked: BTreeSet<String> = recorded.condemned.into_keys().collect();
     let begins = settled.grace_begins.iter();
     let marks: BTreeSet<&String> = begins.chain(&marked).collect();
-    let orphans = (0..verdicts.len()).filter(|&v| verdicts.orphan_of(v).is_some());
+    // An AMI that takes such a snapshot along waits, too, but is none itself.
+    let is_orphan = |v: &usize| !verdicts.is_image(*v) && verdicts.orphan_of(*v).is_some();
+    let orphans = (0..verdicts.len()).filter(is_orphan);
     let waits = |id: &String| marks.contains(id) && !known.waiting.contains(id);
     let waiting = orphans.map(|v| verdicts.id(v).into_owned());
     let waiting = waiting.filter(waits).collect();

@@ -79,6 +79,7 @@ pub(super) async fn known<R: Records>(
     recorded.unreopened = unreopened(records, verdicts).await?;
     let counted = Counted::take(records, sweep, inventory, verdicts, wall).await?;
     recorded.trips = counted.trips(sweep.only);
+    recorded.marks_from = counted.marks_from();
     known.counted = Some(counted);
     if let Some(hash) = sweep.release {
         let released = records.tripped(hash, wall, sweep.take_release).await?;

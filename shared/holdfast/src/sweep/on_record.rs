@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use holdfast_core::id::ImageId;
 use holdfast_core::inventory::{Binned, ImageState, Inventory};
 use holdfast_core::lineage::EdgeKind;
-use holdfast_core::plan::judge::{Leftover, OnRecord, unmapped};
+use holdfast_core::plan::judge::{Leftover, OnRecord, without_own_image};
 use holdfast_core::ports::records::{Deletion, DeletionState, Records, TableError};
 use jiff::{SignedDuration, Timestamp};
 
@@ -38,7 +38,7 @@ async fn leftovers<R: Records>(
     records: &R,
     inventory: &Inventory,
 ) -> Result<BTreeMap<String, Leftover>, TableError> {
-    let orphans: Vec<String> = unmapped(&inventory.snapshots, &inventory.images)
+    let orphans: Vec<String> = without_own_image(&inventory.snapshots, &inventory.images)
         .into_iter()
         .collect();
     if orphans.is_empty() {

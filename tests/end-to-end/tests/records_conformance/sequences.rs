@@ -1,6 +1,7 @@
 //! Random operations over so few names and times that they meet each other.
 
 use holdfast_core::lineage::{Consistency, Edge, EdgeKind, Node, NodeState, SlotRecord, SlotState};
+use holdfast_core::plan::governed::Governed;
 use holdfast_core::policy::Trigger;
 use holdfast_core::ports::records::{
     Absence, Accepted, Census, Deletion, Head, Lease, OpenSource, RunRecord,
@@ -239,6 +240,16 @@ fn census(times: &[Timestamp]) -> impl Strategy<Value = Census> + use<> {
             listed: [("images".to_owned(), count)].into(),
             picked: [(POLICY.to_owned(), count)].into(),
             accepted,
+            governed: Some(
+                [(
+                    POLICY.to_owned(),
+                    Governed {
+                        since: now,
+                        graced: (count > 0).then_some(wall),
+                    },
+                )]
+                .into(),
+            ),
             resume_at,
         },
     )

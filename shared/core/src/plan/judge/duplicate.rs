@@ -25,7 +25,9 @@ struct Made {
     run: Option<String>,
     time: Timestamp,
     members: Vec<u32>,
-    volumes: BTreeSet<String>,
+    /// The volumes, each with the place of its retention group. A policy's group may be a tag that
+    /// the source has changed since: one group's backup stands in for no other's.
+    volumes: BTreeSet<(String, usize)>,
     /// Identifier of the first member, by which what was made in one second is ordered.
     first: String,
 }
@@ -34,10 +36,15 @@ struct Made {
 type Asked = (String, Timestamp, String);
 
 /// Takes the duplicates out of `groups`, so that they use up no slot of a rule. The answer is which
-/// verdicts they are, with the reason of each.
-pub(super) fn set_aside(verdicts: &Verdicts<'_>, groups: &mut Groups<'_>) -> BTreeMap<u32, Reason> {
+/// verdicts they are, with the reason of each. What is dated after `now` is none yet: it is kept.
+pub(super) fn set_aside(
+    verdicts: &Verdicts<'_>,
+    groups: &mut Groups<'_>,
+    now: Timestamp,
+) -> BTreeMap<u32, Reason> {
     let mut duplicates = BTreeMap::new();
-    for made in by_what_was_asked(verdicts, groups).into_values() {
+    for mut made in by_what_was_asked(verdicts, groups).into_values() {
+        made.retain(|made| made.time <= now);
         for (n, newer) in made.iter().enumerate() {
             let covers = |older: &&Made| newer.volumes.is_subset(&older.volumes);
             // The first that has all of it is no duplicate itself: it would be covered by another
@@ -78,11 +85,11 @@ fn reason(id: String, older: &Made) -> Reason {
 /// oldest first.
 fn by_what_was_asked(verdicts: &Verdicts<'_>, groups: &Groups<'_>) -> BTreeMap<Asked, Vec<Made>> {
     let mut asked: BTreeMap<Asked, Vec<Made>> = BTreeMap::new();
-    for place in suspects(verdicts, groups) {
+    for (place, group) in suspects(verdicts, groups) {
         if let Some(verdict) = verdicts.get(place as usize)
             && let Some(key) = what_was_asked(&verdict)
         {
-            add(asked.entry(key).or_default(), place, &verdict);
+            add(asked.entry(key).or_default(), place, group, &verdict);
         }
     }
     for made in asked.values_mut() {
@@ -93,29 +100,29 @@ fn by_what_was_asked(verdicts: &Verdicts<'_>, groups: &Groups<'_>) -> BTreeMap<A
 }
 
 /// All of those policies, slots and sources for which one volume was taken more than once by the
-/// looks of its snapshots' tags. Few among very many, so only these are looked at whole.
-fn suspects(verdicts: &Verdicts<'_>, groups: &Groups<'_>) -> Vec<u32> {
+/// looks of its snapshots' tags, each with the place of its group. Few among very many, so only these
+/// are looked at whole.
+fn suspects(verdicts: &Verdicts<'_>, groups: &Groups<'_>) -> BTreeMap<u32, usize> {
     let asked = |place: u32| verdicts.asked(place as usize).map(|asked| hash(&asked));
     let made = |place: u32| {
         let place = place as usize;
         Some(hash(&(verdicts.asked(place)?, verdicts.source(place))))
     };
     let mut seen: Vec<(u64, u64)> = groups
-        .members()
-        .filter_map(|place| Some((made(place)?, asked(place)?)))
+        .grouped()
+        .filter_map(|(_, place)| Some((made(place)?, asked(place)?)))
         .collect();
     seen.sort_unstable();
     let twice = seen.windows(2).filter(|two| two[0].0 == two[1].0);
     let twice: BTreeSet<u64> = twice.map(|two| two[0].1).collect();
     if twice.is_empty() {
-        return Vec::new();
+        return BTreeMap::new();
     }
-    let mut suspects: Vec<u32> = groups
-        .members()
-        .filter(|&place| asked(place).is_some_and(|asked| twice.contains(&asked)))
-        .collect();
-    suspects.sort_unstable();
-    suspects
+    groups
+        .grouped()
+        .filter(|&(_, place)| asked(place).is_some_and(|asked| twice.contains(&asked)))
+        .map(|(group, place)| (place, group))
+        .collect()
 }
 
 fn hash(of: &impl Hash) -> u64 {
@@ -131,7 +138,7 @@ fn what_was_asked(verdict: &Verdict) -> Option<Asked> {
     Some((verdict.policy.clone(), artifact.slot?, source))
 }
 
-fn add(made: &mut Vec<Made>, place: u32, verdict: &Verdict) {
+fn add(made: &mut Vec<Made>, place: u32, group: usize, verdict: &Verdict) {
     let subject = &verdict.subject;
     let (Some(artifact), Some(time), Some(volume)) =
         (&verdict.artifact, subject.time(), subject.source())
@@ -143,14 +150,14 @@ fn add(made: &mut Vec<Made>, place: u32, verdict: &Verdict) {
     match made.iter_mut().find(same) {
         Some(set) => {
             set.members.push(place);
-            set.volumes.insert(volume.to_owned());
+            set.volumes.insert((volume.to_owned(), group));
             set.first = set.first.clone().min(id);
         }
         None => made.push(Made {
             run: artifact.run.clone(),
             time,
             members: vec![place],
-            volumes: BTreeSet::from([volume.to_owned()]),
+            volumes: BTreeSet::from([(volume.to_owned(), group)]),
             first: id,
         }),
     }

@@ -1,7 +1,8 @@
 //! Backing snapshots that one of Holdfast's own deregistrations left behind.
 //!
-//! What somebody else left is judged beside these (see `orphan`). What Holdfast began it finishes; but the table that says so only lets a snapshot be considered. Whether it goes is the
-//! policy's word, on live evidence: only if the AMI that it was would not be kept today.
+//! What somebody else left is judged beside these (see `orphan`). What Holdfast began it finishes;
+//! but the table that says so only lets a snapshot be considered. Whether it goes is the policy's
+//! word, on live evidence: only if the AMI that it was would not be kept today.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,7 @@ use crate::report::{Reason, ReasonCode};
 use crate::retention::Backup;
 
 use super::judged::Judged;
+use super::orphan::is_of_one_run;
 use super::retention::{Gone, GroupKey, Groups, kept, source_gone};
 use super::{Decision, Subject, Verdict, Verdicts};
 
@@ -33,27 +35,39 @@ pub struct Leftover {
     pub last: Option<Timestamp>,
 }
 
-/// The listed backing snapshots that no listed image maps: those worth a question to the records.
+/// The listed backing snapshots over which no AMI of their own run stands: those worth a question to
+/// the records. Other AMIs may.
 ///
 /// None while the list of images is not complete.
 #[must_use]
-pub fn unmapped(snapshots: &List<SnapshotTable>, images: &List<ImageTable>) -> BTreeSet<String> {
+pub fn without_own_image(
+    snapshots: &List<SnapshotTable>,
+    images: &List<ImageTable>,
+) -> BTreeSet<String> {
     if !images.is_complete() {
         return BTreeSet::new();
     }
     let (snapshots, images) = (&snapshots.items, &images.items);
-    let mut mapped: Vec<PackedId> = (0..images.len())
-        .flat_map(|row| images.mapped(row))
+    let mut mapped: Vec<(PackedId, usize)> = (0..images.len())
+        .flat_map(|image| images.mapped(image).map(move |id| (id, image)))
         .collect();
     mapped.sort_unstable();
     let backing =
         (0..snapshots.len()).filter(|&row| snapshots.tag(row, ARTIFACT) == Some("image-snapshot"));
-    let unmapped = backing.filter(|&row| {
+    let without = backing.filter(|&row| {
         let id = snapshots.id(row).filter(|id| id.is_shaped());
-        let id = id.or_else(|| images.pack(&snapshots.snapshot_id(row)?));
-        id.is_none_or(|id| mapped.binary_search(&id).is_err())
+        let Some(id) = id.or_else(|| images.pack(&snapshots.snapshot_id(row)?)) else {
+            return true;
+        };
+        let from = mapped.partition_point(|(mapped, _)| *mapped < id);
+        let over = mapped[from..]
+            .iter()
+            .take_while(|(mapped, _)| *mapped == id);
+        !over
+            .into_iter()
+            .any(|&(_, image)| is_of_one_run(images, image, snapshots, row))
     });
-    unmapped.filter_map(|row| snapshots.id_text(row)).collect()
+    without.filter_map(|row| snapshots.id_text(row)).collect()
 }
 
 /// Condemns what the policy would not keep if it were still the AMI that it was.

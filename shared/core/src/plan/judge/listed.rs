@@ -10,6 +10,7 @@ use crate::id::SnapshotId;
 use crate::inventory::table::{ImageTable, SnapshotIndex, SnapshotTable};
 use crate::inventory::{ImageState, Inventory, Snapshot, SnapshotState, Tags};
 
+use super::orphan::is_of_one_run;
 use super::verdicts::Row;
 use super::{Evidence, Subject};
 
@@ -116,6 +117,15 @@ impl<'a> Listed<'a> {
         }
         let row = self.snapshots().find(id)?;
         Some(Row::Snapshot(u32::try_from(row).ok()?))
+    }
+
+    /// Whether an AMI maps a listed snapshot of another run.
+    pub(super) fn maps_of_other_runs(&self, image: usize) -> bool {
+        let (images, snapshots) = (self.images(), self.snapshots());
+        let mut rows = images
+            .snapshots(image)
+            .filter_map(|id| self.snapshots.find(&id));
+        rows.any(|row| !is_of_one_run(images, image, snapshots, row))
     }
 
     /// What a verdict is about.

@@ -20,7 +20,7 @@ mod verdicts;
 
 pub use holds::{Obstacles, PIN_RECORDED, recorded_pin};
 pub use judged::{Judged, SetKey};
-pub use leftover::{Leftover, unmapped};
+pub use leftover::{Leftover, without_own_image};
 pub use orphan::{FormerImage, share_fate};
 pub use snapshot::COPY_PLACEHOLDER;
 pub use subject::Subject;
@@ -255,14 +255,14 @@ impl<'a> Verdicts<'a> {
         let standing = Standing::new(evidence);
         let (mut verdicts, mut groups) = first_looks(policies, evidence, &standing, now, only);
         let gone = Gone::new(evidence, &verdicts);
-        let duplicates = duplicate::set_aside(&verdicts, &mut groups);
+        let duplicates = duplicate::set_aside(&verdicts, &mut groups, now);
         retention::apply(&mut verdicts, &groups, &gone, now);
         retention::keep_sets(&mut verdicts);
         duplicate::condemn(&mut verdicts, duplicates);
         let leftovers = &evidence.on_record.leftovers;
-        let orphans = Orphans::find(evidence, &verdicts, leftovers);
-        let by_others = &orphans.by_others;
+        let mut orphans = Orphans::find(evidence, &standing, &verdicts, leftovers);
         let waiting = orphans.judge(policies, evidence, &mut verdicts, &groups, &gone, now);
+        let by_others = &orphans.by_others;
         leftover::judge(
             policies,
             &mut verdicts,

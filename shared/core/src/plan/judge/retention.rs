@@ -132,11 +132,10 @@ impl<'p> Groups<'p> {
         }
     }
 
-    /// The places of all verdicts on good backups.
-    pub(super) fn members(&self) -> impl Iterator<Item = u32> {
-        self.0
-            .values()
-            .flat_map(|group| group.members.iter().copied())
+    /// The place of its group and its own, of every verdict on a good backup.
+    pub(super) fn grouped(&self) -> impl Iterator<Item = (usize, u32)> {
+        let groups = self.0.values().enumerate();
+        groups.flat_map(|(group, all)| all.members.iter().map(move |&place| (group, place)))
     }
 
     /// Takes verdicts out of their groups.

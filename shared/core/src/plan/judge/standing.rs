@@ -2,11 +2,11 @@
 
 use crate::artifact::Claim;
 use crate::dependency::{References, Words};
-use crate::inventory::Snapshot;
+use crate::inventory::{ImageState, Snapshot};
 use crate::report::Reason;
 
 use super::listed::Listed;
-use super::{Evidence, Subject};
+use super::{Evidence, FormerImage, Subject};
 
 /// What stands in the account.
 pub(super) struct Standing<'a, 'r> {
@@ -28,6 +28,13 @@ impl<'a: 'r, 'r> Standing<'a, 'r> {
     pub(super) fn backs(&self, snapshot: &Snapshot, claim: &Claim<'_>) -> bool {
         self.references.is_mapped(&snapshot.id)
             || self.listed.is_made_with(snapshot, &claim.artifact())
+    }
+
+    /// Whether the AMI that a snapshot was made for stands over it.
+    pub(super) fn has_own_over(&self, snapshot: &Snapshot, own: &FormerImage) -> bool {
+        let over = self.references.images_of(&snapshot.id).into_iter();
+        let mut standing = over.filter(|image| image.state != ImageState::Deregistered);
+        standing.any(|image| FormerImage::of(&image.tags).as_ref() == Some(own))
     }
 
     /// Everything that needs the subject by a policy's words, each with its path.

@@ -181,6 +181,14 @@ impl<'a> Verdicts<'a> {
         })
     }
 
+    /// Whether it is on an AMI that maps a listed snapshot of another run.
+    pub(super) fn maps_of_other_runs(&self, place: usize) -> bool {
+        let Some(Row::Image(row)) = self.entries.get(place).map(|entry| entry.row) else {
+            return false;
+        };
+        self.listed.maps_of_other_runs(row as usize)
+    }
+
     /// The run that its tags name, of a snapshot.
     pub(super) fn run(&self, place: usize) -> Option<&str> {
         let Row::Snapshot(row) = self.entries.get(place)?.row else {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use holdfast_core::plan::governed::Governed;
 use holdfast_core::ports::records::{Accepted, Census, Lease, TableError};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,7 @@ pub(super) async fn read(table: &Table) -> Result<Option<Census>, TableError> {
             listed: counts("listed")?,
             picked: counts("picked")?,
             accepted: accepted(&item)?,
+            governed: governed(&item)?,
             resume_at: item.owned("resume_at"),
         })
     };
@@ -56,6 +58,41 @@ fn accepted_text(accepted: &BTreeMap<String, Accepted>) -> Option<String> {
     (!all.is_empty()).then(|| serde_json::json!(all).to_string())
 }
 
+/// Since when each policy governs. The outer none is a damaged record, the inner one a record from
+/// before it was noted.
+fn governed(item: &Item) -> Option<Option<BTreeMap<String, Governed>>> {
+    let Some(text) = item.get("governed") else {
+        return Some(None);
+    };
+    let all: BTreeMap<String, GovernedText> = serde_json::from_str(text).ok()?;
+    let read = |(policy, one): (String, GovernedText)| {
+        let since = one.since.parse().ok()?;
+        let graced = match one.graced {
+            Some(text) => Some(text.parse().ok()?),
+            None => None,
+        };
+        Some((policy, Governed { since, graced }))
+    };
+    all.into_iter().map(read).collect::<Option<_>>().map(Some)
+}
+
+fn governed_text(governed: &BTreeMap<String, Governed>) -> String {
+    let written = |(policy, one): (&String, &Governed)| {
+        let (since, graced) = (one.since.to_string(), one.graced.map(|at| at.to_string()));
+        (policy.clone(), GovernedText { since, graced })
+    };
+    let all: BTreeMap<String, GovernedText> = governed.iter().map(written).collect();
+    serde_json::json!(all).to_string()
+}
+
+/// [`Governed`] as it is written.
+#[derive(Serialize, Deserialize)]
+struct GovernedText {
+    since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    graced: Option<String>,
+}
+
 /// [`Accepted`] as it is written.
 #[derive(Serialize, Deserialize)]
 struct AcceptedText {
@@ -78,6 +115,10 @@ pub(super) async fn save(
         .text("listed", &counts(&census.listed))
         .text("picked", &counts(&census.picked))
         .text_if("accepted", accepted_text(&census.accepted).as_deref())
+        .text_if(
+            "governed",
+            census.governed.as_ref().map(governed_text).as_deref(),
+        )
         .text_if("resume_at", census.resume_at.as_deref());
     let Some(lease) = lease else {
         let whatever = "attribute_not_exists(pk) OR attribute_exists(pk)";
