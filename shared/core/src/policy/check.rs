@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::field::{At, Fields, Findings, one_of};
 use super::node::Value;
@@ -12,7 +12,7 @@ use super::schedule::{MIN_SPACING_MINUTES, Schedule};
 use super::spacing::too_close;
 use super::{
     EvidenceSource, GroupBy, Limits, Policy, PolicyState, Protect, Retain, Trigger, consistency,
-    holding, later, selector,
+    holding, selector,
 };
 
 /// The largest count that a keep rule, `min_copies` or `limits.free` may have.
@@ -24,7 +24,13 @@ const START_WITHIN: &str = "1h";
 /// The most schedules that one policy may have.
 const MAX_SCHEDULES: usize = 32;
 
-const KEYS: [&str; 24] = [
+/// `cooldown` where a policy does not say.
+const COOLDOWN: &str = "1h";
+
+/// The longest `cooldown`: what it puts off stays on the heartbeats' list for little longer.
+const LONGEST_COOLDOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+const KEYS: [&str; 25] = [
     "name",
     "protect",
     "select",
@@ -32,6 +38,7 @@ const KEYS: [&str; 24] = [
     "start_within",
     "timezone",
     "triggers",
+    "cooldown",
     "reboot",
     "consistency",
     "application",
@@ -80,10 +87,9 @@ pub(super) fn policy(at: &At<'_>, now: Timestamp, found: &mut Findings) -> Check
         policy: None,
     };
     let expected = "a mapping with name, protect, select, retain and schedule or triggers";
-    let Some(fields) = at.fields_and(found, &KEYS, &later::POLICY_KEYS, expected) else {
+    let Some(fields) = at.fields(found, &KEYS, expected) else {
         return checked;
     };
-    later::refuse_policy_keys(&fields, found);
     checked.name = fields
         .require(found, "name", "a name such as nightly-db")
         .and_then(|at| name(at, found));
@@ -130,6 +136,7 @@ fn body(
         let message = "has neither a schedule nor triggers; write a `schedule`, `triggers` or both";
         found.add(at.line, &at.path, message);
     }
+    let cooldown = cooldown(fields, now, found);
     let start_within = fields
         .get("start_within")
         .map_or(Period::parse(START_WITHIN).ok(), |at| at.period(found));
@@ -177,6 +184,7 @@ fn body(
         schedules: schedules?,
         timezone: timezone?,
         triggers: triggers?,
+        cooldown: cooldown?,
         start_within: start_within?,
         reboot: reboot?,
         consistency: consistency?,
@@ -298,6 +306,26 @@ fn triggers(at: &At<'_>, found: &mut Findings) -> Option<BTreeSet<Trigger>> {
         }
     }
     good.then_some(triggers)
+}
+
+fn cooldown(fields: &Fields<'_>, now: Timestamp, found: &mut Findings) -> Option<Period> {
+    let Some(at) = fields.get("cooldown") else {
+        return Period::parse(COOLDOWN).ok();
+    };
+    let period = at.period(found);
+    if fields.get("triggers").is_none() {
+        at.error(found, "belongs to `triggers`, which this policy has not");
+        return None;
+    }
+    let period = period?;
+    if period.after(now, &TimeZone::UTC).duration_since(now) > LONGEST_COOLDOWN {
+        at.error(
+            found,
+            "is longer than 7d, the longest that a backup is put off for",
+        );
+        return None;
+    }
+    Some(period)
 }
 
 fn schedules(

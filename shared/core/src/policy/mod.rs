@@ -228,6 +228,9 @@ pub struct Policy {
     pub timezone: TimeZone,
     /// State changes that make a backup.
     pub triggers: BTreeSet<Trigger>,
+    /// For how long after a backup that a state change made none is made for another of the same
+    /// instance.
+    pub cooldown: Period,
     /// Reboot the instance for its AMI.
     pub reboot: bool,
     /// How consistent its backups are to be.

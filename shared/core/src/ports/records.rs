@@ -330,6 +330,15 @@ pub trait Records: Send + Sync {
         sources: &[String],
     ) -> impl Future<Output = Result<BTreeMap<String, Timestamp>, TableError>> + Send;
 
+    /// The ledger's records of what events asked for of one source, with slots from `since` on,
+    /// oldest first.
+    fn bakes(
+        &self,
+        policy: &str,
+        source: &str,
+        since: Timestamp,
+    ) -> impl Future<Output = Result<Vec<SlotRecord>, TableError>> + Send;
+
     /// Writes a record if it still is what `before` was and no newer lease wrote it;
     /// [`TableErrorKind::Fenced`] otherwise.
     fn write_slot(

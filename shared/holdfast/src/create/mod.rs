@@ -1,6 +1,7 @@
 //! create-snapshots and create-images: backups of what the policies pick, exactly once.
 
 mod agenda;
+mod bake;
 mod devices;
 mod guest;
 mod job;
@@ -373,8 +374,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 end.complete = false;
                 continue;
             }
-            if let Some(why) = &group.give_up {
-                if !made {
+            let ending = fleet
+                .instances
+                .iter()
+                .find(|i| is(i.id.as_str()) && i.is_ending());
+            if let Some(instance) = ending.filter(|_| group.trigger.is_some() && !made) {
+                end.items.push(group.ending(open, &instance.state));
+            } else if let Some(why) = &group.give_up {
+                if !made && !end.told.contains(&open.source) {
                     end.items.push(group.given_up(open, why));
                 }
             } else if unlisted {
