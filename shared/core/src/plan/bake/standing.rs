@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::inventory::{Instance, InstanceState};
 use crate::policy::Trigger;
+use crate::report::whole_second;
 
 /// For how long after an event EC2's own description may still lag behind it (EC2 Developer Guide,
 /// "Eventual consistency").
@@ -44,7 +45,7 @@ pub fn standing(
         };
     };
     let state = &instance.state;
-    if let Some(launched) = instance.launched.filter(|launched| *launched > slot) {
+    if let Some(launched) = instance.launched.filter(|at| whole_second(*at) > slot) {
         return Standing::MovedOn(format!(
             "it was started again at {launched}, and is {state}"
         ));

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::LAG;
 use crate::lineage::{SlotRecord, SlotState};
 use crate::policy::{Policy, Trigger};
+use crate::report::whole_second;
 
 /// What is to be done about an event whose machine is as it said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub(super) fn is_started(record: &SlotRecord) -> bool {
 
 /// Whether a bake is the one of an instance's change since its launch that `trigger` names.
 pub(super) fn is_of(record: &SlotRecord, trigger: Trigger, launched: Option<Timestamp>) -> bool {
-    record.trigger == Some(trigger) && launched.is_some_and(|launched| record.slot >= launched)
+    record.trigger == Some(trigger) && launched.is_some_and(|at| record.slot >= whole_second(at))
 }
 
 /// The newest bake that holds an event back at `now`, and when that ends.
