@@ -2,8 +2,8 @@
 
 use holdfast::error::RunError;
 use holdfast::policy::{
-    Policy, PolicyFile, PolicyState, Protect, Retain, Select, TagPattern, TagPatterns,
-    TemplateVersions, Trigger,
+    Exclude, OnFailure, Policy, PolicyFile, PolicyState, Protect, RequestedConsistency, Retain,
+    Select, TagPattern, TagPatterns, TemplateVersions, Trigger,
 };
 use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run};
 use holdfast::settings::load_policies;
@@ -121,6 +121,7 @@ fn people(file: &PolicyFile, now: Timestamp, look: Look) -> String {
             look.plain(&policy.name),
             look.cell(state(policy.state), tone),
             look.plain(protects(policy)),
+            look.plain(consistency(&policy.consistency)),
             look.plain(schedules(policy)),
             look.plain(if policy.triggers.is_empty() {
                 "-".into()
@@ -132,7 +133,14 @@ fn people(file: &PolicyFile, now: Timestamp, look: Look) -> String {
         ]
     });
     let header = [
-        "POLICY", "STATE", "PROTECTS", "SCHEDULE", "TRIGGERS", "KEEPS", "AT LEAST",
+        "POLICY",
+        "STATE",
+        "PROTECTS",
+        "CONSISTENCY",
+        "SCHEDULE",
+        "TRIGGERS",
+        "KEEPS",
+        "AT LEAST",
     ];
     let mut text = look.table(&header, rows.collect());
 
@@ -253,18 +261,49 @@ fn selection(protect: Protect, select: &Select) -> String {
         parts.push(all_of(volumes));
     }
     let mut text = parts.join(", or ");
-    let mut without: Vec<String> = select
-        .exclude_tags
-        .iter()
-        .map(|(key, pattern)| tag(key, pattern))
-        .collect();
-    if select.exclude_boot_volumes {
-        without.push("root volumes".into());
-    }
+    let without = exclusions(&select.exclude);
     if !without.is_empty() {
         text.push_str(&format!(", not {}", without.join(" or ")));
     }
     text
+}
+
+fn exclusions(exclude: &Exclude) -> Vec<String> {
+    let tags = exclude.tags.iter();
+    let mut without: Vec<String> = tags.map(|(key, pattern)| tag(key, pattern)).collect();
+    if exclude.boot_volumes {
+        without.push("root volumes".into());
+    }
+    if exclude.data_volumes {
+        without.push("data volumes".into());
+    }
+    if !exclude.volume_types.is_empty() {
+        let types: Vec<&str> = exclude.volume_types.iter().map(String::as_str).collect();
+        without.push(types.join("|"));
+    }
+    let sizes = [
+        ("over", exclude.larger_than_gib),
+        ("under", exclude.smaller_than_gib),
+    ];
+    for (word, bound) in sizes {
+        without.extend(bound.map(|gib| format!("{word} {gib} GiB")));
+    }
+    without
+}
+
+/// The level that is asked for, and what becomes of a source that does not reach it.
+fn consistency(requested: &RequestedConsistency) -> String {
+    let level = requested.as_str();
+    match requested {
+        RequestedConsistency::Crash | RequestedConsistency::Stopped => level.to_owned(),
+        RequestedConsistency::Application(application) => {
+            let otherwise = match application.on_failure {
+                OnFailure::Skip => "no backup",
+                OnFailure::Crash => "crash",
+            };
+            format!("{level} by {}, else {otherwise}", application.document)
+        }
+    }
 }
 
 fn all_of(tags: &TagPatterns) -> String {

@@ -19,9 +19,9 @@ fn a_right_file_shows_each_policy_and_its_next_times_in_its_zone_and_in_utc() {
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
     for row in [
-        "nightly-db active volumes: of instances Backup=nightly cron(0 3 * * ? *) Europe/Berlin \
+        "nightly-db active volumes: of instances Backup=nightly crash cron(0 3 * * ? *) Europe/Berlin \
          stopped daily 2 1",
-        "weekly-web paused volumes: Backup=weekly cron(30 4 ? * SUN *) UTC - weekly 1 1",
+        "weekly-web paused volumes: Backup=weekly crash cron(30 4 ? * SUN *) UTC - weekly 1 1",
         "nightly-db Fri 2027-03-26 03:00 CET 2027-03-26T02:00:00Z in 14h",
         "nightly-db Sat 2027-03-27 03:00 CET 2027-03-27T02:00:00Z in 1d 14h",
         "nightly-db Sun 2027-03-28 03:00 CEST 2027-03-28T01:00:00Z in 2d 13h",
@@ -143,4 +143,60 @@ fn what_a_policy_says_of_references_that_hold_is_shown_where_it_differs_from_the
     shell.file("plain.yaml", POLICIES);
     let plain = shell.run(&["policies", "check", "plain.yaml", "--now", NOW]);
     assert!(!plain.out.contains("WHAT HOLDS"), "{}", plain.out);
+}
+
+#[test]
+fn what_is_excluded_and_the_consistency_that_is_asked_for_are_shown() {
+    let shell = Shell::new();
+    shell.file(
+        "p.yaml",
+        "version: 1
+policies:
+  - name: a
+    protect: volumes
+    select:
+      volumes: { tags: { A: b } }
+      exclude: { tags: { S: \"*\" }, boot_volumes: true, data_volumes: true }
+    schedule: rate(1 day)
+    consistency: stopped
+    retain: { last: 1 }
+  - name: b
+    protect: volumes
+    select:
+      instances: { tags: { A: b } }
+      exclude: { volume_types: [st1, sc1], larger_than_gib: 500, smaller_than_gib: 2 }
+    schedule: rate(1 day)
+    consistency: application
+    application: { document: freeze }
+    retain: { last: 1 }
+  - name: c
+    protect: instances
+    select: { instances: { tags: { A: b } }, exclude: { data_volumes: true } }
+    schedule: rate(1 day)
+    retain: { last: 1 }
+  - name: d
+    protect: volumes
+    select: { instances: { tags: { A: b } } }
+    schedule: rate(1 day)
+    consistency: application
+    application: { document: freeze, on_failure: crash }
+    retain: { last: 1 }
+",
+    );
+    let ran = shell.run(&["policies", "check", "p.yaml", "--now", NOW]);
+    assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+    let lines = ran.out.lines();
+    let rows: Vec<String> = lines
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    for row in [
+        "a active volumes: A=b, not S=* or root volumes or data volumes stopped rate(",
+        "b active volumes: of instances A=b, not sc1|st1 or over 500 GiB or under 2 GiB \
+         application by freeze, else no backup rate(",
+        "c active instances: A=b, not data volumes crash rate(",
+        "d active volumes: of instances A=b application by freeze, else crash rate(",
+    ] {
+        let found = rows.iter().any(|r| r.starts_with(row));
+        assert!(found, "{row:?} is not in {rows:#?}");
+    }
 }

@@ -156,6 +156,39 @@ fn an_excluded_root_stays_in_the_ami_and_an_excluded_data_volume_does_not() {
 }
 
 #[test]
+fn an_ami_leaves_out_data_volumes_by_type_and_size_or_all_and_its_root_never() {
+    let mut machine = machine(&[Tags::new(), Tags::new(), Tags::new(), Tags::new()]);
+    for (volume, (kind, gib)) in
+        machine
+            .1
+            .iter_mut()
+            .zip([("gp2", 600), ("st1", 125), ("gp3", 501), ("gp3", 500)])
+    {
+        volume.volume_type = Some(kind.into());
+        volume.size_gib = Some(gib);
+    }
+    let left_out = |exclude: &str| {
+        let text = format!(
+            "version: 1\npolicies:\n  - name: p\n    protect: instances\n    \
+             select: {{ instances: {{ tags: {{ B: x }} }}, exclude: {exclude} }}\n    \
+             schedule: rate(1 hour)\n    retain: {{ last: 1 }}\n"
+        );
+        let file = PolicyFile::parse("p.yaml", &text, at("2026-01-01T00:00:00Z")).unwrap();
+        let creation = ask(&file, &machine, None).unwrap();
+        let taken: Vec<&str> = creation.volumes.iter().map(AsRef::as_ref).collect();
+        let left_out: Vec<&str> = creation.excluded.iter().map(AsRef::as_ref).collect();
+        assert_eq!(taken.len() + left_out.len(), 4, "{taken:?} {left_out:?}");
+        assert_eq!(taken[0], "vol-0");
+        request(&creation).excluded_devices.clone()
+    };
+    assert_eq!(left_out("{ volume_types: [gp2, st1] }"), ["/dev/sd1"]);
+    assert_eq!(left_out("{ larger_than_gib: 500 }"), ["/dev/sd2"]);
+    assert_eq!(left_out("{ smaller_than_gib: 500 }"), ["/dev/sd1"]);
+    let data = ["/dev/sd1", "/dev/sd2", "/dev/sd3"];
+    assert_eq!(left_out("{ data_volumes: true }"), data);
+}
+
+#[test]
 fn tags_that_do_not_fit_on_the_ami_go_into_lineage() {
     let mut machine = machine(&[Tags::new()]);
     machine.0.tags = (0..60)

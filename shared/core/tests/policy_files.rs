@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use holdfast_core::policy::period::Period;
 use holdfast_core::policy::{
-    Application, EvidenceSource, GroupBy, Limits, OnFailure, PolicyErrors, PolicyFile, PolicyState,
-    Protect, RequestedConsistency, RequiredResource, Requirement, TagPattern, TemplateVersions,
-    Trigger,
+    Application, EvidenceSource, Exclude, GroupBy, Limits, OnFailure, PolicyErrors, PolicyFile,
+    PolicyState, Protect, RequestedConsistency, RequiredResource, Requirement, TagPattern,
+    TemplateVersions, Trigger,
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -105,7 +105,7 @@ policies:
     select:
       instances: { tags: { Backup: nightly } }
       volumes:   { tags: { Backup: [nightly, critical] } }
-      exclude:   { tags: { Scratch: "*" }, boot_volumes: false }
+      exclude:   { tags: { Scratch: "*" }, boot_volumes: false, data_volumes: true, volume_types: [st1, sc1], larger_than_gib: 2048, smaller_than_gib: 4 }
     schedule: "cron(0 3 * * ? *)"
     timezone: Europe/Berlin
     triggers: [stopped]
@@ -150,8 +150,19 @@ fn every_key_of_the_format_reaches_the_policy() {
         policy.select.volumes.as_ref().unwrap()["Backup"],
         one_of(&["nightly", "critical"])
     );
-    assert_eq!(policy.select.exclude_tags["Scratch"], TagPattern::Any);
-    assert!(!policy.select.exclude_boot_volumes);
+    assert_eq!(policy.select.exclude.tags["Scratch"], TagPattern::Any);
+    assert!(!policy.select.exclude.boot_volumes);
+    assert!(policy.select.exclude.data_volumes);
+    let types: Vec<&str> = policy
+        .select
+        .exclude
+        .volume_types
+        .iter()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(types, ["sc1", "st1"]);
+    assert_eq!(policy.select.exclude.larger_than_gib, Some(2048));
+    assert_eq!(policy.select.exclude.smaller_than_gib, Some(4));
     assert_eq!(policy.schedules.len(), 1);
     assert_eq!(policy.start_within, Period::parse("3h").unwrap());
     assert_eq!(policy.timezone.iana_name(), Some("Europe/Berlin"));
@@ -228,6 +239,7 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(policy.state, PolicyState::Active);
     assert!(policy.triggers.is_empty() && policy.formerly.is_empty());
     assert_eq!(policy.cooldown, Period::parse("1h").unwrap());
+    assert_eq!(policy.select.exclude, Exclude::default());
     assert!(policy.evidence_not_used.is_empty());
     assert_eq!(policy.launch_template_versions, TemplateVersions::All);
     assert!(policy.stopped_instances_hold && !policy.terminated_instances_hold);
@@ -278,7 +290,7 @@ fn values_other_than_the_defaults_are_read() {
         Some(Period::parse("6mo").unwrap())
     );
     assert_eq!(policy.state, PolicyState::Paused);
-    assert!(policy.select.exclude_boot_volumes);
+    assert!(policy.select.exclude.boot_volumes);
     let triggers = BTreeSet::from([Trigger::Running, Trigger::SpotInterruption]);
     assert_eq!(policy.triggers, triggers);
 }

@@ -9,6 +9,7 @@ use holdfast_core::report::{FUNCTION_LIMIT, Invoked, Report};
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use crate::aws::dynamodb::Table;
 use crate::aws::ec2::Ec2;
@@ -125,6 +126,9 @@ impl Context {
 /// A wrong setting is answered on each invocation rather than at start-up, where Lambda would hide
 /// it behind a restart.
 ///
+/// Clients are made while the first event is asked for: most of a start's time is the reading of the
+/// machine's root certificates, which nothing needs before there is an event.
+///
 /// # Errors
 /// Those of the Runtime API.
 pub async fn run<H>(handler: H) -> Result<(), lambda_runtime::Error>
@@ -132,13 +136,17 @@ where
     H: AsyncFn(&Context, &Value, &Invocation) -> Result<Report, RunError>,
 {
     crate::logging::begin();
-    let context = Context::from_environment().await.map(Arc::new);
+    let context = Arc::new(OnceCell::new());
+    let early = Arc::clone(&context);
+    tokio::spawn(async move {
+        early.get_or_init(Context::from_environment).await;
+    });
     let handler = &handler;
     let context = &context;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         let began = Timestamp::now();
         let invocation = Invocation::new(&event.context);
-        let context = match context {
+        let context = match context.get_or_init(Context::from_environment).await {
             Ok(context) => context,
             Err(RunError::Setting { name, problem }) => {
                 return Err(RunError::Setting {

@@ -26,6 +26,27 @@ fn cpu_of(stat: &str) -> Option<Duration> {
     Some(Duration::from_secs(1) * (ticks + in_system) / TICKS)
 }
 
+/// Nanoseconds that the threads a process has now spent on a processor (proc(5), `schedstat`).
+///
+/// # Errors
+/// There is no such process, or no `/proc`.
+pub fn ran_for(process: u32) -> Result<u64, BenchError> {
+    const WHAT: BenchError = BenchError::Unaccounted("the time of a process's threads");
+    let path = format!("/proc/{process}/task");
+    let mut ran_for = 0;
+    for thread in std::fs::read_dir(&path).map_err(BenchError::io(path))? {
+        let file = thread.map_err(|_| WHAT)?.path().join("schedstat");
+        // A thread may have ended since it was listed.
+        let Ok(line) = std::fs::read_to_string(file) else {
+            continue;
+        };
+        let first = line.split_whitespace().next();
+        let first = first.and_then(|number| number.parse::<u64>().ok());
+        ran_for += first.ok_or(WHAT)?;
+    }
+    Ok(ran_for)
+}
+
 /// Whether the process has ended and was not waited for yet.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -19,6 +19,8 @@ const NEXT: &str = "GET /2018-06-01/runtime/invocation/next ";
 /// Lambda's longest time for the start of a function without snapshots (AWS Lambda, "Lambda runtime
 /// environment lifecycle").
 const LONGEST: Duration = Duration::from_secs(10);
+/// A process that uses no processor for so long is at rest.
+const AT_REST: Duration = Duration::from_millis(20);
 
 /// A program that speaks the Runtime API.
 #[derive(Clone, Copy, Debug)]
@@ -36,11 +38,11 @@ pub struct Program<'a> {
 pub struct Start {
     /// From the start of the process to the first byte of its first question for work.
     pub took: Duration,
-    /// Highest resident set by then, in KiB.
+    /// Highest resident set when it had asked and come to rest, in KiB.
     pub peak_kib: u64,
 }
 
-/// Starts it once, and ends it when it asks for work.
+/// Starts it once, and ends it when it has asked for work and come to rest.
 ///
 /// # Errors
 /// It cannot be started, or asks for something else, or for nothing in ten seconds.
@@ -78,11 +80,13 @@ pub async fn measure(program: &Program<'_>, policies: &Path) -> Result<Start, Be
         what: format!("{}: {what}", program.name),
     };
     let asked = asked.map_err(|_| wrong("it asked for nothing".into()))?;
-    let asked = asked.map_err(BenchError::io("the Runtime API"))?;
+    // Whoever loses the connection ends, and tells nothing of its memory any more.
+    let (_connection, asked) = asked.map_err(BenchError::io("the Runtime API"))?;
     if !asked.starts_with(NEXT) {
         return Err(wrong(format!("its first question was {asked:?}")));
     }
     let id = child.id().ok_or_else(|| wrong("it has ended".into()))?;
+    rest(id).await?;
     let peak_kib = process::peak_kib(id)?;
     let ended = child.kill().await;
     ended.map_err(BenchError::io("ending a function"))?;
@@ -90,9 +94,22 @@ pub async fn measure(program: &Program<'_>, policies: &Path) -> Result<Start, Be
 }
 
 /// The first bytes of the first request, as many as [`NEXT`] has.
-async fn first_question(api: &TcpListener) -> std::io::Result<String> {
+async fn first_question(api: &TcpListener) -> std::io::Result<(TcpStream, String)> {
     let (mut connection, _) = api.accept().await?;
     let mut begin = vec![0; NEXT.len()];
     connection.read_exact(&mut begin).await?;
-    Ok(String::from_utf8_lossy(&begin).into_owned())
+    Ok((connection, String::from_utf8_lossy(&begin).into_owned()))
+}
+
+/// Waits until the process has used no processor for a while: what it does beside asking is done.
+async fn rest(process: u32) -> Result<(), BenchError> {
+    let mut before = process::ran_for(process)?;
+    loop {
+        tokio::time::sleep(AT_REST).await;
+        let ran_for = process::ran_for(process)?;
+        if ran_for == before {
+            return Ok(());
+        }
+        before = ran_for;
+    }
 }

@@ -215,39 +215,58 @@ async fn a_volume_in_error_is_reported_and_the_rest_of_the_machine_is_taken() {
     );
 }
 
-#[tokio::test]
-async fn more_exclusions_than_the_api_takes_make_no_snapshot_and_are_named() {
+/// A machine whose root is not picked either, with one picked volume and so many others.
+async fn with_others(others: usize) -> World {
     let policies = NIGHTLY.replace("      instances: { tags: { Backup: nightly } }\n", "");
-    let world = World::new(&policies, "plan", |account| {
-        let mut devices = Vec::new();
-        for n in 0..43 {
-            let picked = if n == 1 {
-                tags(&[("Backup", "nightly")])
-            } else {
-                tags(&[])
+    World::new(&policies, "plan", move |account| {
+        let mut devices = vec![(
+            "/dev/xvda".to_owned(),
+            account.seed_volume(VolumeSeed::default()),
+        )];
+        for n in 0..=others {
+            let picked = match n {
+                0 => tags(&[("Backup", "nightly")]),
+                _ => tags(&[]),
             };
             let volume = account.seed_volume(VolumeSeed {
                 tags: picked,
                 ..VolumeSeed::default()
             });
-            let name = if n == 0 {
-                "/dev/xvda".to_owned()
-            } else {
-                format!("/dev/sd{n}")
-            };
-            devices.push((name, volume));
+            devices.push((format!("/dev/sd{n}"), volume));
         }
         account.seed_instance(InstanceSeed {
             devices,
             ..InstanceSeed::default()
         });
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn more_exclusions_than_the_api_takes_make_no_snapshot_and_are_named() {
+    let world = with_others(41).await;
     let create = world.function("create-snapshots");
     let beat = report(&create, &world.heartbeat("2026-03-03T03:00:00Z")).await;
     assert_eq!(beat["summary"], json!({ "failed": 1 }), "{beat:#}");
     assert_eq!(codes(&beat["items"][0]), ["too-many-exclusions"]);
     assert_eq!(world.snapshots().len(), 0);
+    // Nobody has to read that report: the volume is found to have no backup.
+    let found = world.reconcile("2026-03-05T04:00:00Z").await;
+    let picked = world.account(|account| {
+        let mut volumes = account.volumes().filter(|v| !v.tags.is_empty());
+        volumes.next().unwrap().id.to_string()
+    });
+    assert_eq!(codes(item_of(&found, &picked)), ["no-backup"], "{found:#}");
+}
+
+#[tokio::test]
+async fn as_many_exclusions_as_the_api_takes_leave_the_picked_volume_alone() {
+    let world = with_others(40).await;
+    let create = world.function("create-snapshots");
+    let beat = report(&create, &world.heartbeat("2026-03-03T03:00:00Z")).await;
+    assert_eq!(beat["summary"], json!({ "created": 1 }), "{beat:#}");
+    assert_eq!(world.snapshots().len(), 1);
+    assert_eq!(world.snapshots()[0].tags["Backup"], "nightly");
 }
 
 #[tokio::test]

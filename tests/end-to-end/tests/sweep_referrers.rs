@@ -1,14 +1,15 @@
 //! sweep-retention and who launches from an AMI: each kind of referrer holds it, with the path.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use holdfast_core::id::{ImageId, InstanceId};
 use holdfast_end_to_end::images::{
     Baked, POLICIES, registered, stands, sweep, sweep_at, template_over, world,
 };
 use holdfast_end_to_end::{World, codes, device, item_of};
 use holdfast_sim::request::LaunchTemplateReference;
 use holdfast_sim::{
-    Account, AutoScalingGroupSeed, FleetSeed, GroupLaunch, LaunchOverride, Recipe, SpotFleetSeed,
-    SpotRequestSeed, TemplateChoice, TemplateData,
+    Account, AutoScalingGroupSeed, FleetSeed, GroupLaunch, InstanceSeed, LaunchOverride, Recipe,
+    SpotFleetSeed, SpotRequestSeed, TemplateChoice, TemplateData,
 };
 use serde_json::Value;
 
@@ -41,6 +42,31 @@ fn launching(image: &str) -> TemplateData {
         image: Some(image.to_owned()),
         ..TemplateData::default()
     }
+}
+
+#[tokio::test]
+async fn an_ami_that_only_an_instance_of_an_aws_service_runs_on_is_held() {
+    // By the list of instances alone, which shows it to whoever asks for such ones too.
+    let policies = POLICIES.replace(
+        "retain:",
+        "evidence: { image_references: not-used }\n    retain:",
+    );
+    let (world, baked) = world("enforce", &policies, 4).await;
+    world.account(|account| {
+        account.seed_instance(InstanceSeed {
+            id: Some(InstanceId::new("i-0000000000000000f")),
+            image: Some(ImageId::new(&baked[3].id)),
+            managed: true,
+            ..InstanceSeed::default()
+        })
+    });
+    let swept = sweep(&world).await;
+    let item = item_of(&swept, &baked[3].id);
+    assert_eq!(item["outcome"], "held", "{swept:#}");
+    assert_eq!(codes(item), ["used-by-instance"]);
+    assert_eq!(last(&item["reasons"][0]), "i-0000000000000000f");
+    assert_eq!(item_of(&swept, &baked[2].id)["outcome"], "deleted");
+    assert_eq!(registered(&world).len(), 3);
 }
 
 #[tokio::test]

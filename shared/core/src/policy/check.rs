@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 
 use super::field::{At, Fields, Findings, one_of};
 use super::node::Value;
@@ -11,8 +11,8 @@ use super::period::Period;
 use super::schedule::{MIN_SPACING_MINUTES, Schedule};
 use super::spacing::too_close;
 use super::{
-    EvidenceSource, GroupBy, Limits, Policy, PolicyState, Protect, Retain, Trigger, consistency,
-    holding, selector,
+    EvidenceSource, GroupBy, Limits, Policy, PolicyState, Protect, Retain, consistency, holding,
+    selector, triggers,
 };
 
 /// The largest count that a keep rule, `min_copies` or `limits.free` may have.
@@ -23,12 +23,6 @@ const START_WITHIN: &str = "1h";
 
 /// The most schedules that one policy may have.
 const MAX_SCHEDULES: usize = 32;
-
-/// `cooldown` where a policy does not say.
-const COOLDOWN: &str = "1h";
-
-/// The longest `cooldown`: what it puts off stays on the heartbeats' list for little longer.
-const LONGEST_COOLDOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 const KEYS: [&str; 25] = [
     "name",
@@ -56,12 +50,6 @@ const KEYS: [&str; 25] = [
     "rpo",
     "state",
     "formerly",
-];
-
-const TRIGGERS: [(&str, Trigger); 3] = [
-    ("stopped", Trigger::Stopped),
-    ("running", Trigger::Running),
-    ("spot-interruption", Trigger::SpotInterruption),
 ];
 
 /// A name and where it stands.
@@ -127,7 +115,7 @@ fn body(
         .map_or(Some(TimeZone::UTC), |at| timezone(at, found));
     let triggers = fields
         .get("triggers")
-        .map_or(Some(BTreeSet::new()), |at| triggers(at, found));
+        .map_or(Some(BTreeSet::new()), |at| triggers::triggers(at, found));
     let schedules = schedules(fields, timezone.as_ref(), now, found);
     if let (Some(schedules), Some(triggers)) = (&schedules, &triggers)
         && schedules.is_empty()
@@ -136,7 +124,7 @@ fn body(
         let message = "has neither a schedule nor triggers; write a `schedule`, `triggers` or both";
         found.add(at.line, &at.path, message);
     }
-    let cooldown = cooldown(fields, now, found);
+    let cooldown = triggers::cooldown(fields, now, found);
     let start_within = fields
         .get("start_within")
         .map_or(Period::parse(START_WITHIN).ok(), |at| at.period(found));
@@ -289,43 +277,6 @@ fn timezone(at: &At<'_>, found: &mut Findings) -> Option<TimeZone> {
         );
     }
     zone
-}
-
-fn triggers(at: &At<'_>, found: &mut Findings) -> Option<BTreeSet<Trigger>> {
-    let items = at.list(found, "a list of triggers, such as [stopped]")?;
-    let mut triggers = BTreeSet::new();
-    let mut good = true;
-    for item in &items {
-        match item.choice(found, &TRIGGERS) {
-            Some(trigger) if triggers.insert(trigger) => {}
-            Some(_) => {
-                item.error(found, "this trigger is in the list already; write it once");
-                good = false;
-            }
-            None => good = false,
-        }
-    }
-    good.then_some(triggers)
-}
-
-fn cooldown(fields: &Fields<'_>, now: Timestamp, found: &mut Findings) -> Option<Period> {
-    let Some(at) = fields.get("cooldown") else {
-        return Period::parse(COOLDOWN).ok();
-    };
-    let period = at.period(found);
-    if fields.get("triggers").is_none() {
-        at.error(found, "belongs to `triggers`, which this policy has not");
-        return None;
-    }
-    let period = period?;
-    if period.after(now, &TimeZone::UTC).duration_since(now) > LONGEST_COOLDOWN {
-        at.error(
-            found,
-            "is longer than 7d, the longest that a backup is put off for",
-        );
-        return None;
-    }
-    Some(period)
 }
 
 fn schedules(

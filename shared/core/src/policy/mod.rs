@@ -7,6 +7,7 @@ mod consistency;
 mod cron;
 mod cron_field;
 pub mod error;
+mod exclude;
 mod field;
 mod gap;
 mod holding;
@@ -21,9 +22,11 @@ pub mod selection;
 mod selector;
 mod slots;
 pub mod spacing;
+mod triggers;
 
 pub use consistency::{Application, OnFailure, RequestedConsistency};
 pub use error::{PolicyError, PolicyErrors};
+pub use exclude::Exclude;
 pub use holding::TemplateVersions;
 pub use require::{RequiredResource, Requirement};
 pub use rpo::Rpo;
@@ -177,10 +180,8 @@ pub struct Select {
     pub instances: Option<TagPatterns>,
     /// Volumes by tags, attached or not (`protect: volumes` only).
     pub volumes: Option<TagPatterns>,
-    /// Any of these tags on a volume or its instance excludes it.
-    pub exclude_tags: TagPatterns,
-    /// Leave root volumes out.
-    pub exclude_boot_volumes: bool,
+    /// What is left out of them.
+    pub exclude: Exclude,
 }
 
 /// Keep rules; zero or `None` is no rule.

@@ -62,20 +62,22 @@ pub fn is_passing(state: &VolumeState) -> bool {
     *state == VolumeState::Creating || *state == missing()
 }
 
-/// The volumes of `instance` that `policy` excludes by their tags.
+/// The volumes of `instance` that an AMI by `policy` leaves out: what the policy excludes, the root
+/// never.
 #[must_use]
-pub fn excluded_volumes<'i>(
+pub fn left_out_of_image<'i>(
     policy: &Policy,
     instance: &'i Instance,
     volumes: &BTreeMap<&VolumeId, &Volume>,
 ) -> BTreeSet<&'i VolumeId> {
-    let devices = instance.devices.iter();
-    devices
-        .filter_map(|device| device.volume.as_ref())
+    let (exclude, root) = (&policy.select.exclude, instance.root_volume());
+    let attached = instance.devices.iter().filter_map(|d| d.volume.as_ref());
+    attached
+        .filter(|id| root != Some(*id))
         .filter(|id| {
-            volumes
-                .get(id)
-                .is_some_and(|volume| any_matches(&policy.select.exclude_tags, &volume.tags))
+            let volume = volumes.get(id).copied();
+            exclude.excludes_on(instance, id, volume)
+                || volume.is_some_and(|volume| exclude.excludes(volume))
         })
         .collect()
 }
@@ -191,7 +193,7 @@ fn selected_instance(policy: &Policy, instance: &Instance) -> bool {
             .instances
             .as_ref()
             .is_some_and(|patterns| all_match(patterns, &instance.tags))
-        && !any_matches(&select.exclude_tags, &instance.tags)
+        && !any_matches(&select.exclude.tags, &instance.tags)
 }
 
 /// Instances on their way out pick nothing.
@@ -210,7 +212,8 @@ pub fn all_match(patterns: &TagPatterns, tags: &Tags) -> bool {
         .all(|(key, pattern)| tags.get(key).is_some_and(|value| pattern.accepts(value)))
 }
 
-fn any_matches(patterns: &TagPatterns, tags: &Tags) -> bool {
+/// Whether any of `patterns` does.
+pub(super) fn any_matches(patterns: &TagPatterns, tags: &Tags) -> bool {
     patterns
         .iter()
         .any(|(key, pattern)| tags.get(key).is_some_and(|value| pattern.accepts(value)))
@@ -268,7 +271,7 @@ impl<'a> Scene<'a> {
     fn home(&self, id: &VolumeId, hosts: &BTreeSet<&'a InstanceId>) -> Home<'a> {
         let select = &self.policy.select;
         let volume = self.volumes.get(id);
-        if volume.is_some_and(|v| any_matches(&select.exclude_tags, &v.tags)) {
+        if volume.is_some_and(|v| select.exclude.excludes(v)) {
             return Home::NotPicked;
         }
         let by_own_tags = volume.is_some_and(|v| {
@@ -304,9 +307,9 @@ impl<'a> Scene<'a> {
 
     /// Whether no exclusion keeps the volume from being picked through `host`.
     fn open_through(&self, id: &VolumeId, host: &Instance) -> bool {
-        let select = &self.policy.select;
-        let boot = select.exclude_boot_volumes && host.root_volume() == Some(id);
-        !boot && !any_matches(&select.exclude_tags, &host.tags)
+        let exclude = &self.policy.select.exclude;
+        let volume = self.volumes.get(id).copied();
+        !exclude.excludes_on(host, id, volume) && !any_matches(&exclude.tags, &host.tags)
     }
 
     fn unusable(&self, id: &VolumeId) -> Option<VolumeState> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::exclude::exclude;
 use super::field::{At, Findings};
 use super::node::Value;
 use super::{Protect, Select, TagPattern, TagPatterns};
@@ -43,7 +44,8 @@ pub(super) fn select(
         );
     }
     if let Some(at) = fields.get("exclude") {
-        exclude(at, protect, &mut select, found);
+        let volumes = fields.get("volumes").is_some();
+        select.exclude = exclude(at, protect, volumes, found);
     }
     (found.count() == before).then_some(select)
 }
@@ -66,25 +68,6 @@ fn entry(at: &At<'_>, found: &mut Findings) -> Option<TagPatterns> {
         return None;
     }
     Some(patterns)
-}
-
-fn exclude(at: &At<'_>, protect: Option<Protect>, select: &mut Select, found: &mut Findings) {
-    let expected = "exclusions such as { tags: { Scratch: \"*\" }, boot_volumes: true }";
-    let Some(fields) = at.fields(found, &["tags", "boot_volumes"], expected) else {
-        return;
-    };
-    if let Some(patterns) = fields.get("tags").and_then(|at| tags(at, found)) {
-        select.exclude_tags = patterns;
-    }
-    if let Some(at) = fields.get("boot_volumes")
-        && let Some(boot) = at.boolean(found)
-    {
-        if boot && protect == Some(Protect::Instances) {
-            let message = "an AMI needs its root volume; leave it out with protect: instances";
-            at.error(found, message);
-        }
-        select.exclude_boot_volumes = boot;
-    }
 }
 
 /// Reads tags and their patterns; none when any is wrong.

@@ -74,6 +74,24 @@ fn a_volume_in_an_ami_is_picked_unless_the_ami_leaves_it_out() {
         "select: { exclude: { tags: { Scratch: \"*\" } },",
     );
     assert_eq!(stage.found(&leaving_out), ["vol-2 - not-picked"]);
+    // The root is in the AMI whatever is excluded.
+    stage.volume_mut("vol-1").tags = super::stage::tags(&[("Scratch", "1")]);
+    assert_eq!(stage.found(&leaving_out), ["vol-2 - not-picked"]);
+    let data = policies.replace("select: {", "select: { exclude: { data_volumes: true },");
+    assert_eq!(stage.found(&data), ["vol-2 - not-picked"]);
+}
+
+#[test]
+fn a_volume_that_an_exclusion_ends_the_protection_of_is_found() {
+    let mut stage = one_volume();
+    stage.snapshot("snap-1", "nightly", "vol-1", "2026-11-23T03:00:00Z");
+    let small = NIGHTLY.replace("select: {", "select: { exclude: { larger_than_gib: 500 },");
+    stage.volume_mut("vol-1").size_gib = Some(500);
+    assert_eq!(stage.found(&small), [""; 0]);
+    // It has grown.
+    stage.volume_mut("vol-1").size_gib = Some(501);
+    let found = ["nightly nightly matches-nothing", "vol-1 - not-picked"];
+    assert_eq!(stage.found(&small), found);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use holdfast::create::{Means, create};
 use holdfast_core::event::{CreateEvent, Origin};
+use holdfast_core::inventory::InstanceState;
 use holdfast_core::policy::{PolicyFile, Protect};
 use holdfast_core::report::{Item, Outcome, ReasonCode, Report};
 use holdfast_sim::records::InMemoryRecords;
@@ -106,7 +107,7 @@ fn ten_thousand_volumes_take_several_invocations_and_end_complete_with_none_take
     cases("ten-thousand", 1, async |_| {
         let fleet = Fleet::new("instances", "", |account| {
             for _ in 0..10 * CALLS {
-                seed_instance(account, 10);
+                seed_instance(account, 10, InstanceState::Stopped);
             }
         });
         for beat in 0..10 {

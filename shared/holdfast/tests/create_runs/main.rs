@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod continuation;
+mod freeze;
 #[path = "../interrupted/mod.rs"]
 #[allow(
     dead_code,
@@ -13,6 +14,7 @@ mod continuation;
 )]
 mod interrupted;
 mod limits;
+mod selection;
 mod stage;
 
 use holdfast_sim::{Chaos, Fault, FaultRule};

@@ -14,7 +14,7 @@ use holdfast_core::policy::{PolicyFile, Protect, Trigger};
 use holdfast_core::report::{Report, whole_second};
 use holdfast_sim::records::InMemoryRecords;
 use holdfast_sim::request::{Request, StartInstances, StopInstances};
-use holdfast_sim::{Account, InProcess, InstanceSeed, Numbers, Settings, VolumeSeed};
+use holdfast_sim::{Account, GuestSeed, InProcess, InstanceSeed, Numbers, Settings, VolumeSeed};
 use jiff::{SignedDuration, Timestamp};
 
 use super::interrupted::gate::{Cut, Gate, Run, side_by_side};
@@ -38,6 +38,19 @@ policies:
     retain: { last: 9 }
 ";
 
+/// Writes are held in the guest while the set is asked for.
+const FREEZING: &str = "
+version: 1
+policies:
+  - name: volumes
+    protect: volumes
+    select: { instances: { tags: { Backup: x } } }
+    schedule: rate(7 days)
+    consistency: application
+    application: { document: freeze }
+    retain: { last: 9 }
+";
+
 /// What one backup is asked for: the slot and the source.
 pub type Asked = (Timestamp, String);
 
@@ -54,6 +67,8 @@ pub struct Stage {
     pub stopped: InstanceId,
     /// How many artifacts each backup has, and the volumes of it.
     sources: BTreeMap<String, BTreeSet<VolumeId>>,
+    /// Whether runs can send commands into guests.
+    sends_commands: bool,
     runs: usize,
 }
 
@@ -62,7 +77,11 @@ fn tags() -> Tags {
 }
 
 /// An instance with so many volumes.
-pub fn seed_instance(account: &mut Account, volumes: usize) -> (InstanceId, BTreeSet<VolumeId>) {
+pub fn seed_instance(
+    account: &mut Account,
+    volumes: usize,
+    state: InstanceState,
+) -> (InstanceId, BTreeSet<VolumeId>) {
     let devices: Vec<(String, VolumeId)> = (0..volumes)
         .map(|n| {
             let device = if n == 0 {
@@ -77,7 +96,7 @@ pub fn seed_instance(account: &mut Account, volumes: usize) -> (InstanceId, BTre
     let id = account.seed_instance(InstanceSeed {
         devices,
         tags: tags(),
-        state: InstanceState::Stopped,
+        state,
         ..InstanceSeed::default()
     });
     (id, taken)
@@ -97,9 +116,9 @@ impl Stage {
             seed: numbers.draw(),
             ..Settings::default()
         });
-        let (stopped, volumes) = seed_instance(&mut account, 2);
+        let (stopped, volumes) = seed_instance(&mut account, 2, InstanceState::Stopped);
         let mut sources = BTreeMap::from([(stopped.to_string(), volumes)]);
-        let (other, volumes) = seed_instance(&mut account, 2);
+        let (other, volumes) = seed_instance(&mut account, 2, InstanceState::Stopped);
         sources.insert(other.to_string(), volumes);
         let alone = account.seed_volume(VolumeSeed {
             tags: tags(),
@@ -118,6 +137,7 @@ impl Stage {
             start,
             stopped,
             sources,
+            sends_commands: false,
             runs: 0,
         }
     }
@@ -135,6 +155,22 @@ impl Stage {
         Self {
             ec2: InProcess::new(account.shared()),
             sources: [(cold.to_string(), BTreeSet::from([cold]))].into(),
+            ..stage
+        }
+    }
+
+    /// One running machine of two volumes, whose writes are held for its set.
+    pub fn freezing() -> Self {
+        let stage = Self::new(0);
+        let mut account = Account::new(stage.ec2.account().settings().clone());
+        let (machine, volumes) = seed_instance(&mut account, 2, InstanceState::Running);
+        account.seed_document("freeze");
+        account.seed_guest(GuestSeed::new(machine.clone()));
+        Self {
+            policies: PolicyFile::parse("policies.yaml", FREEZING, stage.start).unwrap(),
+            ec2: InProcess::new(account.shared()),
+            sources: [(machine.to_string(), volumes)].into(),
+            sends_commands: true,
             ..stage
         }
     }
@@ -204,6 +240,11 @@ impl Stage {
         self.gate.calls(self.runs - 1)
     }
 
+    /// Their names.
+    pub fn named(&self) -> Vec<&'static str> {
+        self.gate.named(self.runs - 1)
+    }
+
     /// Runs side by side, one for each event; the first may be cut. `None` for what was cut.
     pub async fn runs(
         &mut self,
@@ -216,6 +257,7 @@ impl Stage {
             self.gate.cut(first, cut);
         }
         let (protect, policies) = (self.protect, &self.policies);
+        let sends_commands = self.sends_commands;
         let runs: Vec<Run<'_, Result<Report, String>>> = events
             .into_iter()
             .zip(first..)
@@ -230,7 +272,7 @@ impl Stage {
                         policies,
                         Means {
                             paces: paces(),
-                            guests: None,
+                            guests: sends_commands.then_some(&ports as _),
                         },
                         event,
                         &invocation,

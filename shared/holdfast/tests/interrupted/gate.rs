@@ -27,8 +27,8 @@ struct State {
     waiting: BTreeMap<u64, (usize, Option<Waker>)>,
     arrived: u64,
     moment: Moment,
-    /// Calls made, by run.
-    calls: BTreeMap<usize, u64>,
+    /// Names of the calls made, by run.
+    calls: BTreeMap<usize, Vec<&'static str>>,
     cuts: BTreeMap<usize, Cut>,
     /// The call at which a run was killed.
     dead: BTreeMap<usize, &'static str>,
@@ -58,7 +58,12 @@ impl Gate {
 
     /// How many calls a run has made.
     pub fn calls(&self, run: usize) -> u64 {
-        self.state().calls.get(&run).copied().unwrap_or(0)
+        self.named(run).len() as u64
+    }
+
+    /// The calls that a run has made, in their order.
+    pub fn named(&self, run: usize) -> Vec<&'static str> {
+        self.state().calls.get(&run).cloned().unwrap_or_default()
     }
 
     /// A moment of its own.
@@ -100,8 +105,8 @@ impl Gate {
         let passed = {
             let mut state = self.state();
             let calls = state.calls.entry(run).or_default();
-            *calls += 1;
-            let made = *calls;
+            calls.push(name);
+            let made = calls.len() as u64;
             match state.cuts.get(&run).copied() {
                 Some(cut) if made > cut.after => {
                     state.dead.insert(run, name);

@@ -3,4 +3,5 @@
 
 pub mod cases;
 pub mod gate;
+mod guests;
 pub mod ports;

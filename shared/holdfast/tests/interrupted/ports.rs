@@ -99,7 +99,11 @@ fn texts<T: AsRef<str>>(ids: &[T]) -> BTreeSet<String> {
 }
 
 impl Ports {
-    async fn call<T>(&self, name: &'static str, work: impl Future<Output = T> + Send) -> T {
+    pub(super) async fn call<T>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = T> + Send,
+    ) -> T {
         let passed = self.gate.turn(self.run, name).await;
         let answer = work.await;
         match passed {

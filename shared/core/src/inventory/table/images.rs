@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use indexmap::IndexSet;
 use jiff::Timestamp;
 
+use super::add;
 use super::packed::{PackedId, by_id, repeated};
+use super::packed_time::PackedTime;
 use super::symbols::{Symbol, Symbols};
 use super::tag_lists::{TagLists, TagRow};
 use crate::id::{ImageId, InstanceId, SnapshotId};
@@ -36,9 +38,9 @@ enum Target {
 struct Row {
     id: PackedId,
     name: Option<Symbol>,
-    created: Option<Timestamp>,
-    last_launched: Option<Timestamp>,
-    deprecated: Option<Timestamp>,
+    created: Option<PackedTime>,
+    last_launched: Option<PackedTime>,
+    deprecated: Option<PackedTime>,
     source_instance: Option<Symbol>,
     facts: u32,
     /// Where its devices begin and end in the common list.
@@ -72,7 +74,7 @@ impl ImageTable {
     /// Adds one.
     pub fn push(&mut self, image: impl Borrow<Image>) {
         let row = self.row(image.borrow());
-        self.rows.push(row);
+        add(&mut self.rows, row);
     }
 
     /// Changes the one at a place; nothing when there is none.
@@ -112,15 +114,15 @@ impl ImageTable {
                 MappingTarget::InstanceStore(name) => Target::InstanceStore(symbols.intern(name)),
                 MappingTarget::Other => Target::Other,
             };
-            self.mappings.push((device, target));
+            add(&mut self.mappings, (device, target));
         }
         let made_of = image.source_instance.as_ref().map(InstanceId::as_str);
         Row {
             id: PackedId::pack(image.id.as_str(), symbols),
             name: symbols.optional(image.name.as_deref()),
-            created: image.created,
-            last_launched: image.last_launched,
-            deprecated: image.deprecated,
+            created: image.created.map(PackedTime::pack),
+            last_launched: image.last_launched.map(PackedTime::pack),
+            deprecated: image.deprecated.map(PackedTime::pack),
             source_instance: symbols.optional(made_of),
             facts: place(facts),
             mappings: (begin, place(self.mappings.len())),
@@ -157,12 +159,12 @@ impl ImageTable {
             state_reason: text(facts.state_reason),
             deregistration_protected: facts.deregistration_protected,
             owner: text(facts.owner),
-            created: row.created,
+            created: row.created.and_then(PackedTime::unpack),
             source_instance: text(row.source_instance).map(InstanceId::new),
             source_image: text(facts.source_image).map(ImageId::new),
             source_region: text(facts.source_region),
-            last_launched: row.last_launched,
-            deprecated: row.deprecated,
+            last_launched: row.last_launched.and_then(PackedTime::unpack),
+            deprecated: row.deprecated.and_then(PackedTime::unpack),
             public: facts.public,
             root_device: text(facts.root_device),
             mappings: mappings.collect(),
@@ -301,7 +303,7 @@ impl ImageTable {
     /// The creation date at a place, UTC.
     #[must_use]
     pub fn created(&self, row: usize) -> Option<Timestamp> {
-        self.rows.get(row)?.created
+        self.rows.get(row)?.created?.unpack()
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod images;
 mod packed;
+mod packed_time;
 mod snapshots;
 mod symbols;
 mod tag_lists;
@@ -16,3 +17,12 @@ mod tag_lists;
 pub use images::ImageTable;
 pub use packed::PackedId;
 pub use snapshots::{SnapshotIndex, SnapshotTable, blank};
+
+/// Adds to a list of up to hundreds of thousands, which grows by a quarter rather than to twice its
+/// size.
+pub(crate) fn add<T>(list: &mut Vec<T>, item: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact((list.len() / 4).max(64));
+    }
+    list.push(item);
+}

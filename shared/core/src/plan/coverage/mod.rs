@@ -223,7 +223,7 @@ impl Promise<'_> {
             return None;
         }
         let detail = "it is active and picks nothing in this account and Region: check the tags \
-                      of its `select`, or set it to state: paused";
+                      of its `select` and what it excludes, or set it to state: paused";
         let reason = Reason::with(ReasonCode::MatchesNothing, detail);
         let item = Item::new(Action::Check, &self.policy.name, Outcome::Finding);
         let mut item = item.policy(&self.policy.name).reason(reason);

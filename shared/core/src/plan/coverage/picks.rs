@@ -8,7 +8,7 @@ use super::AllPicks;
 use crate::id::{InstanceId, VolumeId};
 use crate::inventory::{Instance, Volume, VolumeState};
 use crate::plan::reconcile::Seen;
-use crate::policy::selection::{excluded_volumes, missing, pick};
+use crate::policy::selection::{left_out_of_image, missing, pick};
 use crate::policy::{Policy, PolicyFile, Protect};
 
 /// A source that a policy picks.
@@ -90,7 +90,7 @@ impl Account<'_> {
     }
 
     fn image(&self, policy: &Policy, instance: &Instance, picks: &mut Picks) {
-        let left_out = excluded_volumes(policy, instance, &self.volume);
+        let left_out = left_out_of_image(policy, instance, &self.volume);
         let devices = instance.devices.iter();
         let attached = devices.filter_map(|device| device.volume.as_ref());
         let taken = attached.filter(|id| !left_out.contains(id));

@@ -47,7 +47,7 @@ pub(super) fn find(facts: &Facts<'_>, picks: &[Picks], backups: &Backups<'_>) ->
         let makers: Vec<&str> = makers.iter().map(String::as_str).collect();
         let detail = format!(
             "it has backups of {}, the newest {newest}, it still exists, and no policy picks it \
-             any more: were its tags changed? A policy in state: retired that picks it says that \
+             any more: were its tags changed, or is it excluded? A policy in state: retired that picks it says that \
              this is meant",
             makers.join(", ")
         );

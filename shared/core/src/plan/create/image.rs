@@ -55,13 +55,13 @@ impl Order<'_> {
             }
         }
         let root = instance.root_volume();
-        let excluded = selection::excluded_volumes(self.policy, instance, volumes);
+        let excluded = selection::left_out_of_image(self.policy, instance, volumes);
         let mut notes = Vec::new();
         let (mut dropped, mut taken, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         for device in &instance.devices {
             let Some(id) = &device.volume else { continue };
             let is_root = root == Some(id);
-            if !is_root && excluded.contains(&id) {
+            if excluded.contains(&id) {
                 dropped.push(device.name.clone());
                 left_out.push(id.clone());
                 continue;

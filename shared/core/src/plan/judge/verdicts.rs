@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::artifact::{ARTIFACT, Artifact, RUN, SLOT, SOURCE};
 use crate::id::ImageId;
 use crate::inventory::Snapshot;
-use crate::inventory::table::{PackedId, blank};
+use crate::inventory::table::{PackedId, add, blank};
 use crate::report::{Item, Outcome};
 
 use super::judged::Judged;
@@ -80,22 +80,26 @@ impl<'a> Verdicts<'a> {
             decision: self.kept_once(first.decision),
             good: first.good,
         };
-        self.entries.push(entry);
+        add(&mut self.entries, entry);
     }
 
     /// Puts them in the order of their times and identifiers; answered is for each new place the
     /// old one.
     pub(super) fn sort(&mut self) -> Vec<u32> {
-        let mut keys: Vec<(Option<Timestamp>, PackedId, u32)> = (0u32..)
-            .zip(&self.entries)
-            .filter_map(|(at, entry)| Some((self.time_of(entry.row), self.packed(entry.row)?, at)))
-            .collect();
+        // Of hundreds of thousands: what is sorted is as small as it can be.
+        let mut keys: Vec<(i64, i32, u32)> = Vec::with_capacity(self.entries.len());
+        keys.extend((0u32..).zip(&self.entries).map(|(at, entry)| {
+            let time = self.time_of(entry.row);
+            let second = time.map_or(i64::MIN, Timestamp::as_second);
+            (second, time.map_or(0, Timestamp::subsec_nanosecond), at)
+        }));
+        let packed = |at: u32| self.packed(self.entries[at as usize].row);
         keys.sort_unstable_by(|a, b| {
-            a.0.cmp(&b.0)
-                .then_with(|| match a.1.is_shaped() && b.1.is_shaped() {
-                    true => a.1.cmp(&b.1),
-                    false => self.id(a.2 as usize).cmp(&self.id(b.2 as usize)),
-                })
+            let same_time = || match (packed(a.2), packed(b.2)) {
+                (Some(a), Some(b)) if a.is_shaped() && b.is_shaped() => a.cmp(&b),
+                _ => self.id(a.2 as usize).cmp(&self.id(b.2 as usize)),
+            };
+            (a.0, a.1).cmp(&(b.0, b.1)).then_with(same_time)
         });
         let order: Vec<u32> = keys.into_iter().map(|(_, _, at)| at).collect();
         let sorted = order.iter().map(|&at| self.entries[at as usize]);

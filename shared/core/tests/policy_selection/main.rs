@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod exclusions;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::id::{InstanceId, VolumeId};
@@ -167,49 +169,6 @@ fn a_volume_picked_by_its_own_tags_joins_its_instances_set_without_the_rest() {
     // The root never stands among the data volumes to exclude: EC2 refuses it there.
     assert_eq!(picked.sets, [set("i-a", &["vol-2"], &["vol-3"], true)]);
     assert_eq!(picked.volumes, [alone("vol-4")]);
-}
-
-#[test]
-fn exclude_tags_test_the_volume_and_its_instance() {
-    let policy = policy(
-        "volumes",
-        "{ instances: { tags: { Backup: nightly } }, volumes: { tags: { Backup: nightly } }, \
-           exclude: { tags: { Scratch: \"*\", Env: dev } } }",
-    );
-    let scratch: &[(&str, &str)] = &[("Backup", "nightly"), ("Scratch", "yes")];
-    let dev: &[(&str, &str)] = &[("Backup", "nightly"), ("Env", "dev")];
-    let instances = [
-        instance("i-a", NIGHTLY, &["vol-1", "vol-2"]),
-        instance("i-b", dev, &["vol-3"]),
-    ];
-    let volumes = [
-        volume("vol-1", &[], &["i-a"]),
-        volume("vol-2", scratch, &["i-a"]),
-        volume("vol-3", NIGHTLY, &["i-b"]),
-        volume("vol-4", scratch, &[]),
-    ];
-    let picked = pick(&policy, &instances, &volumes);
-    assert_eq!(picked.sets, [set("i-a", &["vol-1"], &["vol-2"], false)]);
-    assert_eq!(picked.volumes, []);
-}
-
-#[test]
-fn exclude_boot_volumes_leaves_root_volumes_out() {
-    let policy = policy(
-        "volumes",
-        "{ instances: { tags: { Backup: nightly } }, exclude: { boot_volumes: true } }",
-    );
-    let instances = [
-        instance("i-a", NIGHTLY, &["vol-1", "vol-2"]),
-        instance("i-b", NIGHTLY, &["vol-3"]),
-    ];
-    let volumes = [
-        volume("vol-1", &[], &["i-a"]),
-        volume("vol-2", &[], &["i-a"]),
-        volume("vol-3", &[], &["i-b"]),
-    ];
-    let picked = pick(&policy, &instances, &volumes);
-    assert_eq!(picked.sets, [set("i-a", &["vol-2"], &[], true)]);
 }
 
 #[test]
@@ -454,12 +413,13 @@ proptest! {
     #[test]
     fn order_does_not_matter_and_every_volume_is_picked_at_most_once(
         (instances, volumes) in any_account(), seed in any::<prop::sample::Selector>(),
-        boot in any::<bool>(),
+        boot in any::<bool>(), data in any::<bool>(),
     ) {
         let policy = policy("volumes", &format!(
             "{{ instances: {{ tags: {{ Backup: nightly }} }}, \
                 volumes: {{ tags: {{ Backup: [nightly, weekly] }} }}, \
-                exclude: {{ tags: {{ Scratch: \"*\" }}, boot_volumes: {boot} }} }}"));
+                exclude: {{ tags: {{ Scratch: \"*\" }}, boot_volumes: {boot}, \
+                data_volumes: {data} }} }}"));
         let picked = pick(&policy, &instances, &volumes);
 
         let key = |text: &str| seed.select(text.bytes().map(usize::from).chain(0..97));
