@@ -17,7 +17,7 @@ const SYMBOL: u128 = 1 << 127;
 /// shape. Equal exactly when the texts are, within one table. Those that EC2 shaped are equal
 /// across tables too, and in the order of their texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(packed(4))]
+#[repr(Rust, packed(4))]
 pub struct PackedId(u128);
 
 impl PackedId {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 /// A point in time; none of it takes no room of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(packed(4))]
+#[repr(Rust, packed(4))]
 pub(super) struct PackedTime {
     second: i64,
     /// Nanoseconds since that second, plus one.
