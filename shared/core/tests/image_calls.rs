@@ -60,6 +60,7 @@ fn machine(volumes: &[Tags]) -> Machine {
         launched: None,
         root_device: Some("/dev/sd0".into()),
         root_device_type: Some("ebs".into()),
+        lifecycle: Default::default(),
         devices: (0..volumes.len()).map(device).collect(),
         tags: Tags::from([("B".into(), "x".into())]),
     };

@@ -135,6 +135,7 @@ fn instance(devices: &[(&str, Option<&str>)]) -> Instance {
         launched: None,
         root_device: Some("/dev/xvda".into()),
         root_device_type: None,
+        lifecycle: Default::default(),
         devices: devices
             .iter()
             .map(|(name, volume)| InstanceDevice {

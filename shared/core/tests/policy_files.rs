@@ -125,6 +125,7 @@ policies:
     state: active
     formerly: [db-nightly]
     start_within: 3h
+    cooldown: 90m
 require:
   - { resource: instances, tags: { Backup: "*" } }
   - { resource: volumes, tags: {} }
@@ -166,6 +167,7 @@ fn every_key_of_the_format_reaches_the_policy() {
     assert_eq!(policy.start_within, Period::parse("3h").unwrap());
     assert_eq!(policy.timezone.iana_name(), Some("Europe/Berlin"));
     assert_eq!(policy.triggers, BTreeSet::from([Trigger::Stopped]));
+    assert_eq!(policy.cooldown, Period::parse("90m").unwrap());
     let retain = &policy.retain;
     assert_eq!((retain.last, retain.hourly, retain.daily), (2, 24, 7));
     assert_eq!((retain.weekly, retain.monthly, retain.yearly), (4, 12, 3));
@@ -236,6 +238,7 @@ fn what_is_left_out_has_the_documented_default() {
     );
     assert_eq!(policy.state, PolicyState::Active);
     assert!(policy.triggers.is_empty() && policy.formerly.is_empty());
+    assert_eq!(policy.cooldown, Period::parse("1h").unwrap());
     assert_eq!(policy.select.exclude, Exclude::default());
     assert!(policy.evidence_not_used.is_empty());
     assert_eq!(policy.launch_template_versions, TemplateVersions::All);

@@ -87,6 +87,8 @@ fn every_code_that_can_hold_a_backup_has_a_remedy() {
         "no-backup",
         "rpo-exceeded",
         "matches-nothing",
+        "cooldown",
+        "event-lost",
     ];
     let none = ReasonCode::ALL
         .iter()

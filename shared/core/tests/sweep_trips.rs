@@ -58,6 +58,7 @@ fn instance(n: usize, state: InstanceState) -> Instance {
         launched: None,
         root_device: None,
         root_device_type: None,
+        lifecycle: Default::default(),
         devices: vec![],
         tags: Tags::new(),
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use holdfast_core::id::{SnapshotId, VolumeId};
 use holdfast_local_aws::lambda::{Function, Invocation, find_binary};
 use holdfast_local_aws::local::{LocalAws, Options};
-use holdfast_sim::request::{CreateLaunchTemplate, RegisterImage, Request};
+use holdfast_sim::request::{CreateLaunchTemplate, RegisterImage, Request, StopInstances};
 use holdfast_sim::{
     Account, BlockDevice, DeviceTarget, EbsDevice, FaultRule, InstanceSeed, Response, Settings,
     Snapshot, SnapshotSeed, TemplateData, VolumeSeed,
@@ -247,6 +247,17 @@ impl World {
             "resources": [format!("arn:aws:ec2:eu-central-1:111122223333:instance/{instance}")],
             "detail": { "instance-id": instance, "state": state },
         })
+    }
+
+    /// Stops an instance at this time, and is back when it has stopped, 20 seconds later.
+    pub fn stop(&self, time: &str, instance: &str) {
+        self.advance(time);
+        let ids = vec![instance.to_owned()];
+        let request = Request::StopInstances(StopInstances { ids });
+        self.account(|account| {
+            account.call(&request).unwrap();
+            account.advance_by(SignedDuration::from_secs(20));
+        });
     }
 
     /// Moves the account's clock on.

@@ -435,6 +435,9 @@ async fn an_instance_that_stops_is_taken_once_however_often_the_event_comes() {
             .collect::<Vec<_>>()
     });
     let create = world.function("create-snapshots");
+    for (id, _) in &ids {
+        world.stop("2026-03-03T11:59:00Z", id);
+    }
     for (id, picked) in ids {
         for _ in 0..2 {
             let event = world.state_change("2026-03-03T12:00:01Z", &id, "stopped");

@@ -257,6 +257,7 @@ async fn what_an_event_could_not_make_is_made_by_the_next_heartbeat() {
         "Too many pending snapshots",
     );
     world.inject(FaultRule::next("CreateSnapshots", Fault::Error(limited)).times(2));
+    world.stop("2026-03-03T11:59:30Z", &instance);
     let event = world.state_change("2026-03-03T12:00:00Z", &instance, "stopped");
     let first = report(&create, &event).await;
     assert_eq!(codes(items(&first, "deferred")[0]), ["resource-limit"]);
@@ -282,16 +283,18 @@ async fn what_an_event_left_over_for_too_long_is_given_up_and_said() {
     let create = world.function("create-snapshots");
     let throttled = ApiError::new("RequestLimitExceeded", "Request limit exceeded.");
     world.inject(FaultRule::next("CreateSnapshots", Fault::Error(throttled)));
+    world.stop("2026-03-03T11:59:30Z", &instance);
     report(
         &create,
         &world.state_change("2026-03-03T12:00:00Z", &instance, "stopped"),
     )
     .await;
-    let late = report(&create, &world.heartbeat("2026-03-03T13:00:01Z")).await;
+    // An hour after the cooldown that might have put it off, which is an hour too.
+    let late = report(&create, &world.heartbeat("2026-03-03T14:00:01Z")).await;
     assert_eq!(codes(items(&late, "finding")[0]), ["slot-missed"]);
     assert_eq!(items(&late, "finding")[0]["resource"], instance.as_str());
     assert_eq!(world.snapshots().len(), 0);
-    let quiet = report(&create, &world.heartbeat("2026-03-03T13:05:00Z")).await;
+    let quiet = report(&create, &world.heartbeat("2026-03-03T14:05:00Z")).await;
     assert_eq!(quiet["items"], json!([]));
 }
 
@@ -310,6 +313,7 @@ async fn an_event_that_finds_its_policy_busy_is_not_lost() {
         item["holder"] = json!({ "S": "another" });
         item["expires_ms"] = json!({ "N": ahead.to_string() });
     });
+    world.stop("2026-03-03T11:59:30Z", &instance);
     let event = world.state_change("2026-03-03T12:00:00Z", &instance, "stopped");
     let busy = report(&create, &event).await;
     assert_eq!(codes(items(&busy, "deferred")[0]), ["lease-held"]);
@@ -467,6 +471,9 @@ async fn a_second_host_of_a_shared_volume_is_taken_when_it_stops() {
     let hosts: Vec<String> =
         world.account(|account| account.instances().map(|i| i.id.to_string()).collect());
     let create = world.function("create-snapshots");
+    for host in &hosts {
+        world.stop("2026-03-03T11:59:00Z", host);
+    }
     for (n, host) in hosts.iter().enumerate() {
         let event = world.state_change(&format!("2026-03-03T12:0{n}:00Z"), host, "stopped");
         assert_eq!(created(&report(&create, &event).await), 1, "{host}");

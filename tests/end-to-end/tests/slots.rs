@@ -97,6 +97,7 @@ async fn what_an_event_could_not_make_is_tried_again_until_the_next_slot_is_due(
     report(&create, &world.heartbeat("2026-03-03T03:00:00Z")).await;
     let throttled = ApiError::new("RequestLimitExceeded", "Request limit exceeded.");
     world.inject(FaultRule::next("CreateSnapshots", Fault::Error(throttled)).times(2));
+    world.stop("2026-03-03T11:59:30Z", &instance(&world));
     let event = world.state_change("2026-03-03T12:00:00Z", &instance(&world), "stopped");
     report(&create, &event).await;
     report(&create, &world.heartbeat("2026-03-03T12:05:00Z")).await;
@@ -114,6 +115,7 @@ async fn what_an_event_could_not_make_before_the_next_slot_is_given_up_and_said(
     report(&create, &world.heartbeat("2026-03-03T03:00:00Z")).await;
     let throttled = ApiError::new("RequestLimitExceeded", "Request limit exceeded.");
     world.inject(FaultRule::next("CreateSnapshots", Fault::Error(throttled)));
+    world.stop("2026-03-03T11:59:30Z", &instance(&world));
     let event = world.state_change("2026-03-03T12:00:00Z", &instance(&world), "stopped");
     report(&create, &event).await;
     let next = report(&create, &world.heartbeat("2026-03-04T03:00:00Z")).await;

@@ -4,6 +4,7 @@
 //! `Unknown(text)` and never guessed at. Times are UTC.
 
 mod key;
+mod lifecycle;
 mod listing;
 mod protection;
 mod referrer;
@@ -11,6 +12,7 @@ pub mod table;
 mod whole;
 
 pub use key::KeyState;
+pub use lifecycle::Lifecycle;
 pub use listing::{Items, List, Listing, Reading, Source};
 pub use protection::{
     Binned, FastRestore, ImageReference, ReferenceScope, ReferenceType, Share, SnapshotLock,
@@ -164,6 +166,8 @@ pub struct Instance {
     pub root_device_type: Option<String>,
     /// Block devices as the instance's own description lists them.
     pub devices: Vec<InstanceDevice>,
+    /// What EC2 tells of its last change of state.
+    pub lifecycle: Lifecycle,
     /// Its tags.
     pub tags: Tags,
 }

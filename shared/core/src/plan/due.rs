@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::policy::{Policy, PolicyFile, PolicyState, Protect};
+use crate::policy::{Policy, PolicyFile, PolicyState, Protect, Trigger};
 use crate::ports::records::Begun;
 
 /// For how long what an event left over is tried again under a policy without a schedule.
@@ -98,19 +98,28 @@ pub fn due<'p>(
     due
 }
 
-/// Until when a backup for `slot` is on time.
+/// Until when a backup for `slot` is on time; that of an event may be put off by the cooldown first.
 #[must_use]
-pub fn start_by(policy: &Policy, slot: Timestamp) -> Timestamp {
-    policy.start_within.after(slot, &policy.timezone)
+pub fn start_by(policy: &Policy, slot: Timestamp, trigger: Option<Trigger>) -> Timestamp {
+    let from = match trigger {
+        Some(_) => policy.cooldown.after(slot, &policy.timezone),
+        None => slot,
+    };
+    policy.start_within.after(from, &policy.timezone)
 }
 
 /// Until when a source that an event or a request left over is tried again: until the policy's next
-/// slot is due; an hour where it has no schedule.
+/// slot is due; an hour where it has no schedule, and for an event an hour after the cooldown that
+/// may have put it off.
 #[must_use]
-pub fn tried_until(policy: &Policy, slot: Timestamp) -> Timestamp {
-    policy
-        .next_slot(slot)
-        .unwrap_or(slot + TRIED_WITHOUT_SCHEDULE)
+pub fn tried_until(policy: &Policy, slot: Timestamp, trigger: Option<Trigger>) -> Timestamp {
+    policy.next_slot(slot).unwrap_or_else(|| {
+        let from = match trigger {
+            Some(_) => policy.cooldown.after(slot, &policy.timezone),
+            None => slot,
+        };
+        from + TRIED_WITHOUT_SCHEDULE
+    })
 }
 
 /// The policy under one of its names, as its records and artifacts carry it.

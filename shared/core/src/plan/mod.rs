@@ -3,6 +3,7 @@
 //! Pure functions over lists and records; nothing here is carried out.
 
 pub mod adopt;
+pub mod bake;
 pub mod census;
 pub mod coverage;
 pub mod create;

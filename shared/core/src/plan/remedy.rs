@@ -107,7 +107,9 @@ pub fn breaks(about: &About<'_>, reason: &Reason) -> Option<String> {
         }
         Code::CopyInProgress => format!("the copy under way fails: {}", told(reason)),
         Code::Pending => "what is being made is lost".into(),
-        Code::RetainLast
+        Code::Cooldown
+        | Code::EventLost
+        | Code::RetainLast
         | Code::RetainHourly
         | Code::RetainDaily
         | Code::RetainWeekly
@@ -340,6 +342,8 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::NoBackup
         | Code::RpoExceeded
         | Code::MatchesNothing
+        | Code::Cooldown
+        | Code::EventLost
         | Code::Throttled
         | Code::ResourceLimit
         | Code::OutcomeUnknown

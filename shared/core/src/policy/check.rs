@@ -11,8 +11,8 @@ use super::period::Period;
 use super::schedule::{MIN_SPACING_MINUTES, Schedule};
 use super::spacing::too_close;
 use super::{
-    EvidenceSource, GroupBy, Limits, Policy, PolicyState, Protect, Retain, Trigger, consistency,
-    holding, later, selector,
+    EvidenceSource, GroupBy, Limits, Policy, PolicyState, Protect, Retain, consistency, holding,
+    selector, triggers,
 };
 
 /// The largest count that a keep rule, `min_copies` or `limits.free` may have.
@@ -24,7 +24,7 @@ const START_WITHIN: &str = "1h";
 /// The most schedules that one policy may have.
 const MAX_SCHEDULES: usize = 32;
 
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 25] = [
     "name",
     "protect",
     "select",
@@ -32,6 +32,7 @@ const KEYS: [&str; 24] = [
     "start_within",
     "timezone",
     "triggers",
+    "cooldown",
     "reboot",
     "consistency",
     "application",
@@ -49,12 +50,6 @@ const KEYS: [&str; 24] = [
     "rpo",
     "state",
     "formerly",
-];
-
-const TRIGGERS: [(&str, Trigger); 3] = [
-    ("stopped", Trigger::Stopped),
-    ("running", Trigger::Running),
-    ("spot-interruption", Trigger::SpotInterruption),
 ];
 
 /// A name and where it stands.
@@ -80,10 +75,9 @@ pub(super) fn policy(at: &At<'_>, now: Timestamp, found: &mut Findings) -> Check
         policy: None,
     };
     let expected = "a mapping with name, protect, select, retain and schedule or triggers";
-    let Some(fields) = at.fields_and(found, &KEYS, &later::POLICY_KEYS, expected) else {
+    let Some(fields) = at.fields(found, &KEYS, expected) else {
         return checked;
     };
-    later::refuse_policy_keys(&fields, found);
     checked.name = fields
         .require(found, "name", "a name such as nightly-db")
         .and_then(|at| name(at, found));
@@ -121,7 +115,7 @@ fn body(
         .map_or(Some(TimeZone::UTC), |at| timezone(at, found));
     let triggers = fields
         .get("triggers")
-        .map_or(Some(BTreeSet::new()), |at| triggers(at, found));
+        .map_or(Some(BTreeSet::new()), |at| triggers::triggers(at, found));
     let schedules = schedules(fields, timezone.as_ref(), now, found);
     if let (Some(schedules), Some(triggers)) = (&schedules, &triggers)
         && schedules.is_empty()
@@ -130,6 +124,7 @@ fn body(
         let message = "has neither a schedule nor triggers; write a `schedule`, `triggers` or both";
         found.add(at.line, &at.path, message);
     }
+    let cooldown = triggers::cooldown(fields, now, found);
     let start_within = fields
         .get("start_within")
         .map_or(Period::parse(START_WITHIN).ok(), |at| at.period(found));
@@ -177,6 +172,7 @@ fn body(
         schedules: schedules?,
         timezone: timezone?,
         triggers: triggers?,
+        cooldown: cooldown?,
         start_within: start_within?,
         reboot: reboot?,
         consistency: consistency?,
@@ -281,23 +277,6 @@ fn timezone(at: &At<'_>, found: &mut Findings) -> Option<TimeZone> {
         );
     }
     zone
-}
-
-fn triggers(at: &At<'_>, found: &mut Findings) -> Option<BTreeSet<Trigger>> {
-    let items = at.list(found, "a list of triggers, such as [stopped]")?;
-    let mut triggers = BTreeSet::new();
-    let mut good = true;
-    for item in &items {
-        match item.choice(found, &TRIGGERS) {
-            Some(trigger) if triggers.insert(trigger) => {}
-            Some(_) => {
-                item.error(found, "this trigger is in the list already; write it once");
-                good = false;
-            }
-            None => good = false,
-        }
-    }
-    good.then_some(triggers)
 }
 
 fn schedules(

@@ -9,22 +9,9 @@ use super::node::Value;
 /// Such keys of the file.
 pub(super) const FILE_KEYS: [&str; 1] = ["prices"];
 
-/// Such keys of a policy.
-pub(super) const POLICY_KEYS: [&str; 1] = ["cooldown"];
-
 /// Refuses those of the file.
 pub(super) fn refuse_file_keys(fields: &Fields<'_>, found: &mut Findings) {
     refuse(fields, &FILE_KEYS, found, |_, at, found| prices(at, found));
-}
-
-/// Refuses those of a policy.
-pub(super) fn refuse_policy_keys(fields: &Fields<'_>, found: &mut Findings) {
-    refuse(fields, &POLICY_KEYS, found, |_, at, found| {
-        at.period(found);
-        if fields.get("triggers").is_none() {
-            at.error(found, "belongs to `triggers`, which this policy has not");
-        }
-    });
 }
 
 fn refuse(

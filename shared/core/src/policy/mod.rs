@@ -22,6 +22,7 @@ pub mod selection;
 mod selector;
 mod slots;
 pub mod spacing;
+mod triggers;
 
 pub use consistency::{Application, OnFailure, RequestedConsistency};
 pub use error::{PolicyError, PolicyErrors};
@@ -228,6 +229,9 @@ pub struct Policy {
     pub timezone: TimeZone,
     /// State changes that make a backup.
     pub triggers: BTreeSet<Trigger>,
+    /// For how long after a backup that a state change made none is made for another of the same
+    /// instance.
+    pub cooldown: Period,
     /// Reboot the instance for its AMI.
     pub reboot: bool,
     /// How consistent its backups are to be.

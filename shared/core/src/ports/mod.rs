@@ -4,6 +4,7 @@
 
 pub mod guest;
 pub mod records;
+mod table_error;
 
 use std::future::Future;
 

@@ -12,6 +12,8 @@ use crate::lineage::{Edge, Node, NodeState, SlotRecord};
 use crate::plan::{governed::Governed, settle::Retired};
 use crate::policy::Trigger;
 
+pub use super::table_error::{TableError, TableErrorKind};
+
 /// For how long a lease is valid after it was taken or renewed, on the wall clock.
 pub const LEASE_TIME: SignedDuration = SignedDuration::from_mins(1);
 
@@ -21,63 +23,6 @@ pub const LOOKED_BACK: usize = 16;
 /// How far ahead of one's own clock the deletions of a run whose clock was ahead are looked for. A
 /// clock that was further ahead trips the breaker when the next sweep counts.
 pub const COUNTS_AHEAD: SignedDuration = SignedDuration::from_mins(10);
-
-/// Why the table could not do it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TableErrorKind {
-    /// There is no such table.
-    Missing,
-    /// Credentials or permissions refuse it.
-    Denied,
-    /// Somebody with a newer lease wrote in between; this run must stop.
-    Fenced,
-    /// A record that this version of Holdfast cannot read.
-    Unreadable,
-    /// The table did not answer, or asked for fewer requests.
-    Unavailable,
-    /// Anything else; asking again does not help.
-    Refused,
-}
-
-impl TableErrorKind {
-    /// Whether no other record could be read or written either.
-    #[must_use]
-    pub fn stops_everything(self) -> bool {
-        match self {
-            Self::Missing | Self::Denied => true,
-            Self::Fenced | Self::Unreadable | Self::Unavailable | Self::Refused => false,
-        }
-    }
-}
-
-/// A request to the table that failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{operation} on table {table}, {record}: {message}{}", hint(.kind))]
-pub struct TableError {
-    /// The API operation.
-    pub operation: &'static str,
-    /// The table.
-    pub table: String,
-    /// The record it was about.
-    pub record: String,
-    /// What it means.
-    pub kind: TableErrorKind,
-    /// The service's words.
-    pub message: String,
-}
-
-fn hint(kind: &TableErrorKind) -> &'static str {
-    match kind {
-        TableErrorKind::Missing => "; deploy the stack, or set HOLDFAST_TABLE to its table",
-        TableErrorKind::Denied => "; check the credentials and the role's permissions",
-        TableErrorKind::Fenced => "; another run took over and goes on",
-        TableErrorKind::Unreadable => {
-            "; a newer Holdfast wrote it: deploy that version, nothing was overwritten"
-        }
-        TableErrorKind::Unavailable => "; the next heartbeat tries again",
-        TableErrorKind::Refused => "",
-    }
-}
 
 /// A lease that is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -331,6 +276,15 @@ pub trait Records: Send + Sync {
         policy: &str,
         sources: &[String],
     ) -> impl Future<Output = Result<BTreeMap<String, Timestamp>, TableError>> + Send;
+
+    /// The ledger's records of what events asked for of one source, with slots from `since` on,
+    /// oldest first.
+    fn bakes(
+        &self,
+        policy: &str,
+        source: &str,
+        since: Timestamp,
+    ) -> impl Future<Output = Result<Vec<SlotRecord>, TableError>> + Send;
 
     /// Writes a record if it still is what `before` was and no newer lease wrote it;
     /// [`TableErrorKind::Fenced`] otherwise.

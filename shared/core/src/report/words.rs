@@ -211,6 +211,10 @@ words!(
         /// The event is older than one already handled; or a slot was started later than the policy's
         /// `start_within`.
         Late = "late",
+        /// An event asked for it less than the policy's `cooldown` after another.
+        Cooldown = "cooldown",
+        /// The last change of an instance's state has no backup, so its event was lost.
+        EventLost = "event-lost",
         /// Another backup of the same policy, slot and source was made before it.
         Duplicate = "duplicate",
         /// A slot is due.

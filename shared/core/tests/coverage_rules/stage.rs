@@ -67,6 +67,7 @@ impl Stage {
             launched: Some(at("2025-01-01T00:00:00Z")),
             root_device: Some("/dev/sd0".into()),
             root_device_type: Some("ebs".into()),
+            lifecycle: Default::default(),
             devices: volumes.iter().enumerate().map(device).collect(),
             tags: tags(own),
         });

@@ -106,6 +106,7 @@ pub fn instance(id: &str, state: InstanceState, image: Option<&str>) -> Instance
         launched: None,
         root_device: None,
         root_device_type: None,
+        lifecycle: Default::default(),
         devices: vec![],
         tags: Tags::new(),
     }

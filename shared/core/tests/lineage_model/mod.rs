@@ -118,6 +118,7 @@ pub fn instance(id: &str, image: Option<&str>, state: InstanceState) -> Instance
         launched: None,
         root_device: None,
         root_device_type: None,
+        lifecycle: Default::default(),
         devices: Vec::new(),
         tags: Tags::new(),
     }

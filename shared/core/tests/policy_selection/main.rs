@@ -54,6 +54,7 @@ fn instance(id: &str, own: &[(&str, &str)], volumes: &[&str]) -> Instance {
         launched: None,
         root_device: Some("/dev/sda".to_owned()),
         root_device_type: Some("ebs".to_owned()),
+        lifecycle: Default::default(),
         devices: volumes
             .iter()
             .zip('a'..)

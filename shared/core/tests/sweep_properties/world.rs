@@ -255,6 +255,7 @@ fn machine(id: String, state: InstanceState, image: Option<ImageId>, tags: Tags)
         launched: None,
         root_device: None,
         root_device_type: None,
+        lifecycle: Default::default(),
         devices: vec![],
         tags,
     }

@@ -2,6 +2,7 @@
 
 mod coverage;
 mod gather;
+mod lost;
 mod write;
 
 use std::collections::BTreeSet;
@@ -172,6 +173,11 @@ impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
             // A late one would ask of the present what was promised for the past.
             let stands = coverage::of(self.ec2, &lists.seen(), self.policies, self.now).await;
             written.items.extend(stands.findings());
+            let (records, policies) = (self.records, self.policies);
+            let seen = lists.seen();
+            let lost = lost::events(records, policies, &seen, self.invocation, self.now).await?;
+            written.items.extend(lost.items);
+            written.complete &= lost.complete;
         }
         Ok(written)
     }

@@ -72,6 +72,8 @@ pub(super) struct JobEnd {
     pub made: Vec<String>,
     /// Sources that have no backup of a slot that is over.
     pub unmade: Vec<String>,
+    /// Sources of which the items tell why they have none.
+    pub told: Vec<String>,
     /// Whether nothing was looked at: another run had the lease, or the table failed.
     pub put_off: bool,
     /// Whether that was because another run had the lease.
@@ -86,6 +88,7 @@ impl JobEnd {
             left: Vec::new(),
             made: Vec::new(),
             unmade: Vec::new(),
+            told: Vec::new(),
             put_off: false,
             busy: false,
         }
@@ -182,15 +185,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         }
         let wall = Timestamp::now();
         let mut open = Vec::new();
+        let mut over = Vec::new();
         for source in &sources {
             if end.left.iter().any(|id| id == source.id()) {
                 continue;
             }
             let record = records.get(source.id());
             match ledger::next_move(record, wall) {
-                Move::Ask | Move::Wait(_) if job.look_only => {
-                    end.unmade.push(source.id().to_owned());
-                }
+                Move::Ask | Move::Wait(_) if job.look_only => over.push((source.id(), record)),
                 Move::Wait(until) => {
                     let detail = format!("EC2 failed it; it is started again from {until}");
                     let reason = Reason::with(ReasonCode::RetryLater, detail);
@@ -226,10 +228,25 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         };
         let volumes: BTreeMap<&VolumeId, &Volume> =
             fleet.volumes.iter().map(|v| (&v.id, v)).collect();
+        for (source, record) in over {
+            match work.cooled(source, record).await {
+                Ok(None) => end.unmade.push(source.to_owned()),
+                Ok(Some(item)) => {
+                    end.told.push(source.to_owned());
+                    end.items.push(item);
+                }
+                Err(error) => end.source(source, vec![work.stopped(source, &error)], false),
+            }
+        }
         let mut ready = Vec::new();
         for (source, record, step) in open {
             match creation(&order, source, fleet, &volumes, &devices, record) {
-                Ok(creation) => ready.push((creation, record, step)),
+                Ok(mut creation) => {
+                    if job.trigger == Some(Trigger::SpotInterruption) {
+                        creation.without_reboot();
+                    }
+                    ready.push((creation, record, step));
+                }
                 Err(_) if job.look_only => end.unmade.push(source.id().to_owned()),
                 Err(refused) => {
                     let done = work.refuse(source.id(), record, &refused).await;

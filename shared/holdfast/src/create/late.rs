@@ -29,7 +29,7 @@ impl Late {
         let first = agenda.is_some_and(|agenda| agenda.is_first(&job.policy.name));
         let promised = job.request.is_none() && !job.look_only && !(job.scheduled && first);
         Self {
-            by: promised.then(|| start_by(job.policy, job.slot)),
+            by: promised.then(|| start_by(job.policy, job.slot, job.trigger)),
             started: Mutex::default(),
         }
     }

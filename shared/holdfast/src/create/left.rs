@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use holdfast_core::inventory::InstanceState;
 use holdfast_core::plan::due::{as_named, tried_until};
 use holdfast_core::plan::judge::governing;
 use holdfast_core::policy::{Policy, PolicyFile, PolicyState, Protect, Trigger};
@@ -64,7 +65,7 @@ pub(super) fn group<'p>(
                 .find(|head| head.slot > slot);
             let scheduled = request.is_none() && trigger.is_none();
             let over = now.duration_since(slot) > LISTED_WITHIN;
-            let until = tried_until(policy, slot);
+            let until = tried_until(policy, slot, trigger);
             let give_up = match newer {
                 // A slot older than one already started is never made.
                 Some(head) if scheduled => Some(format!("{} has begun", head.slot)),
@@ -84,6 +85,26 @@ pub(super) fn group<'p>(
             })
         })
         .collect()
+}
+
+/// The word on an instance that ends before its event's backup was made. That of an interruption was
+/// promised, and is missing.
+pub(super) fn ending(
+    policy: &str,
+    (slot, trigger): (Timestamp, Option<Trigger>),
+    instance: &str,
+    state: &InstanceState,
+) -> Item {
+    let outcome = match trigger {
+        Some(Trigger::SpotInterruption) => Outcome::Failed,
+        _ => Outcome::Skipped,
+    };
+    let detail = format!("it is {state}, and nothing of it can be taken any more");
+    Item::new(Action::Create, instance, outcome)
+        .policy(policy)
+        .source(instance)
+        .slot(slot)
+        .reason(Reason::with(ReasonCode::InstanceState, detail))
 }
 
 impl Group<'_> {
@@ -114,6 +135,16 @@ impl Group<'_> {
     /// The finding that a source is no longer there to be backed up.
     pub(super) fn unlisted(&self, open: &OpenSource) -> Item {
         self.given_up(open, "EC2 does not list it any more")
+    }
+
+    /// The word on a source that is on its way out: nothing of it can be taken any more.
+    pub(super) fn ending(&self, open: &OpenSource, state: &InstanceState) -> Item {
+        ending(
+            &self.policy.name,
+            (self.slot, self.trigger),
+            &open.source,
+            state,
+        )
     }
 
     /// The word on a source that turned out not to be picked.

@@ -2,18 +2,15 @@
 
 use holdfast_core::id::InstanceId;
 use holdfast_core::inventory::{Instance, InstanceState};
-use holdfast_core::lineage::Consistency;
+use holdfast_core::lineage::{Consistency, SlotRecord};
 use holdfast_core::plan::create::{Attested, Call, Creation};
 use holdfast_core::policy::{RequestedConsistency, Trigger};
-use holdfast_core::ports::records::Records;
+use holdfast_core::ports::records::{Records, TableError};
 use holdfast_core::ports::{CallError, InstanceScope, ReadEc2, WriteEc2};
 use holdfast_core::report::{Item, Outcome, Reason, ReasonCode};
-use jiff::{SignedDuration, Timestamp};
 
+use super::bake::Gate;
 use super::work::Work;
-
-/// For how long after an event EC2's own description may still lag behind it.
-const LAG: SignedDuration = SignedDuration::from_mins(2);
 
 /// The state read just before the call.
 pub(super) enum Before {
@@ -43,6 +40,18 @@ pub(super) enum Quiet {
     Frozen { ms: u32 },
     /// It is worth less than the policy asks for; why.
     Unheld(Reason),
+}
+
+/// Why the disks of a stopped instance are not those of one that was shut down.
+fn not_quiet(creation: &Creation, stopped: &Instance) -> Option<String> {
+    if stopped.may_be_hibernated() {
+        let detail = "it is hibernated, or may be: its disks are those of a running machine, and \
+                      what is launched from them may not be reached (EC2 User Guide, \
+                      \"Hibernation\")";
+        return Some(detail.to_owned());
+    }
+    let words = creation.shared.first()?;
+    Some(format!("{words}, which may write to it"))
 }
 
 impl Quiet {
@@ -86,74 +95,76 @@ impl Quiet {
 }
 
 impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
-    /// Reads the instance's state before the call, where its AMI is to be, or may be, quiet.
-    pub(super) async fn before(&self, creation: &Creation, trigger: Option<Trigger>) -> Before {
+    /// Reads the instance's state before the call: where an event asked for it, and where it is to
+    /// be, or may be, quiet.
+    pub(super) async fn before(
+        &self,
+        creation: &Creation,
+        trigger: Option<Trigger>,
+        record: Option<&SlotRecord>,
+    ) -> Result<Before, TableError> {
         let needed = self.needs_stopped();
         let instance = match &creation.call {
             Call::Image(request) => &request.instance,
-            Call::Set(request) if needed => &request.instance,
-            Call::Set(_) | Call::Single(_) => return Before::Go(None),
+            Call::Set(request) if needed || trigger.is_some() => &request.instance,
+            Call::Set(_) | Call::Single(_) => return Ok(Before::Go(None)),
         };
-        let promised = trigger == Some(Trigger::Stopped);
+        let is_stopped = |instance: &Instance| instance.state == InstanceState::Stopped;
+        if let Some(trigger) = trigger {
+            let seen = match self.gate(creation, instance, trigger, record).await? {
+                Gate::Open(seen) => seen,
+                Gate::Closed(why) => return Ok(why),
+            };
+            if needed && let Some(detail) = not_quiet(creation, &seen) {
+                return Ok(Before::NotStopped(
+                    self.not_stopped(creation, &detail),
+                    false,
+                ));
+            }
+            return Ok(Before::Go(is_stopped(&seen).then_some(seen)));
+        }
         if needed && let Some(words) = creation.shared.first() {
             let detail = format!("{words}, which may write to it");
-            return Before::NotStopped(self.not_stopped(creation, &detail), false);
+            let item = self.not_stopped(creation, &detail);
+            return Ok(Before::NotStopped(item, false));
         }
-        if !promised && !creation.stopped {
-            return if needed {
+        if !creation.stopped {
+            return Ok(if needed {
                 let detail = "it was not stopped when it was listed; it is never stopped for this";
                 Before::NotStopped(self.not_stopped(creation, detail), true)
             } else {
                 Before::Go(None)
-            };
+            });
         }
         let seen = self.read(instance).await;
-        if needed && !promised {
+        if needed {
             let detail = match seen {
-                Ok(Some(instance)) if instance.state == InstanceState::Stopped => {
-                    return Before::Go(Some(Box::new(instance)));
+                Ok(Some(instance)) if is_stopped(&instance) => {
+                    match not_quiet(creation, &instance) {
+                        Some(detail) => detail,
+                        None => return Ok(Before::Go(Some(Box::new(instance)))),
+                    }
                 }
                 Ok(Some(instance)) => format!("it is {}", instance.state),
                 Ok(None) => "it is not listed any more".to_owned(),
                 Err(error) => format!("whether it is still stopped is not known: {error}"),
             };
-            return Before::NotStopped(self.not_stopped(creation, &detail), true);
+            return Ok(Before::NotStopped(
+                self.not_stopped(creation, &detail),
+                true,
+            ));
         }
-        if !promised {
-            let stopped = seen
-                .ok()
-                .flatten()
-                .filter(|i| i.state == InstanceState::Stopped);
-            return Before::Go(stopped.map(Box::new));
-        }
-        let not_now = |detail: String| {
-            let reason = Reason::with(ReasonCode::InstanceState, detail);
-            Before::Wait(self.item(creation, Outcome::Deferred, reason))
-        };
-        match seen {
-            Err(error) => not_now(format!("whether it is still stopped is not known: {error}")),
-            Ok(Some(instance)) if instance.state == InstanceState::Stopped => {
-                Before::Go(Some(Box::new(instance)))
-            }
-            Ok(Some(instance)) if instance.state == InstanceState::Stopping => {
-                not_now("it is still stopping".to_owned())
-            }
-            Ok(found) => {
-                let state = found.map_or("not listed".to_owned(), |i| format!("{}", i.state));
-                if Timestamp::now().duration_since(self.order.slot) < LAG {
-                    return not_now(format!("it is {state} although its event says stopped"));
-                }
-                let detail = format!(
-                    "it had stopped and is {state} again: an AMI of it now would not be quiet"
-                );
-                let reason = Reason::with(ReasonCode::InstanceState, detail);
-                Before::MovedOn(self.item(creation, Outcome::Skipped, reason))
-            }
-        }
+        let stopped = seen.ok().flatten().filter(is_stopped);
+        Ok(Before::Go(stopped.map(Box::new)))
     }
 
     /// Reads the instance's state after the call, where it was stopped before.
-    pub(super) async fn after(&self, creation: &Creation, seen: Option<Box<Instance>>) -> Quiet {
+    pub(super) async fn after(
+        &self,
+        creation: &Creation,
+        seen: Option<Box<Instance>>,
+        record: Option<&SlotRecord>,
+    ) -> Quiet {
         let Some(before) = seen else {
             if self.needs_stopped() && matches!(creation.call, Call::Single(_)) {
                 let detail = "the policy asks for stopped: it was attached to nothing when it was \
@@ -163,8 +174,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             let policy_reboots = self.order.policy.reboot;
             let is_image = matches!(creation.call, Call::Image(_));
             if is_image && policy_reboots && !creation.reboots() {
-                let detail = "it was not rebooted: an earlier call of this slot may have done so";
-                return Quiet::Broken(detail.to_owned());
+                let why = if record.is_some_and(|record| record.rebooted) {
+                    "an earlier call of this slot may have done so"
+                } else if self.trigger == Some(Trigger::SpotInterruption) {
+                    "a Spot instance that is about to be interrupted has no time for it"
+                } else {
+                    "it belongs to an Auto Scaling group, which may replace it then"
+                };
+                return Quiet::Broken(format!("it was not rebooted: {why}"));
             }
             return if creation.reboots() {
                 Quiet::Rebooted
@@ -172,6 +189,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
                 Quiet::NotAsked
             };
         };
+        if let Some(detail) = not_quiet(creation, &before) {
+            return Quiet::Broken(detail);
+        }
         match self.read(&before.id).await {
             Ok(Some(now))
                 if now.state == InstanceState::Stopped && now.launched == before.launched =>
@@ -198,7 +218,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         self.item(creation, Outcome::Failed, reason)
     }
 
-    async fn read(&self, id: &InstanceId) -> Result<Option<Instance>, CallError> {
+    pub(super) async fn read(&self, id: &InstanceId) -> Result<Option<Instance>, CallError> {
         let scope = InstanceScope::Ids(vec![id.clone()]);
         let list = self.creator.ec2.instances(&scope).await;
         match list.error {

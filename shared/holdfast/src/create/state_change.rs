@@ -2,6 +2,7 @@
 
 use holdfast_core::event::Origin;
 use holdfast_core::id::InstanceId;
+use holdfast_core::inventory::{Instance, InstanceState};
 use holdfast_core::policy::selection;
 use holdfast_core::policy::{Policy, PolicyState, Trigger};
 use holdfast_core::ports::records::{OpenSource, Records};
@@ -9,7 +10,8 @@ use holdfast_core::ports::{ReadEc2, WriteEc2};
 use holdfast_core::report::{Outcome, ReasonCode, Report, whole_second};
 
 use super::job::{Job, JobEnd, Wanted};
-use super::{Creator, put_off};
+use super::left::ending as ending_item;
+use super::{Creator, Fleet, put_off};
 use crate::error::RunError;
 
 impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
@@ -35,6 +37,18 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 let picked =
                     found.is_none_or(|i| selection::picks_instance(policy, i, &fleet.volumes));
                 if !picked {
+                    // Instances on their way out are not picked; said where it would have been.
+                    let ending = found.filter(|i| i.is_ending());
+                    if let Some(instance) = ending.filter(|i| would_pick(policy, i, &fleet)) {
+                        let name = &policy.name;
+                        let state = &instance.state;
+                        end.items.push(ending_item(
+                            name,
+                            (slot, trigger),
+                            instance.id.as_str(),
+                            state,
+                        ));
+                    }
                     continue;
                 }
                 // On the heartbeats' list before anything else: whatever stops this run, they
@@ -77,4 +91,13 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         }
         Ok(self.report(&self.invocation.id, slot, Some(origin), None, policies, end))
     }
+}
+
+/// Whether a policy would pick an instance that is on its way out if it were not.
+fn would_pick(policy: &Policy, instance: &Instance, fleet: &Fleet) -> bool {
+    let before = Instance {
+        state: InstanceState::Running,
+        ..instance.clone()
+    };
+    selection::picks_instance(policy, &before, &fleet.volumes)
 }

@@ -136,7 +136,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             return Ok(self.out_of_time(creation));
         }
         let trigger = before.and_then(|r| r.trigger).or(self.trigger);
-        let seen = match self.before(creation, trigger).await {
+        let seen = match self.before(creation, trigger, before).await? {
             Before::Go(seen) => seen,
             Before::Wait(item) => {
                 return Ok(Progress {
@@ -161,7 +161,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             Ok(Some((record, Ok(made)))) => {
                 let quiet = match guarded {
                     Some(quiet) => quiet,
-                    None => self.after(creation, seen).await,
+                    None => self.after(creation, seen, before).await,
                 };
                 Ok(self.keep(creation, &record, &made, quiet).await)
             }
@@ -366,21 +366,33 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         before: Option<&SlotRecord>,
         item: Item,
     ) -> Result<Progress, TableError> {
-        if let Ok(state) = ledger::step(before.map(|r| r.state), SlotStep::Fail) {
-            let fence = self.held.token().await.fence;
-            let words = item.reasons.iter().filter_map(|r| r.detail.as_deref());
-            let record = SlotRecord {
-                state,
-                error: Some(words.collect::<Vec<_>>().join("; ")),
-                permanent: true,
-                ..self.blank(&creation.source, before, fence)
-            };
-            self.creator.records.write_slot(&record, before).await?;
-        }
+        let words = item.reasons.iter().filter_map(|r| r.detail.as_deref());
+        let words = words.collect::<Vec<_>>().join("; ");
+        self.end(&creation.source, before, &words).await?;
         Ok(Progress {
             items: vec![item],
             complete: true,
         })
+    }
+
+    /// Records that a source gets no backup in this slot, and why.
+    pub(super) async fn end(
+        &self,
+        source: &str,
+        before: Option<&SlotRecord>,
+        words: &str,
+    ) -> Result<(), TableError> {
+        let Ok(state) = ledger::step(before.map(|r| r.state), SlotStep::Fail) else {
+            return Ok(());
+        };
+        let fence = self.held.token().await.fence;
+        let record = SlotRecord {
+            state,
+            error: Some(words.to_owned()),
+            permanent: true,
+            ..self.blank(source, before, fence)
+        };
+        self.creator.records.write_slot(&record, before).await
     }
 
     fn wait(&self, creation: &Creation, detail: String) -> Progress {

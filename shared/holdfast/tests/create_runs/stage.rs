@@ -13,6 +13,7 @@ use holdfast_core::lineage::SlotState;
 use holdfast_core::policy::{PolicyFile, Protect, Trigger};
 use holdfast_core::report::{Report, whole_second};
 use holdfast_sim::records::InMemoryRecords;
+use holdfast_sim::request::{Request, StartInstances, StopInstances};
 use holdfast_sim::{Account, GuestSeed, InProcess, InstanceSeed, Numbers, Settings, VolumeSeed};
 use jiff::{SignedDuration, Timestamp};
 
@@ -210,6 +211,20 @@ impl Stage {
             trigger: Some(Trigger::Stopped),
             state: "stopped".into(),
         }
+    }
+
+    /// Starts the machine that has stopped.
+    pub fn start_machine(&self) {
+        let ids = vec![self.stopped.to_string()];
+        let request = Request::StartInstances(StartInstances { ids });
+        self.ec2.account().call(&request).unwrap();
+    }
+
+    /// Stops it again.
+    pub fn stop_machine(&self) {
+        let ids = vec![self.stopped.to_string()];
+        let request = Request::StopInstances(StopInstances { ids });
+        self.ec2.account().call(&request).unwrap();
     }
 
     fn origin(&self, minutes: i64) -> Origin {

@@ -347,6 +347,7 @@ impl Records for Ports {
         slots(policy: &str, slot: Timestamp, request: Option<&str>, sources: &[String])
             -> BTreeMap<String, SlotRecord>;
         newest_made(policy: &str, sources: &[String]) -> BTreeMap<String, Timestamp>;
+        bakes(policy: &str, source: &str, since: Timestamp) -> Vec<SlotRecord>;
         write_slot(record: &SlotRecord, before: Option<&SlotRecord>) -> ();
         record(nodes: &[Node], edges: &[Edge], lease: &Lease) -> ();
         start_run(run: &RunRecord) -> RunRecord;

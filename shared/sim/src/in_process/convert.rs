@@ -2,7 +2,7 @@
 
 use holdfast_core::inventory::{
     Attachment, Image, ImageMapping, Instance, InstanceDevice, InstanceType, LaunchTemplateVersion,
-    MappingTarget, Snapshot, Volume,
+    Lifecycle, MappingTarget, Snapshot, Volume,
 };
 
 use crate::model;
@@ -26,6 +26,11 @@ pub(super) fn instance(i: model::instance::Instance) -> Instance {
                 volume: Some(d.volume),
             })
             .collect(),
+        lifecycle: Lifecycle {
+            hibernation: i.hibernation,
+            code: i.state_reason,
+            words: i.transition_reason,
+        },
         tags: i.tags,
     }
 }

@@ -60,6 +60,12 @@ pub struct Instance {
     pub virtual_devices: Vec<VirtualDevice>,
     /// Whether an AWS service manages it; lists show it only with `IncludeManagedResources`.
     pub managed: bool,
+    /// Whether it is enabled for hibernation.
+    pub hibernation: bool,
+    /// `StateReason.Code`.
+    pub state_reason: Option<String>,
+    /// `StateTransitionReason`.
+    pub transition_reason: Option<String>,
     /// Times that `CreateImage` rebooted it.
     pub reboots: u32,
     /// Its tags.

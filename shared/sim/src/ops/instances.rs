@@ -99,6 +99,14 @@ impl Account {
             instance.state = on_the_way.clone();
             if *on_the_way == InstanceState::Pending {
                 instance.launched = now;
+                instance.state_reason = None;
+                instance.transition_reason = None;
+            } else {
+                // As `DescribeInstances` shows it for a call of the user's; the words of
+                // `StateTransitionReason` may be empty `[B]` and are no format.
+                instance.state_reason = Some("Client.UserInitiatedShutdown".to_owned());
+                let at = now.strftime("%Y-%m-%d %H:%M:%S");
+                instance.transition_reason = Some(format!("User initiated ({at} GMT)"));
             }
         }
         self.emit_instance_state(id, on_the_way.as_str());

@@ -162,6 +162,24 @@ pub(super) fn newest_made(
     sources.iter().filter_map(of).collect()
 }
 
+pub(super) fn bakes(
+    contents: &Contents,
+    policy: &str,
+    source: &str,
+    since: Timestamp,
+) -> Vec<SlotRecord> {
+    let of_source = (policy.to_owned(), source.to_owned());
+    let records = contents.slots.get(&of_source).into_iter();
+    let asked = |r: &&SlotRecord| r.trigger.is_some() && r.slot >= since;
+    let mut bakes: Vec<SlotRecord> = records
+        .flat_map(BTreeMap::values)
+        .filter(asked)
+        .cloned()
+        .collect();
+    bakes.sort_by_key(|record| record.slot);
+    bakes
+}
+
 /// A write whose answer was lost is repeated, and finds its own record: that is success.
 pub(super) fn write_slot(
     contents: &mut Contents,

@@ -189,6 +189,15 @@ impl Records for InMemoryRecords {
         Ok(ledger::newest_made(&self.state().contents, policy, sources))
     }
 
+    async fn bakes(
+        &self,
+        policy: &str,
+        source: &str,
+        since: Timestamp,
+    ) -> Result<Vec<SlotRecord>, TableError> {
+        Ok(ledger::bakes(&self.state().contents, policy, source, since))
+    }
+
     async fn write_slot(
         &self,
         record: &SlotRecord,

@@ -87,6 +87,12 @@ pub struct InstanceSeed {
     pub virtual_devices: Vec<VirtualDevice>,
     /// Whether an AWS service manages it.
     pub managed: bool,
+    /// Whether it is enabled for hibernation.
+    pub hibernation: bool,
+    /// `StateReason.Code` of its last change of state.
+    pub state_reason: Option<String>,
+    /// `StateTransitionReason` of its last change of state.
+    pub transition_reason: Option<String>,
     /// Its tags.
     pub tags: Tags,
 }
@@ -103,6 +109,9 @@ impl Default for InstanceSeed {
             devices: Vec::new(),
             virtual_devices: Vec::new(),
             managed: false,
+            hibernation: false,
+            state_reason: None,
+            transition_reason: None,
             tags: Tags::new(),
         }
     }
@@ -226,6 +235,9 @@ impl Account {
             devices: Vec::new(),
             virtual_devices: seed.virtual_devices,
             managed: seed.managed,
+            hibernation: seed.hibernation,
+            state_reason: seed.state_reason,
+            transition_reason: seed.transition_reason,
             reboots: 0,
             tags: seed.tags,
             listed_from: Timestamp::MIN,

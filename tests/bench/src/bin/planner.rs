@@ -196,6 +196,7 @@ fn instance(number: usize, image: String) -> Instance {
         launched: None,
         root_device: None,
         root_device_type: None,
+        lifecycle: Default::default(),
         devices: Vec::new(),
         tags: Tags::new(),
     }

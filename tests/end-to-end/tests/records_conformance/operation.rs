@@ -32,6 +32,7 @@ pub enum Operation {
     Close(OpenSource),
     Slots(Timestamp, Option<String>),
     NewestMade,
+    Bakes(Timestamp),
     WriteSlot(Box<SlotRecord>, Before),
     Record(Vec<Node>, Vec<Edge>, Lease),
     StartRun(RunRecord),
@@ -94,6 +95,11 @@ impl Operation {
             Self::NewestMade => {
                 let sources = SOURCES.map(str::to_owned);
                 words(records.newest_made(POLICY, &sources).await)
+            }
+            Self::Bakes(since) => {
+                let bakes = SOURCES.map(|source| records.bakes(POLICY, source, *since));
+                let [first, second] = bakes;
+                format!("{} {}", words(first.await), words(second.await))
             }
             Self::WriteSlot(record, before) => words(write_slot(records, record, before).await),
             Self::Record(nodes, edges, lease) => words(records.record(nodes, edges, lease).await),

@@ -298,6 +298,7 @@ fn of_slots(times: &[Timestamp]) -> BoxedStrategy<Operation> {
         1 => (select(times.to_vec()), request)
             .prop_map(|(slot, request)| Operation::Slots(slot, request)),
         1 => Just(Operation::NewestMade),
+        2 => select(times.to_vec()).prop_map(Operation::Bakes),
     ]
     .boxed()
 }

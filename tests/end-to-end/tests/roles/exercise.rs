@@ -25,8 +25,12 @@ async fn exercise_creation(world: &World, name: &str, policy: &str, operation: &
         // Held inside the guest, by the one policy that asks for it.
         report(&function, &world.heartbeat("2026-03-05T04:00:00Z")).await;
     }
-    let stopped = world.state_change("2026-03-05T09:00:00Z", &instance, "stopped");
-    report(&function, &stopped).await;
+    // Taken at the first event of a stop, and done at the second.
+    world.stop("2026-03-05T08:59:00Z", &instance);
+    for time in ["2026-03-05T09:00:00Z", "2026-03-05T09:00:01Z"] {
+        let stopped = world.state_change(time, &instance, "stopped");
+        report(&function, &stopped).await;
+    }
     for request in [
         json!({ "run": policy, "now": "2026-03-05T10:00:00Z", "dry_run": true }),
         json!({ "run": policy, "now": "2026-03-05T10:00:00Z", "id": "once" }),
@@ -107,6 +111,8 @@ async fn exercise_checks(world: &World) {
         (snapshot.unwrap(), image.unwrap())
     };
     let (snapshot, image) = world.account(ids);
+    // A stop that no event told.
+    world.stop("2026-03-06T00:00:00Z", &instance(world));
     report(&function, &world.heartbeat("2026-03-07T00:00:00Z")).await;
     // What is gone is found gone by the second reconcile that misses it.
     let gone = SnapshotId::new(snapshot.as_str());

@@ -112,6 +112,7 @@ pub(super) fn instance(xml: &mut Xml, i: &Instance) -> io::Result<()> {
     xml.leaf("imageId", &i.image)?;
     instance_state(xml, "instanceState", &i.state)?;
     xml.leaf("instanceType", &i.instance_type)?;
+    xml.maybe("reason", i.transition_reason.as_ref())?;
     xml.leaf("launchTime", time(i.launched))?;
     xml.element("placement", |xml| xml.leaf("availabilityZone", &i.zone))?;
     xml.leaf("architecture", &i.architecture)?;
@@ -127,6 +128,15 @@ pub(super) fn instance(xml: &mut Xml, i: &Instance) -> io::Result<()> {
         })
     })?;
     xml.leaf("virtualizationType", "hvm")?;
+    if let Some(code) = &i.state_reason {
+        xml.element("stateReason", |xml| {
+            xml.leaf("code", code)?;
+            xml.leaf("message", format!("{code}: the last change of state"))
+        })?;
+    }
+    xml.element("hibernationOptions", |xml| {
+        xml.leaf("configured", truth(i.hibernation))
+    })?;
     tags(xml, &i.tags)
 }
 

@@ -17,7 +17,10 @@ impl Order<'_> {
     /// Its name is the idempotency key: it changes only when EC2 has failed an AMI of that name.
     /// Volumes that the policy excludes are dropped from the AMI, the root never: an AMI without it
     /// starts nothing. A volume in a state that permits no snapshot is dropped too and named.
-    /// Where the policy reboots, only the first call of a slot that EC2 may have carried out does.
+    /// Where the policy reboots, only the first call of a slot that EC2 may have carried out does,
+    /// and never of an instance of an Auto Scaling group: the group takes an instance that fails its
+    /// health checks meanwhile for unhealthy and replaces it (Auto Scaling User Guide, "Health
+    /// checks").
     ///
     /// # Errors
     /// The lines of the report when no call can be made: an instance-store root, which
@@ -92,6 +95,7 @@ impl Order<'_> {
         let (snapshot_tags, _) = with_copied(self.tags(&backing), &instance.tags);
         let failures = before.map_or(0, |record| record.failures);
         let rebooted = before.is_some_and(|record| record.rebooted);
+        let in_group = instance.auto_scaling_group().is_some();
         let name = artifact::image_name(&self.policy.name, source, self.slot, failures + 1);
         Ok(Creation {
             source: source.to_owned(),
@@ -99,7 +103,7 @@ impl Order<'_> {
                 instance: instance.id.clone(),
                 name,
                 description: self.description(source),
-                no_reboot: !self.policy.reboot || rebooted,
+                no_reboot: !self.policy.reboot || rebooted || in_group,
                 excluded_devices: dropped,
                 tags,
                 snapshot_tags,

@@ -85,6 +85,14 @@ impl Creation {
     pub fn reboots(&self) -> bool {
         matches!(&self.call, Call::Image(request) if !request.no_reboot)
     }
+
+    /// Leaves the instance running: a Spot instance that is interrupted in two minutes has no time
+    /// for a reboot.
+    pub fn without_reboot(&mut self) {
+        if let Call::Image(request) = &mut self.call {
+            request.no_reboot = true;
+        }
+    }
 }
 
 /// What the calls are made for.

@@ -291,6 +291,40 @@ pub(super) async fn slots(
     Ok(records)
 }
 
+/// Sort keys begin with the slot, so the records from a time on follow each other.
+pub(super) async fn bakes(
+    table: &Table,
+    policy: &str,
+    source: &str,
+    since: Timestamp,
+) -> Result<Vec<SlotRecord>, TableError> {
+    let pk = slot_pk(policy, source);
+    let values = Item::new().text(":pk", &pk).time(":since", since);
+    let mut pages = table
+        .client
+        .query()
+        .table_name(&table.name)
+        .consistent_read(true)
+        .key_condition_expression("pk = :pk AND sk >= :since")
+        .filter_expression("attribute_exists(#trigger)")
+        .expression_attribute_names("#trigger", "trigger")
+        .set_expression_attribute_values(Some(values.0))
+        .into_paginator()
+        .send();
+    let mut bakes = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|e| table.error("Query", &pk, &e))?;
+        for item in page.items.unwrap_or_default().into_iter().map(Item) {
+            let name = || format!("{pk} {}", item.get("sk").unwrap_or_default());
+            table.readable("Query", &name(), &item)?;
+            let record = slot_record(&item).ok_or_else(|| table.damaged("Query", &name()))?;
+            bakes.push(record);
+        }
+    }
+    bakes.retain(|record| record.slot >= since);
+    Ok(bakes)
+}
+
 fn slot_record(item: &Item) -> Option<SlotRecord> {
     Some(SlotRecord {
         policy: item.owned("policy")?,

@@ -413,6 +413,15 @@ impl Records for Table {
         ledger::slots(self, policy, slot, request, sources).await
     }
 
+    async fn bakes(
+        &self,
+        policy: &str,
+        source: &str,
+        since: Timestamp,
+    ) -> Result<Vec<SlotRecord>, TableError> {
+        ledger::bakes(self, policy, source, since).await
+    }
+
     async fn newest_made(
         &self,
         policy: &str,

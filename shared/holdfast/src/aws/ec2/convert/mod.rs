@@ -8,8 +8,8 @@ use aws_sdk_ec2::types;
 use holdfast_core::id::{ImageId, InstanceId, LaunchTemplateId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{
     Attachment, Image, ImageMapping, ImageState, Instance, InstanceDevice, InstanceState,
-    InstanceType, LaunchTemplateVersion, MappingTarget, Snapshot, SnapshotState, Tags, Volume,
-    VolumeState,
+    InstanceType, LaunchTemplateVersion, Lifecycle, MappingTarget, Snapshot, SnapshotState, Tags,
+    Volume, VolumeState,
 };
 
 use crate::aws::listing::{Unreadable, identifier, told};
@@ -75,6 +75,14 @@ pub(super) fn instance(from: types::Instance) -> Option<Instance> {
                 })
             })
             .collect(),
+        lifecycle: Lifecycle {
+            hibernation: from
+                .hibernation_options
+                .and_then(|options| options.configured)
+                .unwrap_or(false),
+            code: told(from.state_reason.and_then(|reason| reason.code)),
+            words: told(from.state_transition_reason),
+        },
         tags: tags(&from.tags.unwrap_or_default()),
     })
 }
