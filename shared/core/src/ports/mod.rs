@@ -284,4 +284,11 @@ pub trait WriteEc2: Send + Sync {
         resources: &[String],
         tags: &Tags,
     ) -> impl Future<Output = Result<(), CallError>> + Send;
+    /// `DeleteTags`: takes the tag of this key, whatever its value, from every one of the resources.
+    /// Where there is none, nothing happens. Nothing of the product's functions calls it.
+    fn untag(
+        &self,
+        resources: &[String],
+        key: &str,
+    ) -> impl Future<Output = Result<(), CallError>> + Send;
 }

@@ -21,6 +21,15 @@ macro_rules! words {
                     $(Self::$variant => $text,)*
                 }
             }
+
+            /// The one of that spelling; none for a word that only another version knows.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text {
+                    $($text => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
         }
 
         impl std::fmt::Display for $name {

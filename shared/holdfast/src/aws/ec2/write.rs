@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::config::Builder;
 use aws_sdk_ec2::types::{
-    BlockDeviceMapping, CopyTagsFromSource, InstanceSpecification, ResourceType,
+    BlockDeviceMapping, CopyTagsFromSource, InstanceSpecification, ResourceType, Tag,
 };
 use aws_smithy_types::retry::RetryConfig;
 use holdfast_core::id::{ImageId, SnapshotId};
@@ -171,5 +171,18 @@ impl WriteEc2 for Ec2 {
             .await
             .map(|_| ())
             .map_err(|e| call_error("CreateTags", resources.join(", "), &e))
+    }
+
+    async fn untag(&self, resources: &[String], key: &str) -> Result<(), CallError> {
+        // Without a value the tag goes whatever its value is (EC2 API Reference, `DeleteTags`).
+        // Asked twice it comes to the same, so the SDK may ask again.
+        self.client
+            .delete_tags()
+            .set_resources(Some(resources.to_vec()))
+            .tags(Tag::builder().key(key).build())
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|e| call_error("DeleteTags", resources.join(", "), &e))
     }
 }
