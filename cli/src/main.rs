@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod exit;
 mod failure;
+mod function;
 mod nearest;
 mod output;
 

@@ -1,5 +1,8 @@
 //! What can be asked for on the command line.
 
+pub mod moment;
+mod operate;
+
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -7,6 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use holdfast::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use holdfast::settings::DEFAULT_POLICIES;
 use jiff::Timestamp;
+
+pub use operate::*;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +23,10 @@ Examples:
   holdfast evidence snap-0123456789abcdef0
   holdfast adopt --policy nightly snap-0123456789abcdef0
   holdfast lineage snap-0123456789abcdef0
+  holdfast ls --policy nightly --since 7d
+  holdfast runs --since 24h
+  holdfast run nightly --dry-run
+  holdfast sweep
 
 Exit status:
   0  done, nothing wrong
@@ -25,8 +34,8 @@ Exit status:
   2  wrong usage, or a wrong policy file
   3  done, and something needs attention
 
-HOLDFAST_TABLE names the table (plan, coverage, explain, evidence, adopt, lineage). AWS settings are the
-SDK's own: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
+HOLDFAST_TABLE names the table. A time is RFC 3339 (2026-11-23T03:00:00Z) or counted from now: 7d is seven
+days ago, +2h is in two hours. NO_COLOR turns colours off. AWS settings are the SDK's own: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -150,6 +159,27 @@ pub enum Command {
     /// Print what a snapshot, AMI, volume or instance came from, and what came from it, as JSON
     #[command(after_help = LINEAGE_EXAMPLES)]
     Lineage(LineageArguments),
+    /// List backups by policy and source
+    #[command(after_help = operate::LS_EXAMPLES)]
+    Ls(LsArguments),
+    /// List recent runs from the ledger, or show one whole
+    #[command(after_help = operate::RUNS_EXAMPLES)]
+    Runs(RunsArguments),
+    /// Run a policy now: through the deployed function, or in this process
+    #[command(after_help = operate::RUN_EXAMPLES)]
+    Run(RunArguments),
+    /// Show what a sweep would retire, or have it done
+    #[command(after_help = operate::SWEEP_EXAMPLES)]
+    Sweep(SweepArguments),
+    /// Take a pin off a backup or a source, after showing what it keeps
+    #[command(after_help = operate::UNPIN_EXAMPLES)]
+    Unpin(UnpinArguments),
+    /// Work with events
+    #[command(subcommand, after_help = operate::SEND_EXAMPLES)]
+    Events(EventsCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = operate::COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArguments),
 }
 
 /// A command about policy files.
@@ -277,8 +307,8 @@ pub struct Policies {
 /// The time to reckon from.
 #[derive(Args, Debug)]
 pub struct Now {
-    /// Reckon from this time, such as 2026-11-23T03:00:00Z [default: the clock]
-    #[arg(long = "now", value_name = "T", value_parser = time)]
+    /// Reckon from this time, such as 2026-11-23T03:00:00Z, 7d (ago) or +2h [default: the clock]
+    #[arg(long = "now", value_name = "T", value_parser = moment::parse, allow_hyphen_values = true)]
     pub given: Option<Timestamp>,
 }
 
@@ -288,11 +318,6 @@ impl Now {
     pub fn or_clock(&self) -> Timestamp {
         self.given.unwrap_or_else(Timestamp::now)
     }
-}
-
-fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse()
-        .map_err(|_| "write an RFC 3339 time, such as 2026-11-23T03:00:00Z".to_owned())
 }
 
 fn artifact(text: &str) -> Result<String, String> {

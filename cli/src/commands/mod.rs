@@ -5,15 +5,18 @@ mod coverage;
 mod evidence;
 mod explain;
 mod lineage;
+mod operate;
 mod plan;
 mod policies;
 mod retention;
+
+pub(crate) use evidence::reasons as recorded_reasons;
 
 use holdfast::report::Run;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::args::{Arguments, Command, PoliciesCommand};
+use crate::args::{Arguments, Command, EventsCommand, PoliciesCommand};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -33,11 +36,20 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Evidence(evidence) => Box::pin(evidence::run(global, evidence)).await,
         Command::Adopt(adopt) => Box::pin(adopt::run(global, adopt)).await,
         Command::Lineage(lineage) => Box::pin(lineage::run(global, lineage)).await,
+        Command::Ls(ls) => Box::pin(operate::ls::run(global, ls)).await,
+        Command::Runs(runs) => Box::pin(operate::runs::run(global, runs)).await,
+        Command::Run(run) => Box::pin(operate::run::run(global, run)).await,
+        Command::Sweep(sweep) => Box::pin(operate::sweep::run(global, sweep)).await,
+        Command::Unpin(unpin) => Box::pin(operate::unpin::run(global, unpin)).await,
+        Command::Events(EventsCommand::Send(send)) => {
+            Box::pin(operate::events::send(global, send)).await
+        }
+        Command::Completions(completions) => operate::completions::run(completions),
     }
 }
 
 /// The head of a command's report.
-fn head(function: &str, now: Timestamp) -> Run {
+pub(crate) fn head(function: &str, now: Timestamp) -> Run {
     Run {
         id: Uuid::new_v4().to_string(),
         function: function.into(),

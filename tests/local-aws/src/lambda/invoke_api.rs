@@ -34,7 +34,9 @@ impl Functions {
     /// By a name, an ARN (`arn:aws:lambda:REGION:ACCOUNT:function:NAME`) or part of one
     /// (`ACCOUNT:function:NAME`).
     fn find(&self, named: &str) -> Option<Function> {
-        let name = named.rsplit_once("function:").map_or(named, |(_, name)| name);
+        let name = named
+            .rsplit_once("function:")
+            .map_or(named, |(_, name)| name);
         let all = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(name).cloned()
     }
@@ -43,10 +45,7 @@ impl Functions {
 /// The door to these functions, with a gate that knows the callers' roles.
 pub fn guarded(functions: Functions, gate: Gate) -> Router {
     Router::new()
-        .route(
-            "/2015-03-31/functions/{name}/invocations",
-            post(invoke),
-        )
+        .route("/2015-03-31/functions/{name}/invocations", post(invoke))
         .with_state((functions, gate))
 }
 
