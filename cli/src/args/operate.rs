@@ -212,7 +212,7 @@ pub enum EventsCommand {
 pub struct SendArguments {
     /// The event, as JSON; `-` is standard input
     #[arg(value_name = "FILE|-")]
-    pub file: PathBuf,
+    pub event: PathBuf,
     /// The function: its name or ARN, or one of Holdfast's four names
     #[arg(long, value_name = "NAME|ARN", value_parser = NonEmptyStringValueParser::new())]
     pub function: String,

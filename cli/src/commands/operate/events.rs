@@ -19,7 +19,7 @@ use crate::output::progress;
 /// # Errors
 /// The event cannot be read, or the function could not be invoked or failed.
 pub async fn send(global: &Global, arguments: &SendArguments) -> Result<Exit, Failure> {
-    let event = read(&arguments.file)?;
+    let event = read(&arguments.event)?;
     let known = Function::named(&arguments.function);
     let answer = match (arguments.local, known) {
         (true, Some(function)) => {
