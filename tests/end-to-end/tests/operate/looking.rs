@@ -159,3 +159,15 @@ async fn a_run_that_failed_needs_attention() {
     assert_eq!(ran.status, 3, "{list:#}");
     assert_eq!(list["summary"], json!({ "failed": 1 }));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_call_is_told_on_standard_error_and_asked_again() {
+    let (world, ids) = backups::world("plan", backups::POLICIES, 1).await;
+    let busy = holdfast_sim::ApiError::new("RequestLimitExceeded", "slow down");
+    world.inject(FaultRule::next("DescribeSnapshots", Fault::Error(busy)));
+    let ran = holdfast(&world, &["ls", "--json"]);
+    assert_eq!((ran.status, listed(&ran.json())), (0, ids), "{}", ran.err);
+    assert!(ran.err.contains("EC2 puts calls off"), "{}", ran.err);
+    let calm = holdfast(&world, &["ls", "--json"]);
+    assert_eq!(calm.err, "");
+}
