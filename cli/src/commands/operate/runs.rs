@@ -93,11 +93,10 @@ pub async fn run(global: &Global, arguments: &RunsArguments) -> Result<Exit, Fai
         complete: unreadable.is_empty(),
         ..head("runs", now)
     };
-    let exit = match &arguments.id {
-        Some(id) => whole(global, run, id, &ledger, &unreadable)?,
-        None => list(global, run, &ledger, &unreadable)?,
-    };
-    Ok(exit)
+    match &arguments.id {
+        Some(id) => whole(global, run, id, &ledger, &unreadable),
+        None => list(global, run, &ledger, &unreadable),
+    }
 }
 
 /// What concerns one policy.
@@ -174,8 +173,7 @@ fn whole(
     let mut items: Vec<Item> = of_run(ledger).remove(id).unwrap_or_default();
     let request = ledger.requests.iter().find(|request| request.id == id);
     if items.is_empty() && request.is_none() {
-        let known = of_run(ledger);
-        let hint = match nearest(id, known.keys().copied()) {
+        let hint = match nearest(id, of_run(ledger).keys().copied()) {
             Some(near) => format!("did you mean {near}?"),
             None => "`holdfast runs` lists them; one that had nothing to do leaves no trace".into(),
         };
