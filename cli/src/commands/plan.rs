@@ -84,7 +84,7 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
 /// Whether somebody else took away part of an AMI of Holdfast's: what a reconcile finds as drift, and
 /// what held or kept it in the plan does not make right. What Holdfast's own deletion has still to
 /// finish is none.
-fn drifted(verdict: &Verdict) -> bool {
+pub(super) fn drifted(verdict: &Verdict) -> bool {
     let mut reasons = verdict.reasons().iter();
     verdict.former_image.is_none()
         && reasons.any(|reason| {
