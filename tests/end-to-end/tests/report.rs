@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use holdfast_core::id::{ImageId, InstanceId, VolumeId};
 use holdfast_end_to_end::backups::day;
 use holdfast_end_to_end::images::{MACHINE, seed_image};
-use holdfast_end_to_end::{World, seed_backup, tags};
-use holdfast_sim::{Account, InstanceSeed, VolumeSeed};
+use holdfast_end_to_end::{World, at, seed_backup, tags};
+use holdfast_sim::{Account, InstanceSeed, Settings, VolumeSeed};
 use serde_json::{Value, json};
 
 const POLICIES: &str = r#"
@@ -88,7 +88,9 @@ fn reasons(data: &Value, list: &Value) -> Vec<(String, Vec<String>)> {
 }
 
 async fn world() -> (World, Vec<holdfast_end_to_end::images::Baked>) {
-    let world = World::new(POLICIES, "plan", |account| {
+    // Volumes are as old as the account's clock: old enough to be missed.
+    let earlier = |settings: &mut Settings| settings.start = at("2026-02-20T00:00:00Z");
+    let world = World::with(POLICIES, "plan", earlier, |account| {
         let root = volume(account, "vol-0000000000000000a", &[]);
         let second = volume(account, "vol-0000000000000000b", &[]);
         account.seed_instance(InstanceSeed {
