@@ -45,6 +45,18 @@ async function open(t, name, options = {}) {
   return page;
 }
 
+/** How many colours stand on the canvas: a blank one has a single one. */
+const colours = (page) => page.evaluate(() => {
+  const canvas = document.getElementById("graph-canvas");
+  const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
+  const pen = copy.getContext("2d", { willReadFrequently: true });
+  pen.drawImage(canvas, 0, 0);
+  const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
+  const seen = new Set();
+  for (let at = 0; at < data.length; at += 4) seen.add((data[at] << 16) | (data[at + 1] << 8) | data[at + 2]);
+  return seen.size;
+});
+
 const shot = (page, name, whole = true) => page.screenshot({ path: path.join(shots, `${name}.png`), fullPage: whole });
 
 test("a source without a backup stands first, and a missing day is told to keyboard and pointer", async (t) => {
@@ -77,9 +89,19 @@ test("searching leads to a resource, and choosing it shows who holds it with the
   assert.match(told, new RegExp(`ami-[0-9a-f]+ ← ${USER}`));
   await why.getByRole("button", { name: /^snap-/ }).first().click();
   const backing = await why.innerText();
-  assert.match(backing, /It stays and goes with ami-/i);
+  assert.match(backing, /It stays and goes with its AMI/i);
   assert.match(backing, new RegExp(USER));
   await shot(page, "light");
+});
+
+test("the graph keeps its picture and its size when the window changes", async (t) => {
+  const page = await open(t, "page.html");
+  const height = async () => (await page.locator("#graph-canvas").boundingBox()).height;
+  const before = await height();
+  assert.ok((await colours(page)) > 5);
+  await page.setViewportSize({ width: 1100, height: 1400 });
+  assert.equal(await height(), before);
+  assert.ok((await colours(page)) > 5);
 });
 
 test("a click on the canvas chooses what is drawn there", async (t) => {
@@ -193,7 +215,10 @@ test("five thousand snapshots, all unfolded, are drawn without stalling", async 
   t.diagnostic(`unfolded in ${took.unfolded.toFixed(0)} ms, the longest frame ${took.longest.toFixed(0)} ms`);
   assert.ok(took.unfolded < 2000, `unfolding took ${took.unfolded} ms`);
   assert.ok(took.longest < 500, `a frame took ${took.longest} ms`);
-  await page.locator("#zoom-fit").click();
+  assert.ok((await colours(page)) > 5);
+  await page.locator("#lineage").scrollIntoViewIfNeeded();
+  await page.locator("#search").fill("data-050");
+  await page.locator("#found button").first().click();
   await shot(page, "unfolded", false);
   assert.equal(await page.locator("#simulation polyline").count(), 1);
   await page.locator("#simulation").scrollIntoViewIfNeeded();

@@ -246,7 +246,8 @@ function startGraph() {
   fitCanvas();
   whole();
   showWhy(null);
-  new ResizeObserver(() => { fitCanvas(); clampView(); redraw(); }).observe(canvas);
+  // At once, not with the next frame: a canvas loses its picture with its size.
+  new ResizeObserver(() => { fitCanvas(); clampView(); paint(); }).observe(canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); redraw(); });
   const paper = (on) => () => {
     if (on) document.documentElement.dataset.paper = "";

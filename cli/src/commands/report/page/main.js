@@ -13,9 +13,10 @@ function startHead() {
   for (const [verdict, count] of Object.entries(PICTURE.graph.left_out)) counts.set(verdict, (counts.get(verdict) || 0) + count);
   const findings = CALENDAR.rows.filter((row) => row.outcome === "finding").length;
   const gaps = CALENDAR.rows.filter((row) => row.days.includes("!")).length;
+  const sources = (count) => (count === 1 ? "source" : "sources");
   const tile = (kind, count, words) => make("li", { "data-verdict": kind }, make("b", null, figure(count)), words);
   const tiles = ORDER.filter((kind) => counts.get(kind)).map((kind) => tile(kind, counts.get(kind), kind));
-  tiles.unshift(tile(findings ? "finding" : "kept", findings, "sources without what was promised"), tile(gaps ? "finding" : "kept", gaps, "sources with a day missing"));
+  tiles.unshift(tile(findings ? "finding" : "kept", findings, `${sources(findings)} without what was promised`), tile(gaps ? "finding" : "kept", gaps, `${sources(gaps)} with a day missing`));
   byName("tiles").replaceChildren(...tiles);
   const notes = [];
   if (!run.complete) notes.push("Not every list could be read to its end: what it could protect is held.");

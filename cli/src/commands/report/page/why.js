@@ -66,7 +66,7 @@ function showWhy(node) {
   if (!verdict && kind === "snapshot" && over.length) {
     for (const image of over) {
       const reasons = [...whyOf(image), ...besideOf(image)];
-      parts.push(make("h4", null, "It stays and goes with ", idOf(image)));
+      parts.push(make("h4", null, "It stays and goes with its AMI"));
       parts.push(make("p", null, badge(verdictOf(image)), " ", chooser(idOf(image))));
       parts.push(make("ul", null, reasons.map(reasonItem)));
     }
