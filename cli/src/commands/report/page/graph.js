@@ -2,7 +2,7 @@
 
 const canvas = byName("graph-canvas");
 const pen = canvas.getContext("2d");
-const WIDTH = [190, 190, 210, 190, 230];
+const WIDTH = [190, 190, 215, 215, 200];
 const BETWEEN = 50;
 const LEFT = WIDTH.map((_, column) => 20 + WIDTH.slice(0, column).reduce((sum, width) => sum + width + BETWEEN, 0));
 const WHOLE_WIDTH = LEFT[4] + WIDTH[4] + 20;
@@ -114,9 +114,16 @@ function box(cell, near) {
   if (view.scale * ROW < 9) return;
   pen.fillStyle = cell.fold ? colours.soft : colours.text;
   const sign = SIGNS[verdict] ? `${SIGNS[verdict]} ` : "";
-  const label = cell.fold ? `▸ ${cell.label}` : sign + (nameOf(cell.node) || idOf(cell.node));
+  const label = cell.fold ? `▸ ${cell.label}` : sign + labelOf(cell.node);
   const most = Math.floor((width - 16) / 7.25);
   pen.fillText(label.length > most ? `${label.slice(0, most - 1)}…` : label, x + 10, cell.y + ROW / 2 - 1);
+}
+
+/** What people know it by: a name, the time of a backup with the end of its identifier, or that. */
+function labelOf(node) {
+  const id = idOf(node);
+  if (timeOf(node)) return `${minute(timeOf(node))} …${id.slice(-6)}`;
+  return nameOf(node) || id;
 }
 
 /** Along the foot of a fold: how much of it is kept, held, and goes. */

@@ -75,7 +75,7 @@ function startSearch() {
 }
 
 function startLegend() {
-  const marks = [["kept", "● kept by a rule"], ["held", "■ held: something needs it"], ["retire", "✕ a sweep would retire it"], ["failed", "! failed"], ["none", "no verdict of its own"]];
+  const marks = [["kept", "● kept by a rule"], ["held", "■ held: something needs it, or a guardrail holds it"], ["retire", "✕ a sweep would retire it"], ["failed", "! failed"], ["none", "no verdict of its own"]];
   byName("graph-legend").replaceChildren(...marks.map(([kind, words]) => {
     const swatch = make("i");
     swatch.style.setProperty("--mark", `var(--${kind})`);

@@ -37,8 +37,9 @@ function block(title, items) {
 }
 
 function neighbours(pairs, direction) {
-  const items = pairs.slice(0, NEIGHBOURS).map(([node, kind]) => {
-    const state = stateOf(node);
+  const newest = [...pairs].sort(([a], [b]) => timeOf(b) - timeOf(a));
+  const items = newest.slice(0, NEIGHBOURS).map(([node, kind]) => {
+    const state = [timeOf(node) && minute(timeOf(node)), stateOf(node)].filter(Boolean).join(", ");
     const words = (SAYS[kind] || [kind, kind])[direction];
     return make("li", null, `${words} `, chooser(idOf(node)), state ? ` (${state})` : "", " ", badge(verdictOf(node)));
   });
