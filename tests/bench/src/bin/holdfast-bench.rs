@@ -48,6 +48,9 @@ struct Arguments {
     /// minutes each
     #[arg(long)]
     without_buckets: bool,
+    /// Leave the page of `holdfast report` in this file
+    #[arg(long)]
+    page: Option<PathBuf>,
     /// Measure only the command line beside the sweep
     #[arg(long, conflicts_with_all = ["without_buckets", "only_creating", "starts_only"])]
     only_commands: bool,
@@ -271,10 +274,9 @@ impl Bench {
         println!("\nThe command line: 100,000 snapshots, 10,000 images ({rounds} rounds, medians)");
         let policies = self.policies(BAKES)?;
         let file = policies.display().to_string();
-        let (printed, page) = (
-            self.files.path().join("printed"),
-            self.files.path().join("page.html"),
-        );
+        let printed = self.files.path().join("printed");
+        let page = self.arguments.page.clone();
+        let page = page.unwrap_or_else(|| self.files.path().join("page.html"));
         let page_name = page.display().to_string();
         let plan = ["plan", "--policies", &file, "--json"];
         let report = ["report", "--policies", &file, "--html", &page_name];
