@@ -312,3 +312,114 @@ impl<'a, 'w> Draft<'a, 'w> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use holdfast::inventory::table::blank;
+    use holdfast::inventory::{SnapshotState, Tags};
+    use holdfast::plan::judge::{Evidence, OnRecord, Verdicts};
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    const POLICIES: &str = "version: 1
+policies:
+  - name: nightly
+    protect: volumes
+    select: { volumes: { tags: { A: b } } }
+    schedule: rate(1 day)
+    retain: { last: 2 }
+";
+
+    fn now() -> Timestamp {
+        "2026-03-20T12:00:00Z".parse().unwrap()
+    }
+
+    /// A volume with daily snapshots; the policy keeps the newest two.
+    fn account(snapshots: i64) -> Inventory {
+        let mut inventory = Inventory::empty(now());
+        for n in 0..snapshots {
+            let tags = [
+                ("holdfast:managed", "true"),
+                ("holdfast:artifact", "snapshot"),
+                ("holdfast:policy", "nightly"),
+                ("holdfast:source", "vol-1"),
+            ];
+            let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            inventory.snapshots.items.push(Snapshot {
+                id: SnapshotId::new(format!("snap-{n:04}")),
+                volume: Some(holdfast::id::VolumeId::new("vol-1")),
+                state: SnapshotState::Completed,
+                start: Some(now() - SignedDuration::from_hours(24 * n)),
+                owner: Some("111122223333".into()),
+                tags: Tags::from(tags),
+                ..blank()
+            });
+        }
+        inventory
+    }
+
+    fn drawn(snapshots: i64, room: usize) -> (Graph, super::super::words::Written) {
+        let inventory = account(snapshots);
+        let policies = PolicyFile::parse("p", POLICIES, now()).unwrap();
+        let on_record = OnRecord::default();
+        let evidence = Evidence {
+            inventory: &inventory,
+            on_record: &on_record,
+            account: Some("111122223333"),
+        };
+        let verdicts = Verdicts::judge(&policies, &evidence, now(), None);
+        let verdicts: Vec<Verdict> = verdicts.iter().collect();
+        let references = References::new(&inventory);
+        let facts = Facts {
+            inventory: &inventory,
+            references: &references,
+            policies: &policies,
+            verdicts: &verdicts,
+            now: now(),
+        };
+        let mut words = Words::default();
+        let graph = graph(&facts, ["vol-9"].into_iter(), &mut words, room);
+        (graph, words.written())
+    }
+
+    #[test]
+    fn everything_is_drawn_where_there_is_room_and_a_source_without_a_backup_too() {
+        let (graph, words) = drawn(50, 1 << 20);
+        assert_eq!(graph.left_out, BTreeMap::new());
+        let ids: Vec<&str> = graph
+            .nodes
+            .iter()
+            .map(|node| words.texts[node.0].as_str())
+            .collect();
+        // 50 snapshots, their volume, and the one without.
+        assert_eq!(ids.len(), 52);
+        assert!(ids.contains(&"vol-9") && ids.contains(&"vol-1"));
+        assert_eq!(graph.edges.len(), 50 * 3);
+    }
+
+    #[test]
+    fn what_has_no_room_is_counted_and_what_goes_is_drawn_before_what_stays() {
+        let (graph, words) = drawn(50, 2_000);
+        let judged: Vec<&str> = graph
+            .nodes
+            .iter()
+            .filter_map(|node| usize::try_from(node.5).ok())
+            .map(|place| words.texts[place].as_str())
+            .collect();
+        assert!(!judged.is_empty() && judged.len() < 48);
+        assert!(judged.iter().all(|word| *word == "retire"));
+        let left_out: u64 = graph.left_out.values().sum();
+        assert_eq!(left_out, 50 - judged.len() as u64);
+        assert_eq!(graph.left_out["kept"], 2);
+    }
+
+    #[test]
+    fn a_hundred_thousand_snapshots_take_less_than_the_room_that_a_page_has() {
+        // Written out, 5,000 take a twentieth of what 100,000 would.
+        let (graph, words) = drawn(5_000, usize::MAX);
+        let bytes = serde_json::to_string(&graph).unwrap().len()
+            + serde_json::to_string(&words).unwrap().len();
+        assert!(bytes * 20 < super::super::picture::LIMIT * 3 / 4, "{bytes}");
+    }
+}

@@ -99,19 +99,25 @@ function box(cell, near) {
   const [x, width] = [LEFT[cell.column], WIDTH[cell.column]];
   const verdict = cell.fold ? "" : verdictOf(cell.node);
   const mark = colours[verdict] || colours.none;
-  pen.fillStyle = cell === chosen ? colours.chosen : colours.ground;
+  const small = view.scale * ROW < 9;
+  // Too small for words: what is told is the verdict's colour alone.
+  pen.fillStyle = cell === chosen ? colours.chosen : small && !cell.fold ? mark : colours.ground;
   pen.fillRect(x, cell.y, width, ROW - 3);
+  if (small && cell !== chosen && !near) {
+    if (cell.fold) shares(cell, x, width, ROW - 3);
+    return;
+  }
   pen.strokeStyle = cell === chosen || near ? colours.accent : colours.line;
   pen.setLineDash(cell.alias ? [4, 3] : []);
   pen.lineWidth = (cell === chosen ? 2 : 1) / Math.min(view.scale, 1);
   pen.strokeRect(x, cell.y, width, ROW - 3);
   pen.setLineDash([]);
-  if (cell.fold) shares(cell, x, width);
+  if (cell.fold) shares(cell, x, width, 3);
   else {
     pen.fillStyle = mark;
     pen.fillRect(x, cell.y, 5, ROW - 3);
   }
-  if (view.scale * ROW < 9) return;
+  if (small) return;
   pen.fillStyle = cell.fold ? colours.soft : colours.text;
   const sign = SIGNS[verdict] ? `${SIGNS[verdict]} ` : "";
   const label = cell.fold ? `▸ ${cell.label}` : sign + labelOf(cell.node);
@@ -126,8 +132,8 @@ function labelOf(node) {
   return nameOf(node) || id;
 }
 
-/** Along the foot of a fold: how much of it is kept, held, and goes. */
-function shares(cell, x, width) {
+/** From the foot of a fold up: how much of it is kept, held, and goes. */
+function shares(cell, x, width, height) {
   if (!cell.shares) {
     const counts = new Map();
     for (const node of cell.nodes) counts.set(verdictOf(node), (counts.get(verdictOf(node)) || 0) + 1);
@@ -136,7 +142,7 @@ function shares(cell, x, width) {
   let at = x;
   for (const [word, share] of cell.shares) {
     pen.fillStyle = colours[word] || colours.none;
-    pen.fillRect(at, cell.y + ROW - 6, width * share, 3);
+    pen.fillRect(at, cell.y + ROW - 3 - height, width * share, height);
     at += width * share;
   }
 }
@@ -180,7 +186,8 @@ function zoom(factor, atX, atY) {
 }
 
 function whole() {
-  view.scale = Math.min(1.2, view.width / WHOLE_WIDTH, Math.max(0.03, view.height / shown.height));
+  // Of a long account its first part, no smaller than can be told apart; - goes on from there.
+  view.scale = Math.min(1.2, view.width / WHOLE_WIDTH, Math.max(0.25, (view.height - 30) / shown.height));
   view.x = 0;
   view.y = -30 / view.scale;
   clampView();
