@@ -155,7 +155,7 @@ function heads() {
   pen.fillStyle = colours.soft;
   pen.font = `600 12px system-ui, "DejaVu Sans", sans-serif`;
   COLUMN_TITLES.forEach((title, column) => {
-    if (WIDTH[column] * scale > 45) pen.fillText(title, (LEFT[column] - x) * scale, 12);
+    pen.fillText(title, (LEFT[column] - x) * scale, 12, (WIDTH[column] + BETWEEN) * scale - 6);
   });
 }
 
