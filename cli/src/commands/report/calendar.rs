@@ -6,7 +6,7 @@ use holdfast::artifact::ARTIFACT;
 use holdfast::inventory::{ImageState, SnapshotState};
 use holdfast::plan::coverage::{Coverage, Covered};
 use holdfast::plan::judge::{Subject, Verdict, governing};
-use holdfast::policy::{GroupBy, Policy, PolicyFile};
+use holdfast::policy::{GroupBy, Policy, PolicyFile, Protect};
 use holdfast::report::{Action, Item, Outcome};
 use holdfast::retention::{Backup, keep};
 use jiff::Timestamp;
@@ -84,15 +84,41 @@ struct Stock {
     pending: Vec<Timestamp>,
 }
 
+/// What the calendar is drawn from.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The policies.
+    pub policies: &'a PolicyFile,
+    /// How the sources stand.
+    pub coverage: &'a Coverage,
+    /// The verdicts.
+    pub verdicts: &'a [Verdict],
+    /// Whether every snapshot was listed.
+    pub snapshots_complete: bool,
+    /// Whether every AMI was listed.
+    pub images_complete: bool,
+    /// The time decided for.
+    pub now: Timestamp,
+}
+
+impl Known<'_> {
+    /// Whether a backup of this policy that is not seen is not there.
+    fn is_complete_for(&self, policy: &Policy) -> bool {
+        let images = policy.protect == Protect::Volumes || self.images_complete;
+        self.snapshots_complete && images
+    }
+}
+
 /// Draws the calendar; `room` is how many bytes it may take on the page, about.
 #[must_use]
-pub fn calendar(
-    policies: &PolicyFile,
-    coverage: &Coverage,
-    verdicts: &[Verdict],
-    now: Timestamp,
-    room: usize,
-) -> Calendar {
+pub fn calendar(known: &Known<'_>, room: usize) -> Calendar {
+    let Known {
+        policies,
+        coverage,
+        verdicts,
+        now,
+        ..
+    } = *known;
     let mut stocks: BTreeMap<(String, String), Stock> = BTreeMap::new();
     for verdict in verdicts {
         let (Some(source), Some(time)) = (verdict.subject.source(), verdict.subject.time()) else {
@@ -127,6 +153,11 @@ pub fn calendar(
                 .or_insert_with(|| span.slots(policy, now))
                 .as_slice(),
             None => &[],
+        };
+        // What may only not have been shown is never called missing.
+        let slots = match policy {
+            Some(policy) if known.is_complete_for(policy) => slots,
+            _ => &[],
         };
         rows.push(span.row((source, name), *covered, policy, stock, slots, now));
     }
@@ -340,81 +371,4 @@ fn days_between(from: Date, to: Date) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn policy(retain: &str) -> PolicyFile {
-        let text = format!(
-            "version: 1\npolicies:\n  - name: nightly\n    protect: volumes\n    select: {{ volumes: \
-             {{ tags: {{ A: b }} }} }}\n    schedule: \"cron(0 3 * * ? *)\"\n    timezone: \
-             Europe/Berlin\n    retain: {retain}\n"
-        );
-        PolicyFile::parse("p", &text, Timestamp::UNIX_EPOCH).unwrap()
-    }
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    /// The strip of a source with good backups of these days of March 2026, at 02:00 UTC (03:00 in
-    /// Berlin), on the 20th at noon.
-    fn strip(retain: &str, days: &[u8]) -> String {
-        let policies = policy(retain);
-        let now = at("2026-03-20T12:00:00Z");
-        let time = |day: &u8| at(&format!("2026-03-{day:02}T02:00:07Z"));
-        let stock = Stock {
-            good: days.iter().map(time).collect(),
-            pending: Vec::new(),
-        };
-        let span = Span::of(&policies, [&stock].into_iter(), now);
-        let nightly = &policies.policies[0];
-        let mut row: Vec<char> = vec![EMPTY; span.days];
-        for time in &stock.good {
-            row[span.day(*time, &nightly.timezone).unwrap()] = '1';
-        }
-        let slots = span.slots(nightly, now);
-        for day in missing(nightly, &stock, &row, &slots, now) {
-            row[day] = MISSING;
-        }
-        row.into_iter().collect()
-    }
-
-    #[test]
-    fn a_day_without_the_backup_that_the_rules_would_still_keep_is_missing() {
-        // 14 days to the 20th; the 18th was missed.
-        assert_eq!(strip("{ last: 5 }", &[16, 17, 19, 20]), ".........11!11");
-        assert_eq!(strip("{ last: 2 }", &[16, 17, 19, 20]), ".........11.11");
-    }
-
-    #[test]
-    fn what_retention_retired_and_what_was_before_the_first_backup_is_not_missing() {
-        // 2026-03-15 is a Sunday: the newest of its week. Of the weeks before only Sundays stand.
-        let strip = strip("{ daily: 3, weekly: 3 }", &[8, 15, 18, 19, 20]);
-        assert_eq!(strip, ".1......1..111");
-    }
-
-    #[test]
-    fn todays_slot_is_missing_once_its_backup_had_to_be_begun() {
-        assert_eq!(strip("{ last: 3 }", &[17, 18, 19]), "..........111!");
-    }
-
-    #[test]
-    fn a_day_is_one_of_the_policys_time_zone() {
-        let policies = policy("{ last: 3 }");
-        let span = Span::of(&policies, [].into_iter(), at("2026-03-20T23:30:00Z"));
-        // In Berlin it is the 21st already.
-        let zone = &policies.policies[0].timezone;
-        assert_eq!(span.day(at("2026-03-20T23:30:00Z"), zone), Some(13));
-        assert_eq!(span.day(at("2026-03-20T22:30:00Z"), zone), Some(12));
-        assert_eq!(
-            span.day(at("2026-03-20T22:30:00Z"), &TimeZone::UTC),
-            Some(12)
-        );
-    }
-
-    #[test]
-    fn a_count_is_one_letter_however_large() {
-        let written: String = [0, 1, 9, 10, 35, 36, 288].map(digit).iter().collect();
-        assert_eq!(written, ".19azzz");
-    }
-}
+mod tests;

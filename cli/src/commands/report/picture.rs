@@ -11,7 +11,7 @@ use holdfast::report::{Item, Outcome, Run};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::calendar::{Calendar, calendar};
+use super::calendar::{Calendar, Known, calendar};
 use super::graph::{Facts, Graph, graph};
 use super::words::{Words, Written};
 
@@ -91,13 +91,18 @@ impl<'a> Picture<'a> {
     #[must_use]
     pub fn draw(sources: &Sources<'a>) -> Self {
         let room = LIMIT - SPARE;
-        let calendar = calendar(
-            sources.policies,
-            sources.coverage,
-            sources.verdicts,
-            sources.now,
-            room / 4,
-        );
+        let inventory = sources.inventory;
+        let snapshots_complete =
+            inventory.snapshots.is_complete() && inventory.mapped.is_complete();
+        let known = Known {
+            policies: sources.policies,
+            coverage: sources.coverage,
+            verdicts: sources.verdicts,
+            snapshots_complete,
+            images_complete: inventory.images.is_complete(),
+            now: sources.now,
+        };
+        let calendar = calendar(&known, room / 4);
         let references = References::new(sources.inventory);
         let references = references.with_binned(&sources.on_record.binned);
         let facts = Facts {
