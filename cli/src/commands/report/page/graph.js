@@ -259,6 +259,7 @@ function startGraph() {
   readColours();
   fitCanvas();
   whole();
+  paint();
   showWhy(null);
   // At once, not with the next frame: a canvas loses its picture with its size.
   new ResizeObserver(() => { fitCanvas(); clampView(); paint(); }).observe(canvas);
