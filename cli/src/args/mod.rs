@@ -1,7 +1,9 @@
 //! What can be asked for on the command line.
 
+mod lineage;
 pub mod moment;
 mod operate;
+mod report;
 
 use std::path::PathBuf;
 
@@ -11,7 +13,9 @@ use holdfast::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use holdfast::settings::DEFAULT_POLICIES;
 use jiff::Timestamp;
 
+pub use lineage::{Format, LineageArguments};
 pub use operate::*;
+pub use report::ReportArguments;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +31,7 @@ Examples:
   holdfast runs --since 24h
   holdfast run nightly --dry-run
   holdfast sweep
+  holdfast report --html backups.html --policies policies.yaml
 
 Exit status:
   0  done, nothing wrong
@@ -34,8 +39,9 @@ Exit status:
   2  wrong usage, or a wrong policy file
   3  done, and something needs attention
 
-HOLDFAST_TABLE names the table. A time is RFC 3339 (2026-11-23T03:00:00Z) or counted from now: 7d is seven
-days ago, +2h is in two hours. NO_COLOR turns colours off. AWS settings are the SDK's own: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
+HOLDFAST_TABLE names the table. A time is RFC 3339 (2026-11-23T03:00:00Z) or counted from now: 7d is
+seven days ago, +2h is in two hours. NO_COLOR turns colours off. AWS settings are the SDK's own:
+AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -99,13 +105,6 @@ taken over: what DLM, AWS Backup or Image Builder still manages, what another ac
 what is pending or failed. Needs ec2:CreateTags. A repeated command finishes one that was cut off.
 Exit status 3: one of them cannot be adopted.";
 
-const LINEAGE_EXAMPLES: &str = "\
-Examples:
-  holdfast lineage snap-0123456789abcdef0
-  holdfast lineage i-0123456789abcdef0 | jq -r '.edges[] | [.from, .kind, .to] | @tsv'
-
-Follows what it came from, and what came from it, each all the way.";
-
 /// Backups of EC2 that are retired only when nothing depends on them
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version, after_help = EXAMPLES, max_term_width = 100)]
@@ -156,8 +155,11 @@ pub enum Command {
     /// Put snapshots and AMIs that another tool made under a policy, after showing what that means
     #[command(after_help = ADOPT_EXAMPLES)]
     Adopt(AdoptArguments),
-    /// Print what a snapshot, AMI, volume or instance came from, and what came from it, as JSON
-    #[command(after_help = LINEAGE_EXAMPLES)]
+    /// Draw everything on one page: coverage by day, lineage, the plan and its reasons
+    #[command(after_help = report::EXAMPLES)]
+    Report(ReportArguments),
+    /// Show what a snapshot, AMI, volume or instance came from, and what came from it
+    #[command(after_help = lineage::EXAMPLES)]
     Lineage(LineageArguments),
     /// List backups by policy and source
     #[command(after_help = operate::LS_EXAMPLES)]
@@ -280,14 +282,6 @@ pub struct AdoptArguments {
     /// The time to reckon from.
     #[command(flatten)]
     pub now: Now,
-}
-
-/// Arguments of `lineage`.
-#[derive(Args, Debug)]
-pub struct LineageArguments {
-    /// snap-…, ami-…, vol-… or i-…
-    #[arg(value_name = "ID", value_parser = resource)]
-    pub id: String,
 }
 
 /// Where the policy file is.

@@ -8,6 +8,7 @@ mod lineage;
 mod operate;
 mod plan;
 mod policies;
+mod report;
 mod retention;
 
 pub(crate) use evidence::reasons as recorded_reasons;
@@ -35,6 +36,7 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Explain(explain) => Box::pin(explain::run(global, explain)).await,
         Command::Evidence(evidence) => Box::pin(evidence::run(global, evidence)).await,
         Command::Adopt(adopt) => Box::pin(adopt::run(global, adopt)).await,
+        Command::Report(report) => Box::pin(report::run(global, report)).await,
         Command::Lineage(lineage) => Box::pin(lineage::run(global, lineage)).await,
         Command::Ls(ls) => Box::pin(operate::ls::run(global, ls)).await,
         Command::Runs(runs) => Box::pin(operate::runs::run(global, runs)).await,

@@ -221,8 +221,7 @@ fn unread(unreadable: &[(String, TableError)]) -> impl Iterator<Item = Item> + '
 fn of_run(ledger: &Ledger) -> BTreeMap<&str, Vec<Item>> {
     let mut runs: BTreeMap<&str, Vec<Item>> = BTreeMap::new();
     for record in &ledger.creations {
-        let items = runs.entry(&record.run).or_default();
-        items.extend(created(record));
+        runs.entry(&record.run).or_default().extend(created(record));
     }
     for (deletion, state) in &ledger.deletions {
         let items = runs.entry(&deletion.run).or_default();
