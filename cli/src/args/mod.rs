@@ -1,5 +1,7 @@
 //! What can be asked for on the command line.
 
+pub mod restore;
+
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -18,6 +20,7 @@ Examples:
   holdfast evidence snap-0123456789abcdef0
   holdfast adopt --policy nightly snap-0123456789abcdef0
   holdfast lineage snap-0123456789abcdef0
+  holdfast restore volume snap-0123456789abcdef0
 
 Exit status:
   0  done, nothing wrong
@@ -25,8 +28,8 @@ Exit status:
   2  wrong usage, or a wrong policy file
   3  done, and something needs attention
 
-HOLDFAST_TABLE names the table (plan, coverage, explain, evidence, adopt, lineage). AWS settings are the
-SDK's own: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
+HOLDFAST_TABLE names the table (plan, coverage, explain, evidence, adopt, lineage,
+restore). AWS settings are the SDK's own: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -150,6 +153,9 @@ pub enum Command {
     /// Print what a snapshot, AMI, volume or instance came from, and what came from it, as JSON
     #[command(after_help = LINEAGE_EXAMPLES)]
     Lineage(LineageArguments),
+    /// Make a volume, a set of volumes or an instance of a backup, after showing what that means
+    #[command(subcommand, after_help = restore::EXAMPLES)]
+    Restore(restore::RestoreCommand),
 }
 
 /// A command about policy files.

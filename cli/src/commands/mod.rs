@@ -7,6 +7,7 @@ mod explain;
 mod lineage;
 mod plan;
 mod policies;
+mod restore;
 mod retention;
 
 use holdfast::report::Run;
@@ -33,6 +34,7 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Evidence(evidence) => Box::pin(evidence::run(global, evidence)).await,
         Command::Adopt(adopt) => Box::pin(adopt::run(global, adopt)).await,
         Command::Lineage(lineage) => Box::pin(lineage::run(global, lineage)).await,
+        Command::Restore(restore) => Box::pin(restore::run(global, restore)).await,
     }
 }
 
