@@ -155,10 +155,13 @@ async fn prospect(account: &Account, asked: &Asked) -> Result<Prospect, Failure>
 /// Makes what was shown. An interruption ends the wait, not what is under way.
 async fn make(account: &Account, shown: &Prospect, run: &str) -> Vec<Done> {
     let stopped = Arc::new(AtomicBool::new(false));
+    // Heard from here on: it is registered when it is first polled.
+    let mut interrupt = Box::pin(tokio::signal::ctrl_c());
+    let _ = futures::poll!(&mut interrupt);
     let listening = tokio::spawn({
         let stopped = Arc::clone(&stopped);
         async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
+            if interrupt.await.is_ok() {
                 stopped.store(true, Ordering::Relaxed);
                 plain("interrupted: nothing new is begun");
             }
