@@ -240,7 +240,7 @@ async fn volumes<E: RestoreEc2>(
             let Some(done) = all.get_mut(n) else {
                 continue;
             };
-            match ready(ec2, disk, plan.attach.as_ref(), tell).await {
+            match ready(ec2, disk, plan.attach.as_ref(), pace, tell).await {
                 Ok(Ready::Yes) => {}
                 Ok(Ready::NotYet) => continue,
                 Ok(Ready::Attaching) => {
@@ -281,6 +281,7 @@ async fn ready<E: RestoreEc2>(
     ec2: &E,
     disk: &Disk,
     target: Option<&Target>,
+    pace: &Pace<'_>,
     tell: &(dyn Fn(&Step) + Sync),
 ) -> Result<Ready, Reason> {
     let id = &disk.volume.id;
@@ -290,6 +291,7 @@ async fn ready<E: RestoreEc2>(
     });
     match (&disk.volume.state, target) {
         (VolumeState::Creating, _) => Ok(Ready::NotYet),
+        (VolumeState::Available, Some(_)) if pace.is_stopped() => Ok(Ready::NotYet),
         (VolumeState::Available | VolumeState::InUse, None) => Ok(Ready::Yes),
         (VolumeState::InUse, Some(_)) if here.is_some() => {
             let attached = here.is_some_and(|a| a.state == "attached");

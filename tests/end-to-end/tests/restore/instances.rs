@@ -209,6 +209,7 @@ async fn into_a_template_goes_one_version_from_its_latest_and_the_default_stays(
     let (image, _) = bake(&world, "2026-03-01T03:00:00Z");
     let (old, _) = bake(&world, "2026-02-01T03:00:00Z");
     let template = template_over(&world, "web", &[&old, &old]);
+    let _by_the_stage = world.calls();
     let arguments = ["instance", &image, "--into-template", &template, "--yes"];
     let (text, _, status) = shown(&world, &arguments[..4]);
     assert_eq!(status, 0);

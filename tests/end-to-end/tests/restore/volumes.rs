@@ -98,7 +98,7 @@ async fn the_same_command_again_makes_nothing_twice_and_another_label_makes_anot
     let world = world().await;
     let snapshot = backup(&world, "2026-03-01T03:00:00Z", |_| {});
     let first = made(&restore(&world, &["volume", &snapshot, "--yes"]).0);
-    // As its source is told now, it would be made otherwise; the command is still the same.
+    // Without its source nobody knows the zone any more; the command is still the same.
     world.account(|account| {
         let request =
             holdfast_sim::request::Request::DetachVolume(holdfast_sim::request::DetachVolume {
@@ -113,6 +113,13 @@ async fn the_same_command_again_makes_nothing_twice_and_another_label_makes_anot
             });
         account.call(&request).unwrap();
     });
+    let (report, status) = restore(&world, &["volume", &snapshot, "--yes"]);
+    assert_eq!((made(&report), status), (first.clone(), 0));
+    let (report, status) = restore(&world, &["volume", &snapshot, "--again", "2", "--yes"]);
+    assert_eq!(
+        (codes(item_of(&report, &snapshot)), status),
+        (vec!["refused"], 3)
+    );
     let (report, status) = restore(&world, &["volume", &snapshot, "--az", ZONE, "--yes"]);
     assert_eq!(status, 0, "{report:#}");
     let by_zone = made(&report);

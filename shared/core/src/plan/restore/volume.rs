@@ -105,11 +105,15 @@ pub fn plan_volume(ground: &VolumeGround<'_>) -> Result<VolumePlan, Reason> {
             let words = format!("{} is not in this account and Region", target.instance);
             return Err(Reason::with(ReasonCode::NotFound, words));
         };
-        attachable(host, &target.device, made.map(|disk| &disk.volume.id))?;
+        if !made.is_some_and(|disk| attached_to(disk, target)) {
+            attachable(host, &target.device, made.map(|disk| &disk.volume.id))?;
+        }
     }
-    let zone = zone(ground)?;
+    // What is made already needs no source to be like any more.
+    let like = made.or(ground.disk);
+    let zone = zone(ground, like)?;
     let asked = (wish.volume_type.as_deref(), wish.iops, wish.throughput);
-    let performance = performance(ground.disk, snapshot.size_gib, asked)
+    let performance = performance(like, snapshot.size_gib, asked)
         .map_err(|words| Reason::with(ReasonCode::Refused, words))?;
     let source = snapshot.volume.as_ref().map(|volume| volume.as_str());
     let source = source.filter(|volume| *volume != COPY_PLACEHOLDER);
@@ -176,7 +180,7 @@ pub(super) fn attached_to(disk: &Disk, target: &Target) -> bool {
     attachments.any(|a| a.instance == target.instance && a.device == target.device)
 }
 
-fn zone(ground: &VolumeGround<'_>) -> Result<String, Reason> {
+fn zone(ground: &VolumeGround<'_>, like: Option<&Disk>) -> Result<String, Reason> {
     let VolumeGround { wish, .. } = *ground;
     let host = ground.host.and_then(|host| host.launch.zone.as_deref());
     if let (Some(asked), Some(host)) = (wish.zone.as_deref(), host)
@@ -185,7 +189,7 @@ fn zone(ground: &VolumeGround<'_>) -> Result<String, Reason> {
         let words = format!("--az is {asked}, and the instance to attach it to is in {host}");
         return Err(Reason::with(ReasonCode::Refused, words));
     }
-    let source = ground.disk.and_then(|disk| disk.zone.as_deref());
+    let source = like.and_then(|disk| disk.zone.as_deref());
     let zone = wish.zone.as_deref().or(host).or(source).or(ground.zone);
     zone.map(str::to_owned).ok_or_else(|| {
         let words = "its source is not there any more, and nothing else tells the Availability \
