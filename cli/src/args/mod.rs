@@ -4,6 +4,7 @@ mod lineage;
 pub mod moment;
 mod operate;
 mod report;
+pub mod restore;
 
 use std::path::PathBuf;
 
@@ -32,6 +33,7 @@ Examples:
   holdfast run nightly --dry-run
   holdfast sweep
   holdfast report --html backups.html --policies policies.yaml
+  holdfast restore volume snap-0123456789abcdef0
 
 Exit status:
   0  done, nothing wrong
@@ -182,6 +184,9 @@ pub enum Command {
     /// Print a completion script for a shell
     #[command(after_help = operate::COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArguments),
+    /// Make a volume, a set of volumes or an instance of a backup, after showing what that means
+    #[command(subcommand, after_help = restore::EXAMPLES)]
+    Restore(restore::RestoreCommand),
 }
 
 /// A command about policy files.

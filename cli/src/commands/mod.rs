@@ -9,6 +9,7 @@ mod operate;
 mod plan;
 mod policies;
 mod report;
+mod restore;
 mod retention;
 
 pub(crate) use evidence::reasons as recorded_reasons;
@@ -47,6 +48,7 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             Box::pin(operate::events::send(global, send)).await
         }
         Command::Completions(completions) => operate::completions::run(completions),
+        Command::Restore(restore) => Box::pin(restore::run(global, restore)).await,
     }
 }
 

@@ -14,6 +14,7 @@ pub mod lease;
 mod logging;
 pub mod pace;
 pub mod permissions;
+pub mod restore;
 pub mod settings;
 pub mod sweep;
 

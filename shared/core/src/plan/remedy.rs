@@ -178,7 +178,13 @@ pub fn breaks(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::NoGuest
         | Code::FreezeFailed
         | Code::ThawFailed
-        | Code::ThawUnknown => return None,
+        | Code::ThawUnknown
+        | Code::RestoredFrom
+        | Code::Archived
+        | Code::IncompleteSet
+        | Code::DeviceInUse
+        | Code::LaunchUnknown
+        | Code::Interrupted => return None,
     })
 }
 
@@ -366,7 +372,13 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::NoGuest
         | Code::FreezeFailed
         | Code::ThawFailed
-        | Code::ThawUnknown => return None,
+        | Code::ThawUnknown
+        | Code::RestoredFrom
+        | Code::Archived
+        | Code::IncompleteSet
+        | Code::DeviceInUse
+        | Code::LaunchUnknown
+        | Code::Interrupted => return None,
     })
 }
 

@@ -4,6 +4,7 @@
 
 pub mod guest;
 pub mod records;
+pub mod restore;
 mod table_error;
 
 use std::future::Future;

@@ -266,5 +266,17 @@ words!(
         ThawFailed = "thaw-failed",
         /// Nobody knows whether writes inside the guest go on.
         ThawUnknown = "thaw-unknown",
+        /// What a restore is, or would be, made from.
+        RestoredFrom = "restored-from",
+        /// It lies in the archive tier.
+        Archived = "archived",
+        /// A set of which a member is missing.
+        IncompleteSet = "incomplete-set",
+        /// The device name is taken on that instance.
+        DeviceInUse = "device-in-use",
+        /// How the instance was launched is neither on record nor to be read any more.
+        LaunchUnknown = "launch-unknown",
+        /// A waiting command was interrupted.
+        Interrupted = "interrupted",
     }
 );

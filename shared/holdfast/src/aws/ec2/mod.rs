@@ -4,6 +4,7 @@ mod convert;
 mod protection;
 mod read;
 mod referrers;
+mod restore;
 mod templates;
 mod write;
 

@@ -19,14 +19,14 @@ use crate::aws::error::call_error;
 /// One attempt only: none of these calls has a client token, and the SDK repeats a call whose
 /// response was lost. That makes a second artifact; and of a deletion that was carried out it would
 /// report what became of the second attempt, such as a throttling, as if nothing had gone.
-fn once() -> Builder {
+pub(super) fn once() -> Builder {
     Builder::default()
         .retry_config(RetryConfig::disabled())
         .timeout_config(call_timeout())
 }
 
 /// An answer that does not name what was made: it must be looked up.
-fn nameless(operation: &'static str, resource: &str) -> CallError {
+pub(super) fn nameless(operation: &'static str, resource: &str) -> CallError {
     CallError {
         operation,
         resource: resource.to_owned(),
