@@ -28,20 +28,7 @@ impl Account {
     /// No table is named, no Region is configured, or there are no credentials.
     pub async fn connect(global: &Global) -> Result<Self, Failure> {
         let table = settings::table()?;
-        let chosen = Chosen {
-            region: global.region.clone(),
-            profile: global.profile.clone(),
-        };
-        let config = load_config_for(&chosen).await;
-        if let Err(error) = check_config(&config).await {
-            let mut failure = Failure::from(error);
-            if let Some(profile) = &chosen.profile {
-                failure
-                    .message
-                    .push_str(&format!("; profile {profile:?} was chosen"));
-            }
-            return Err(failure);
-        }
+        let config = configured(global).await?;
         Ok(Self {
             ec2: Ec2::new(&config),
             table: Table::new(&config, table),
@@ -49,4 +36,26 @@ impl Account {
             config,
         })
     }
+}
+
+/// The SDK's configuration, with what the command line chose, else with what the environment says.
+///
+/// # Errors
+/// No Region is configured, or there are no credentials.
+pub async fn configured(global: &Global) -> Result<SdkConfig, Failure> {
+    let chosen = Chosen {
+        region: global.region.clone(),
+        profile: global.profile.clone(),
+    };
+    let config = load_config_for(&chosen).await;
+    if let Err(error) = check_config(&config).await {
+        let mut failure = Failure::from(error);
+        if let Some(profile) = &chosen.profile {
+            failure
+                .message
+                .push_str(&format!("; profile {profile:?} was chosen"));
+        }
+        return Err(failure);
+    }
+    Ok(config)
 }

@@ -1,5 +1,9 @@
 //! What can be asked for on the command line.
 
+mod simulate;
+
+pub use simulate::SimulateArguments;
+
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -13,6 +17,7 @@ Examples:
   holdfast policies check policies.yaml
   holdfast retention --policies policies.yaml --policy nightly --times times.txt
   holdfast plan --policies policies.yaml
+  holdfast simulate --policies policies.yaml --fleet fleet.yaml
   holdfast coverage --policies policies.yaml
   holdfast explain ami-0123456789abcdef0
   holdfast evidence snap-0123456789abcdef0
@@ -135,6 +140,9 @@ pub enum Command {
     /// Show what a run now would create, retire, keep and hold, and why
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(PlanArguments),
+    /// Show what a policy file will do to a fleet over the next year, before it does it
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(SimulateArguments),
     /// Show for each protected source its newest backup, and whether it is as young as promised
     #[command(after_help = COVERAGE_EXAMPLES)]
     Coverage(CoverageArguments),

@@ -178,7 +178,8 @@ pub fn breaks(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::NoGuest
         | Code::FreezeFailed
         | Code::ThawFailed
-        | Code::ThawUnknown => return None,
+        | Code::ThawUnknown
+        | Code::Foreseen => return None,
     })
 }
 
@@ -366,7 +367,8 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::NoGuest
         | Code::FreezeFailed
         | Code::ThawFailed
-        | Code::ThawUnknown => return None,
+        | Code::ThawUnknown
+        | Code::Foreseen => return None,
     })
 }
 
