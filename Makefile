@@ -68,8 +68,9 @@ witness: ## Ask the simulated account and moto the same; needs Python 3
 bench: $(BOTO3)/ready ## Time and memory of a sweep of 100,000 snapshots, pace of 1,000 sets; release build, ten minutes after it
 	@echo "Building in release. The first build takes a quarter of an hour or more." >&2
 	@$(CARGO) build --quiet --release --locked $(addprefix --package ,$(FUNCTIONS))
+	@$(CARGO) build --quiet --release --locked --package holdfast-cli
 	@$(CARGO) build --quiet --release --locked --package holdfast-bench
-	@$(RELEASE)/holdfast-bench --sweep $(RELEASE)/sweep-retention --create $(RELEASE)/create-snapshots --python $(BOTO3)/bin/python $(BENCH)
+	@$(RELEASE)/holdfast-bench --sweep $(RELEASE)/sweep-retention --create $(RELEASE)/create-snapshots --holdfast $(RELEASE)/holdfast --python $(BOTO3)/bin/python $(BENCH)
 
 fmt: ## Format the code
 	@$(CARGO) fmt --all

@@ -268,7 +268,8 @@ impl Template {
     /// Environment variables whose value the template itself says.
     fn written_out(&self, function: &Value) -> Vec<(String, String)> {
         let of_all = &self.root["Globals"]["Function"];
-        let variables = [of_all, function].map(|owner| owner["Environment"]["Variables"].as_object());
+        let variables =
+            [of_all, function].map(|owner| owner["Environment"]["Variables"].as_object());
         let variables = variables.into_iter().flatten().flatten();
         variables
             .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))

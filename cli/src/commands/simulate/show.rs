@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use holdfast::simulation::{
-    Against, Gap, Level, Point, PolicyCourse, RestorePoints, Simulation,
-};
+use holdfast::simulation::{Against, Gap, Level, Point, PolicyCourse, RestorePoints, Simulation};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -108,18 +106,31 @@ fn month_ends(course: &PolicyCourse) -> Vec<&Point> {
 /// The number of backups at each month's end, as a curve from none to the most.
 fn curve(course: &PolicyCourse) -> String {
     let points = month_ends(course);
-    let most = points.iter().map(|point| point.backups).max().unwrap_or(0).max(1);
+    let most = points
+        .iter()
+        .map(|point| point.backups)
+        .max()
+        .unwrap_or(0)
+        .max(1);
     let height = |point: &&Point| {
         let steps = BARS.len() as u64 - 1;
         let step = (point.backups * steps).div_ceil(most);
-        usize::try_from(step).ok().and_then(|step| BARS.get(step)).unwrap_or(&BARS[0])
+        usize::try_from(step)
+            .ok()
+            .and_then(|step| BARS.get(step))
+            .unwrap_or(&BARS[0])
     };
     points.iter().map(height).collect()
 }
 
 fn months(simulation: &Simulation, look: Look) -> String {
     let mut header = vec!["BACKUPS ON"];
-    header.extend(simulation.policies.iter().map(|course| course.policy.as_str()));
+    header.extend(
+        simulation
+            .policies
+            .iter()
+            .map(|course| course.policy.as_str()),
+    );
     let ends: Vec<Vec<&Point>> = simulation.policies.iter().map(month_ends).collect();
     let count = ends.first().map_or(0, Vec::len);
     let rows = (0..count).map(|place| {
@@ -156,7 +167,11 @@ fn restore_points(simulation: &Simulation, source: Option<&str>, look: Look) -> 
             course.policy,
             visible(named.unwrap_or_default()),
             seconds(simulation.at),
-            if same > 0 { format!(" ({same} more sources have the same)") } else { String::new() }
+            if same > 0 {
+                format!(" ({same} more sources have the same)")
+            } else {
+                String::new()
+            }
         );
         let shown = if source.is_some() { usize::MAX } else { SHOWN };
         let rows = list.points.iter().take(shown).map(|point| {
@@ -174,7 +189,10 @@ fn restore_points(simulation: &Simulation, source: Option<&str>, look: Look) -> 
         }
         if source.is_none() && lists.len() > 1 {
             let others = lists.len() - 1;
-            let _ = writeln!(text, "other sources have {others} other lists; --source shows one");
+            let _ = writeln!(
+                text,
+                "other sources have {others} other lists; --source shows one"
+            );
         }
     }
     text
@@ -239,7 +257,14 @@ fn late(simulation: &Simulation, look: Look) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let header = ["POLICY", "CALL", "LATE SLOTS", "CALLS AT ONCE", "LAST ONE LATE BY", "FIRST ON"];
+    let header = [
+        "POLICY",
+        "CALL",
+        "LATE SLOTS",
+        "CALLS AT ONCE",
+        "LAST ONE LATE BY",
+        "FIRST ON",
+    ];
     format!("\n{}", look.table(&header, rows))
 }
 

@@ -210,10 +210,7 @@ impl Backups {
     /// What a sweep would list: the backups, and nothing that refers to them.
     pub(super) fn inventory(&self, now: Timestamp) -> Inventory {
         let mut inventory = Inventory::empty(now);
-        let (snapshots, images) = (
-            &mut inventory.snapshots.items,
-            &mut inventory.images.items,
-        );
+        let (snapshots, images) = (&mut inventory.snapshots.items, &mut inventory.images.items);
         for entry in self.entries.values() {
             match &entry.artifact {
                 Artifact::Snapshot(snapshot) if entry.is_good(now) => snapshots.push(snapshot),

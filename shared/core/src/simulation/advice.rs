@@ -109,7 +109,11 @@ fn hole(policy: &Policy, hole: &Hole) -> Advice {
         days(hole.to),
         hole.at.strftime("%Y-%m-%d")
     );
-    let level = if hole.longer { Level::Warning } else { Level::Note };
+    let level = if hole.longer {
+        Level::Warning
+    } else {
+        Level::Note
+    };
     of(policy, level, AdviceCode::LadderHole, text)
 }
 
@@ -144,7 +148,13 @@ fn triggers(policy: &Policy) -> Option<Advice> {
     let retain = &policy.retain;
     let only_last = retain.last > 0
         && retain.within.is_none()
-        && [retain.hourly, retain.daily, retain.weekly, retain.monthly, retain.yearly] == [0; 5];
+        && [
+            retain.hourly,
+            retain.daily,
+            retain.weekly,
+            retain.monthly,
+            retain.yearly,
+        ] == [0; 5];
     if policy.triggers.is_empty() || !only_last {
         return None;
     }
@@ -153,7 +163,12 @@ fn triggers(policy: &Policy) -> Option<Advice> {
          of a source leave none of the scheduled ones; add daily or within",
         policy.name, retain.last, retain.last
     );
-    Some(of(policy, Level::Warning, AdviceCode::TriggersUseUpLast, text))
+    Some(of(
+        policy,
+        Level::Warning,
+        AdviceCode::TriggersUseUpLast,
+        text,
+    ))
 }
 
 fn late(policy: &Policy, figures: &Figures, place: usize) -> Option<Advice> {
@@ -169,9 +184,17 @@ fn late(policy: &Policy, figures: &Figures, place: usize) -> Option<Advice> {
         worst.call,
         worst.calls,
         minutes(worst.seconds),
-        if too_late { ", beyond start_within" } else { "" }
+        if too_late {
+            ", beyond start_within"
+        } else {
+            ""
+        }
     );
-    let level = if too_late { Level::Warning } else { Level::Note };
+    let level = if too_late {
+        Level::Warning
+    } else {
+        Level::Note
+    };
     Some(of(policy, level, AdviceCode::Late, text))
 }
 
@@ -191,11 +214,19 @@ fn unpicked(question: &Question<'_>, course: &Course<'_>) -> Option<Advice> {
             let instances = question.fleet.instances.iter().map(|one| &one.what);
             let whole = instances.filter(|one| of_policy.contains(one.id.as_str()));
             let devices = whole.flat_map(|one| &one.devices);
-            picked.extend(devices.filter_map(|d| d.volume.as_ref()).map(ToString::to_string));
+            picked.extend(
+                devices
+                    .filter_map(|d| d.volume.as_ref())
+                    .map(ToString::to_string),
+            );
         }
         picked.extend(of_policy);
     }
-    let volumes = question.fleet.volumes.iter().map(|one| one.what.id.as_str());
+    let volumes = question
+        .fleet
+        .volumes
+        .iter()
+        .map(|one| one.what.id.as_str());
     let left: BTreeSet<&str> = volumes.filter(|id| !picked.contains(*id)).collect();
     if left.is_empty() {
         return None;
@@ -205,7 +236,11 @@ fn unpicked(question: &Question<'_>, course: &Course<'_>) -> Option<Advice> {
     let text = format!(
         "no policy picks {}{}",
         named.join(", "),
-        if more > 0 { format!(" and {more} more volumes") } else { String::new() }
+        if more > 0 {
+            format!(" and {more} more volumes")
+        } else {
+            String::new()
+        }
     );
     Some(about_all(Level::Warning, AdviceCode::NotPicked, text))
 }

@@ -293,7 +293,9 @@ fn add_classes(
             component.calls.resize_with(scenes.ids.len(), Vec::new);
             component.calls[epoch].push(call);
             component.sources.insert(&call.source);
-            component.parts.extend(call.parts.iter().map(String::as_str));
+            component
+                .parts
+                .extend(call.parts.iter().map(String::as_str));
         }
     }
     for one in standing {
@@ -318,7 +320,11 @@ fn add_classes(
             }
         }
         class.members.push(Member {
-            sources: component.sources.iter().map(|id| (*id).to_owned()).collect(),
+            sources: component
+                .sources
+                .iter()
+                .map(|id| (*id).to_owned())
+                .collect(),
             parts: parts.iter().map(|id| (*id).to_owned()).collect(),
         });
     }
@@ -378,15 +384,24 @@ fn class(policy: usize, component: &Component<'_>, parts: &[&str], scenes: &Scen
     let call = |named: &&Named| {
         let parts = named.parts.iter();
         Call {
-            source: sources.get(named.source.as_str()).copied().unwrap_or_default(),
-            parts: parts.filter_map(|id| places.get(id.as_str()).copied()).collect(),
+            source: sources
+                .get(named.source.as_str())
+                .copied()
+                .unwrap_or_default(),
+            parts: parts
+                .filter_map(|id| places.get(id.as_str()).copied())
+                .collect(),
             group: named.group.clone(),
         }
     };
     let calls = component.calls.iter();
     let standing = component.standing.iter().filter_map(|one| {
         let source = sources.get(one.source.as_str()).copied()?;
-        Some((source, places.get(one.of.as_str()).copied()?, (*one).clone()))
+        Some((
+            source,
+            places.get(one.of.as_str()).copied()?,
+            (*one).clone(),
+        ))
     });
     Class {
         policy,
@@ -397,7 +412,9 @@ fn class(policy: usize, component: &Component<'_>, parts: &[&str], scenes: &Scen
                 shapes: BTreeMap::new(),
             })
             .collect(),
-        calls: calls.map(|calls| calls.iter().map(call).collect()).collect(),
+        calls: calls
+            .map(|calls| calls.iter().map(call).collect())
+            .collect(),
         standing: standing.collect(),
         members: Vec::new(),
     }

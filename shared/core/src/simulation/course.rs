@@ -150,7 +150,9 @@ impl<'p> Course<'p> {
             let class = &self.classes[entry.class];
             let policy = &self.policies.policies[class.policy];
             let calls = class.calls.iter().flatten();
-            let call = calls.into_iter().find(|call| call.parts.contains(&entry.part));
+            let call = calls
+                .into_iter()
+                .find(|call| call.parts.contains(&entry.part));
             for member in &class.members {
                 let of = &member.parts[entry.part];
                 let source = call.map_or(of, |call| &member.sources[call.source]);
@@ -208,13 +210,20 @@ impl<'p> Course<'p> {
             self.now,
             None,
         );
-        let reasons = |v| (verdicts.id(v).into_owned(), verdicts.decision(v).reasons().to_vec());
+        let reasons = |v| {
+            (
+                verdicts.id(v).into_owned(),
+                verdicts.decision(v).reasons().to_vec(),
+            )
+        };
         (0..verdicts.count()).map(reasons).collect()
     }
 
     /// The place of the epoch that a time lies in.
     fn epoch(&self, at: Timestamp) -> usize {
-        self.epochs.partition_point(|begin| *begin <= at).saturating_sub(1)
+        self.epochs
+            .partition_point(|begin| *begin <= at)
+            .saturating_sub(1)
     }
 
     fn heartbeat(&mut self, now: Timestamp) {
@@ -280,7 +289,9 @@ impl<'p> Course<'p> {
     fn sweep_if_needed(&mut self, now: Timestamp) {
         let waits = !self.marks.is_empty();
         let gone = self.policies.policies.iter();
-        let gone = gone.into_iter().any(|p| p.source_gone_delete_after.is_some());
+        let gone = gone
+            .into_iter()
+            .any(|p| p.source_gone_delete_after.is_some());
         let pending = self.backups.iter().any(|one| !one.is_good(now));
         if self.changed || waits || gone || self.sweeps == 0 {
             self.changed = pending;
@@ -295,7 +306,10 @@ impl<'p> Course<'p> {
         let epoch = self.epoch(now);
         for class in &self.classes {
             for (part, id) in class.parts.iter().zip(&class.first().parts) {
-                let absent = part.there[..=epoch].iter().rev().take_while(|there| !**there);
+                let absent = part.there[..=epoch]
+                    .iter()
+                    .rev()
+                    .take_while(|there| !**there);
                 let absent = absent.count();
                 if absent > 0 {
                     let from = self.epochs[epoch + 1 - absent];
@@ -320,7 +334,10 @@ impl<'p> Course<'p> {
         };
         let mut verdicts = Verdicts::judge(&self.unlimited, &evidence, now, None);
         for v in Judged::condemned(&verdicts) {
-            let held = self.backups.find(&verdicts.id(v)).is_some_and(|one| one.held);
+            let held = self
+                .backups
+                .find(&verdicts.id(v))
+                .is_some_and(|one| one.held);
             if held {
                 let reason = Reason::with(ReasonCode::Pinned, "something needs it today");
                 Judged::hold(&mut verdicts, v, reason);
@@ -334,7 +351,8 @@ impl<'p> Course<'p> {
         for id in settled.freed {
             self.marks.remove(&id);
         }
-        self.marks.extend(settled.grace_begins.into_iter().map(|id| (id, now)));
+        self.marks
+            .extend(settled.grace_begins.into_iter().map(|id| (id, now)));
         let condemned: Vec<String> = Judged::condemned(&verdicts)
             .into_iter()
             .map(|v| verdicts.id(v).into_owned())

@@ -62,7 +62,11 @@ pub(super) fn run<'p>(
     let mut course = Course::new(policies, question.fleet, standing, question.from, end);
     let count = policies.policies.len();
     let mut series: Vec<Vec<Point>> = vec![Vec::new(); count];
-    let mut ladders: Vec<Ladder> = policies.policies.iter().map(|p| Ladder::of(&p.retain)).collect();
+    let mut ladders: Vec<Ladder> = policies
+        .policies
+        .iter()
+        .map(|p| Ladder::of(&p.retain))
+        .collect();
     let mut at_moment: Option<Moment> = None;
     for day in 0..=days {
         let time = question.from + DAY * day;
@@ -141,7 +145,9 @@ fn figure(count: u64) -> f64 {
 
 fn full_gib(part: &Part) -> f64 {
     let disks = part.shapes.iter();
-    disks.map(|(shape, count)| f64::from(shape.size_gib) * figure(*count)).sum()
+    disks
+        .map(|(shape, count)| f64::from(shape.size_gib) * figure(*count))
+        .sum()
 }
 
 /// What a snapshot stores beside the one before it: what changed since, at most all there is.
@@ -219,7 +225,10 @@ fn widen(gaps: &mut Vec<Gap>, times: &[Timestamp], source: &str, now: Timestamp)
             older: *older,
             newer,
         };
-        match gaps.iter_mut().find(|known| known.from_days == gap.from_days) {
+        match gaps
+            .iter_mut()
+            .find(|known| known.from_days == gap.from_days)
+        {
             Some(known) if known.seconds < gap.seconds => *known = gap,
             Some(_) => {}
             None => gaps.push(gap),
@@ -286,7 +295,9 @@ impl Ladder {
                 }
             }
             for ends in around.into_values() {
-                let [Some(from), Some(to)] = ends else { continue };
+                let [Some(from), Some(to)] = ends else {
+                    continue;
+                };
                 let known = longest.as_ref().map(|hole| hole.to - hole.from);
                 if known.is_none_or(|known| to - from > known) {
                     longest = Some(Hole {
@@ -302,7 +313,11 @@ impl Ladder {
             let Some(hole) = longest.filter(|hole| hole.to - hole.from > finer.period * 2) else {
                 continue;
             };
-            match self.holes.iter_mut().find(|known| known.rules == hole.rules) {
+            match self
+                .holes
+                .iter_mut()
+                .find(|known| known.rules == hole.rules)
+            {
                 Some(known) if known.to - known.from >= hole.to - hole.from => {}
                 Some(known) => *known = hole,
                 None => self.holes.push(hole),
@@ -359,7 +374,9 @@ pub(super) fn assumptions(question: &Question<'_>) -> Vec<String> {
             .to_owned(),
     ];
     if let Some(price) = question.price {
-        all.push(format!("a GB-month costs {price}, in the currency that it was given in"));
+        all.push(format!(
+            "a GB-month costs {price}, in the currency that it was given in"
+        ));
     }
     if question.against.is_some() && question.standing.is_none() {
         all.push(format!(

@@ -127,11 +127,16 @@ impl Named {
                 let message = "is no name; write up to 40 small letters, digits and hyphens";
                 at.error(found, message);
             } else if !names.insert(text.to_owned()) {
-                at.error(found, format!("the name `{text}` is taken; names are unique"));
+                at.error(
+                    found,
+                    format!("the name `{text}` is taken; names are unique"),
+                );
             }
             text.clone_into(&mut known);
         }
-        let count = fields.get("count").and_then(|at| at.integer(found, 1, MOST));
+        let count = fields
+            .get("count")
+            .and_then(|at| at.integer(found, 1, MOST));
         let (since, until) = (time(fields, "since", found), time(fields, "until", found));
         if let (Some(since), Some(until), Some(at)) = (since, until, fields.get("until"))
             && until <= since
@@ -174,7 +179,7 @@ struct Disk {
 }
 
 impl Disk {
-    fn read(fields: &Fields<'_>, found: &mut Findings) -> Self {
+    fn read(fields: &Fields<'_>, tags: Tags, found: &mut Findings) -> Self {
         let size = fields.require(found, "size_gib", "the provisioned size, such as 100");
         let size = size.and_then(|at| at.integer(found, 1, MOST_GIB));
         let kind = fields.get("type");
@@ -183,7 +188,7 @@ impl Disk {
         Self {
             size_gib: size.unwrap_or(1),
             kind: kind.map(str::to_owned),
-            tags: tags(fields, found),
+            tags,
             boot: boot.unwrap_or(false),
             changed_mib: fields
                 .get("changed_gib_per_day")
@@ -218,7 +223,8 @@ fn instance(at: &At<'_>, fleet: &mut Fleet, names: &mut BTreeSet<String>, found:
     let mut disks = Vec::new();
     for at in entries(&fields, "volumes", found) {
         if let Some(fields) = at.fields(found, &DEVICE_KEYS, "a volume such as { size_gib: 100 }") {
-            let disk = Disk::read(&fields, found);
+            let tags = tags(&fields, found);
+            let disk = Disk::read(&fields, tags, found);
             if disk.boot && disks.iter().any(|other: &Disk| other.boot) {
                 at.error(found, "is a second boot volume; an instance has one");
             }
@@ -271,12 +277,14 @@ fn volume(at: &At<'_>, fleet: &mut Fleet, names: &mut BTreeSet<String>, found: &
         return;
     };
     let named = Named::read(&fields, names, found);
-    let disk = Disk::read(&fields, found);
+    let disk = Disk::read(&fields, named.tags.clone(), found);
     for name in named.each() {
         let id = VolumeId::new(format!("vol-{name}"));
         let changed = disk.changed_mib.map(|mib| (id.clone(), mib));
         fleet.changed_mib.extend(changed);
-        fleet.volumes.push(named.lasting(disk.volume(id, Vec::new())));
+        fleet
+            .volumes
+            .push(named.lasting(disk.volume(id, Vec::new())));
     }
 }
 
@@ -303,7 +311,10 @@ fn changed(at: &At<'_>, found: &mut Findings) -> Option<u32> {
     };
     let most = f64::from(MOST_GIB);
     let Some(gib) = gib.filter(|gib| (0.0..=most).contains(gib)) else {
-        at.wrong(found, "GiB that change in a day, such as 12.5, without quotes");
+        at.wrong(
+            found,
+            "GiB that change in a day, such as 12.5, without quotes",
+        );
         return None;
     };
     // Within the bounds above nothing is cut off but parts of a MiB.

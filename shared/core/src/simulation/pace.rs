@@ -49,7 +49,9 @@ impl Bucket {
         // The heartbeat that goes on is the first one after the invocation's end; by then the bucket
         // is full again.
         let until_next = AT_WORK.div_ceil(HEARTBEAT) * HEARTBEAT;
-        let waits = rest.saturating_sub(self.at_once()).div_ceil(self.a_second());
+        let waits = rest
+            .saturating_sub(self.at_once())
+            .div_ceil(self.a_second());
         let seconds = whole * until_next + waits;
         SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX))
     }

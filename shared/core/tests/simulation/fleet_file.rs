@@ -30,7 +30,13 @@ volumes:
     let root = instances[0].root_volume().unwrap();
     assert_eq!(root.as_str(), "vol-web-1-1");
     let ids: Vec<&str> = volumes.iter().map(|one| one.id.as_str()).collect();
-    let expected = ["vol-web-1-1", "vol-web-1-2", "vol-web-2-1", "vol-web-2-2", "vol-archive"];
+    let expected = [
+        "vol-web-1-1",
+        "vol-web-1-2",
+        "vol-web-2-1",
+        "vol-web-2-2",
+        "vol-archive",
+    ];
     assert_eq!(ids, expected);
     assert_eq!(volumes[3].attachments[0].instance, instances[1].id);
     assert_eq!(fleet.changed_mib[&volumes[3].id], 12_800);
@@ -57,17 +63,25 @@ volumes:
     let found = errors(text);
     let places: Vec<&str> = found
         .iter()
-        .filter_map(|one| one.rsplit_once(": ").map(|_| one.splitn(4, ':').nth(1).unwrap()))
+        .filter_map(|one| {
+            one.rsplit_once(": ")
+                .map(|_| one.splitn(4, ':').nth(1).unwrap())
+        })
         .collect();
     for line in ["3", "5", "7", "8", "9", "10"] {
         assert!(places.contains(&line), "line {line}: {found:#?}");
     }
     let key = |key: &str| found.iter().any(|one| one.contains(key));
-    assert!(key("instances[0].name") && key("size_gib") && key("volumes[1].since"), "{found:#?}");
+    assert!(
+        key("instances[0].name") && key("size_gib") && key("volumes[1].since"),
+        "{found:#?}"
+    );
 }
 
 #[test]
 fn an_empty_fleet_and_an_unknown_version_are_refused() {
     assert!(errors("version: 1\n")[0].contains("the fleet is empty"));
-    assert!(errors("version: 2\nvolumes: [ { name: a, size_gib: 1 } ]\n")[0].contains("version: 1"));
+    assert!(
+        errors("version: 2\nvolumes: [ { name: a, size_gib: 1 } ]\n")[0].contains("version: 1")
+    );
 }

@@ -133,9 +133,8 @@ fn a_source_that_is_gone_keeps_its_last_backups_until_the_policy_lets_them_go() 
 #[test]
 fn a_volume_that_comes_later_is_backed_up_from_the_next_slot_on() {
     let policies = nightly("retain: { last: 9 }");
-    let fleet = fleet(
-        "volumes: [ { name: disk, size_gib: 1, tags: { Backup: x }, since: 2026-11-25 } ]",
-    );
+    let fleet =
+        fleet("volumes: [ { name: disk, size_gib: 1, tags: { Backup: x }, since: 2026-11-25 } ]");
     let mut course = Course::new(&policies, &fleet, &[], at(START), at(START) + days(9));
     course.advance(at("2026-11-26T00:00:00Z"));
     assert_eq!(standing(&course, "vol-disk"), ["2026-11-25T03:00:00Z"]);
@@ -156,7 +155,9 @@ fn the_volumes_of_an_instance_are_one_set_and_an_ami_is_one_backup() {
     let machines = "instances: [ { name: web, count: 5, tags: { Backup: x }, volumes: [
         { size_gib: 8, boot: true }, { size_gib: 100 }, { size_gib: 200 } ] } ]";
     let simulation = simulated(&policies(text), &fleet(machines), 10);
-    let [sets, images] = &simulation.policies[..] else { panic!() };
+    let [sets, images] = &simulation.policies[..] else {
+        panic!()
+    };
     // Two data volumes of five machines, twice; five machines, twice.
     assert_eq!(sets.series.last().unwrap().backups, 20);
     assert_eq!(images.series.last().unwrap().backups, 10);
@@ -196,7 +197,11 @@ fn sources_that_fare_the_same_come_to_the_same_as_each_by_itself() {
         one.advance(at(START) + days(day));
         let alone = standing(&one, "vol-disk-1");
         for number in 1..=40 {
-            assert_eq!(standing(&whole, &format!("vol-disk-{number}")), alone, "day {day}");
+            assert_eq!(
+                standing(&whole, &format!("vol-disk-{number}")),
+                alone,
+                "day {day}"
+            );
         }
     }
 }

@@ -22,7 +22,9 @@ fn restore_points_on_a_day_are_newest_first_with_what_keeps_them() {
     let mut asked = question(&policies, &fleet, 30);
     asked.at = Some(at("2026-12-10T12:00:00Z"));
     let simulation = simulate(&asked, &mut |_, _| {});
-    let [list] = &simulation.policies[0].restore_points[..] else { panic!() };
+    let [list] = &simulation.policies[0].restore_points[..] else {
+        panic!()
+    };
     assert_eq!(list.sources, ["vol-disk-1", "vol-disk-2", "vol-disk-3"]);
     let points: Vec<(String, &[ReasonCode])> = list
         .points
@@ -45,7 +47,9 @@ fn the_longest_gap_is_told_by_the_age_of_its_newer_end() {
     asked.at = Some(at("2026-12-10T12:00:00Z"));
     let simulation = simulate(&asked, &mut |_, _| {});
     let gaps = simulation.policies[0].gaps.iter();
-    let gaps: Vec<(u32, i64)> = gaps.map(|gap| (gap.from_days, gap.seconds / 3600)).collect();
+    let gaps: Vec<(u32, i64)> = gaps
+        .map(|gap| (gap.from_days, gap.seconds / 3600))
+        .collect();
     // Of today from Sunday; both it and the nine hours since it are of the last day.
     assert_eq!(gaps, [(0, 96)]);
 }
@@ -81,8 +85,13 @@ fn no_snapshot_stores_more_than_its_volume_holds() {
 fn slots_with_more_calls_than_the_bucket_holds_are_late() {
     // 100 at once, and the other 1,500 at five a second.
     let simulation = simulated(&nightly("retain: { last: 1 }"), &volumes(1600), 3);
-    let [late] = &simulation.policies[0].late[..] else { panic!() };
-    assert_eq!((late.call.as_str(), late.calls, late.seconds), ("CreateSnapshot", 1600, 300));
+    let [late] = &simulation.policies[0].late[..] else {
+        panic!()
+    };
+    assert_eq!(
+        (late.call.as_str(), late.calls, late.seconds),
+        ("CreateSnapshot", 1600, 300)
+    );
     // The first of all and three nights.
     assert_eq!(late.slots, 4);
 }
@@ -109,21 +118,43 @@ fn policies_of_one_slot_share_the_bucket() {
 
 #[test]
 fn a_ladder_with_a_missing_rung_leaves_a_hole_that_is_told() {
-    let simulation = simulated(&nightly("retain: { weekly: 4, monthly: 12 }"), &volumes(1), 365);
+    let simulation = simulated(
+        &nightly("retain: { weekly: 4, monthly: 12 }"),
+        &volumes(1),
+        365,
+    );
     let text = words(&simulation, AdviceCode::LadderHole);
-    assert!(text.contains("weekly: 4 and monthly: 12 leave no backup between day"), "{text}");
-    let whole = simulated(&nightly("retain: { daily: 60, weekly: 9 }"), &volumes(1), 365);
+    assert!(
+        text.contains("weekly: 4 and monthly: 12 leave no backup between day"),
+        "{text}"
+    );
+    let whole = simulated(
+        &nightly("retain: { daily: 60, weekly: 9 }"),
+        &volumes(1),
+        365,
+    );
     let codes = advised(&whole);
-    assert!(!codes.iter().any(|(_, code)| *code == AdviceCode::LadderHole), "{codes:?}");
+    assert!(
+        !codes
+            .iter()
+            .any(|(_, code)| *code == AdviceCode::LadderHole),
+        "{codes:?}"
+    );
 }
 
 #[test]
 fn a_policy_that_picks_nothing_and_volumes_that_nothing_picks_are_told() {
-    let fleet = fleet("volumes: [ { name: disk, size_gib: 1, tags: { Backup: y } } ]");
+    let fleet = fleet("volumes: [ { name: disk, size_gib: 1, tags: { Backup: other } } ]");
     let simulation = simulated(&nightly("retain: { last: 1 }"), &fleet, 2);
     let codes = advised(&simulation);
-    assert!(codes.contains(&(Level::Warning, AdviceCode::MatchesNothing)), "{codes:?}");
-    assert_eq!(words(&simulation, AdviceCode::NotPicked), "no policy picks vol-disk");
+    assert!(
+        codes.contains(&(Level::Warning, AdviceCode::MatchesNothing)),
+        "{codes:?}"
+    );
+    assert_eq!(
+        words(&simulation, AdviceCode::NotPicked),
+        "no policy picks vol-disk"
+    );
 }
 
 #[test]
@@ -133,10 +164,14 @@ fn a_volume_in_an_ami_of_its_instance_is_picked() {
     select: { instances: { tags: { Backup: x } } }
     schedule: rate(1 day)
     retain: { last: 2 }";
-    let machines = "instances: [ { name: web, tags: { Backup: x }, volumes: [ { size_gib: 8 } ] } ]";
+    let machines =
+        "instances: [ { name: web, tags: { Backup: x }, volumes: [ { size_gib: 8 } ] } ]";
     let simulation = simulated(&policies(text), &fleet(machines), 2);
     let codes = advised(&simulation);
-    assert!(!codes.iter().any(|(_, code)| *code == AdviceCode::NotPicked), "{codes:?}");
+    assert!(
+        !codes.iter().any(|(_, code)| *code == AdviceCode::NotPicked),
+        "{codes:?}"
+    );
 }
 
 #[test]
@@ -148,10 +183,18 @@ fn a_schedule_finer_than_the_rules_keep_is_told() {
     retain: { daily: 7 }";
     let simulation = simulated(&policies(text), &volumes(1), 2);
     let text = words(&simulation, AdviceCode::FinerThanKept);
-    assert!(text.contains("makes 24 backups a day") && text.contains("at most 1 of"), "{text}");
+    assert!(
+        text.contains("makes 24 backups a day") && text.contains("at most 1 of"),
+        "{text}"
+    );
     let simulation = simulated(&nightly("retain: { daily: 7 }"), &volumes(1), 2);
     let codes = advised(&simulation);
-    assert!(!codes.iter().any(|(_, code)| *code == AdviceCode::FinerThanKept), "{codes:?}");
+    assert!(
+        !codes
+            .iter()
+            .any(|(_, code)| *code == AdviceCode::FinerThanKept),
+        "{codes:?}"
+    );
 }
 
 #[test]
@@ -159,7 +202,10 @@ fn state_changes_that_can_use_up_last_are_told() {
     let with_triggers = "retain: { last: 7 }\n    triggers: [stopped]";
     let simulation = simulated(&nightly(with_triggers), &volumes(1), 2);
     let codes = advised(&simulation);
-    assert!(codes.contains(&(Level::Warning, AdviceCode::TriggersUseUpLast)), "{codes:?}");
+    assert!(
+        codes.contains(&(Level::Warning, AdviceCode::TriggersUseUpLast)),
+        "{codes:?}"
+    );
 }
 
 #[test]
