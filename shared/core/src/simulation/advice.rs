@@ -80,17 +80,24 @@ fn breaker(policy: &Policy, course: &Course<'_>, place: usize) -> Option<Advice>
     let trips = &course.tallies[place].trips;
     let first = trips.first()?;
     let text = format!(
-        "the breaker of {} would trip {}, first on {}: {} backups would go and {} may \
+        "the breaker of {} would trip {}, first on {}: {} would go and {} may \
          (max_shrink {}%, free {})",
         policy.name,
         times(trips.len()),
         first.at.strftime("%Y-%m-%d"),
-        first.deletions,
+        backups(first.deletions),
         first.allowed,
         policy.limits.max_shrink_percent,
         policy.limits.free
     );
     Some(of(policy, Level::Warning, AdviceCode::CircuitBreaker, text))
+}
+
+fn backups(count: u64) -> String {
+    match count {
+        1 => "1 backup".to_owned(),
+        count => format!("{count} backups"),
+    }
 }
 
 fn times(count: usize) -> String {
@@ -254,9 +261,9 @@ fn ungoverned(question: &Question<'_>, standing: &[Standing]) -> Option<Advice> 
     let names: BTreeSet<&str> = left.iter().map(|one| one.policy.as_str()).collect();
     let names: Vec<&str> = names.into_iter().collect();
     let text = format!(
-        "{} backups are of policies that the file lacks ({}): they are kept for ever; write `formerly` \
-         into the policy that takes them over, or keep theirs with `state: retired`",
-        left.len(),
+        "{} of policies that the file lacks ({}) would be kept for ever; write `formerly` into the \
+         policy that takes them over, or keep theirs with `state: retired`",
+        backups(left.len() as u64),
         names.join(", ")
     );
     Some(about_all(Level::Warning, AdviceCode::PolicyUnknown, text))

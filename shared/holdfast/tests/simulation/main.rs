@@ -43,14 +43,14 @@ policies:
     limits: { max_shrink: 100% }
   - name: young
     protect: volumes
-    select: { volumes: { tags: { Backup: x } } }
+    select: { volumes: { tags: { Young: x } } }
     schedule: cron(30 9 * * ? *)
     retain: { within: 4d }
     min_copies: 2
     limits: { max_shrink: 100% }
   - name: images
     protect: instances
-    select: { instances: { tags: { Backup: x } } }
+    select: { instances: { tags: { Bake: x } } }
     schedule: cron(30 4 * * ? *)
     timezone: America/New_York
     retain: { last: 1, weekly: 2 }
@@ -63,11 +63,11 @@ policies:
     state: paused
 ";
 
-fn tags() -> Tags {
-    [("Backup".to_owned(), "x".to_owned())].into()
+fn tags(key: &str) -> Tags {
+    [(key.to_owned(), "x".to_owned())].into()
 }
 
-fn machine(account: &mut Account, volumes: usize) {
+fn machine(account: &mut Account, key: &str, volumes: usize) {
     let devices = (0..volumes).map(|number| {
         let device = match number {
             0 => "/dev/xvda".to_owned(),
@@ -78,14 +78,14 @@ fn machine(account: &mut Account, volumes: usize) {
     let devices = devices.collect();
     account.seed_instance(InstanceSeed {
         devices,
-        tags: tags(),
+        tags: tags(key),
         ..InstanceSeed::default()
     });
 }
 
-fn volume(account: &mut Account) -> VolumeId {
+fn volume(account: &mut Account, key: &str) -> VolumeId {
     account.seed_volume(VolumeSeed {
-        tags: tags(),
+        tags: tags(key),
         ..VolumeSeed::default()
     })
 }
@@ -166,12 +166,16 @@ async fn on_every_day_the_simulation_keeps_what_the_handlers_keep() {
         start,
         ..Settings::default()
     });
-    machine(&mut account, 3);
-    machine(&mut account, 3);
-    machine(&mut account, 1);
-    volume(&mut account);
-    volume(&mut account);
-    let leaves = volume(&mut account);
+    // No volume twice: EC2 refuses a second snapshot of one within 15 seconds, and the handlers make
+    // it five minutes later.
+    machine(&mut account, "Backup", 3);
+    machine(&mut account, "Backup", 3);
+    machine(&mut account, "Backup", 1);
+    machine(&mut account, "Bake", 2);
+    machine(&mut account, "Bake", 2);
+    volume(&mut account, "Backup");
+    volume(&mut account, "Young");
+    let leaves = volume(&mut account, "Backup");
     let policies = PolicyFile::parse("policies.yaml", POLICIES, start).unwrap();
     let handled = Handled {
         ec2: InProcess::new(account.shared()),
@@ -209,7 +213,7 @@ async fn on_every_day_the_simulation_keeps_what_the_handlers_keep() {
             if at == comes {
                 handled.ec2.account().seed_volume(VolumeSeed {
                     id: Some(comes_as.clone()),
-                    tags: tags(),
+                    tags: tags("Backup"),
                     ..VolumeSeed::default()
                 });
             }
@@ -229,6 +233,7 @@ async fn on_every_day_the_simulation_keeps_what_the_handlers_keep() {
         );
         most = most.max(expected.len());
     }
-    // Not for want of anything to compare: seven volumes in sets, three by themselves, three AMIs.
-    assert!(most > 100, "{most}");
+    // Not for want of anything to compare: seven volumes in sets have at least two, five and two
+    // more each.
+    assert!(most > 63, "{most}");
 }
