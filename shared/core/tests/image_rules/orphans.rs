@@ -192,6 +192,22 @@ fn a_recycle_bin_that_nobody_read_holds_orphans_unless_it_is_declared_unused() {
     assert_eq!(world.condemned(), ["snap-1-0"]);
 }
 
+/// Found by `less_evidence_never_adds_a_deletion`.
+#[test]
+fn what_holds_one_part_of_a_former_ami_holds_the_others_for_as_long_as_that_part_is_there() {
+    let mut world = deregistered("retain: { last: 1 }", 2, &[1]);
+    second(&mut world, 1);
+    world.binned = BTreeMap::from([(
+        "snap-1-0".to_owned(),
+        BTreeSet::from([ImageId::new("ami-other")]),
+    )]);
+    let held = [ReasonCode::Orphaned, ReasonCode::InRecycleBin];
+    assert_eq!(world.codes("snap-1-0"), held);
+    assert_eq!(world.codes("snap-1-1"), held);
+    world.snapshots.retain(|s| s.id.as_str() != "snap-1-0");
+    assert_eq!(world.condemned(), ["snap-1-1"]);
+}
+
 #[test]
 fn all_that_is_left_of_one_ami_shares_its_fate() {
     type Change = fn(&mut World);
