@@ -123,7 +123,7 @@ impl Backups {
                 image: one.image,
                 policy,
                 source: &class.first().sources[*source],
-                of: &class.first().parts[*part],
+                of: class.id(*part),
                 group: one.group.as_deref(),
                 slot: one.slot,
                 run: &one.run,

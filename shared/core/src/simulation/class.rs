@@ -3,7 +3,8 @@
 //! What a policy makes and retires of one source depends on that source alone, where its retention
 //! groups are sources: on when the policy picks it, with which other volumes in one set, and on the
 //! backups that it has. Two sources that are the same in all of this fare the same, whatever else
-//! they differ in; so one of them is simulated and counted as often as there are such sources.
+//! they differ in; so one of them is simulated and counted as often as there are such sources. The
+//! same goes for the volumes of one set: a set goes whole or not at all.
 //! Where a group is wider than a source (`group: policy` or a tag) nothing is taken together.
 //! Backups that stand at the start are taken for the same where they answer the same slot: their
 //! own times differ by the seconds that a slot's calls took.
@@ -28,9 +29,11 @@ pub(super) struct Shape {
     pub(super) changed_mib: Option<u32>,
 }
 
-/// What one artifact is of: a volume, or the instance of an AMI.
+/// What artifacts are of that fare the same in a member: volumes, or the instance of an AMI.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
+    /// How many of them each member has.
+    pub(super) each: u64,
     /// By epoch, whether it is there at all.
     pub(super) there: Vec<bool>,
     /// The disks of all members.
@@ -51,7 +54,8 @@ pub(super) struct Call {
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub(super) sources: Vec<String>,
-    pub(super) parts: Vec<String>,
+    /// The first of each place is the one that is simulated.
+    pub(super) parts: Vec<Vec<String>>,
 }
 
 /// Sources of one policy that fare the same.
@@ -69,9 +73,19 @@ pub(super) struct Class {
 }
 
 impl Class {
-    /// How many sources it stands for.
+    /// How many members it has.
     pub(super) fn weight(&self) -> u64 {
         self.members.len() as u64
+    }
+
+    /// How many backups one of a part stands for.
+    pub(super) fn backups(&self, part: usize) -> u64 {
+        self.weight() * self.parts[part].each
+    }
+
+    /// What is simulated of a part.
+    pub(super) fn id(&self, part: usize) -> &str {
+        &self.first().parts[part][0]
     }
 
     /// The member that is simulated.
@@ -308,14 +322,14 @@ fn add_classes(
     }
     let mut known: HashMap<String, usize> = HashMap::new();
     for component in components.into_values() {
-        let (key, parts) = describe(&component, scenes);
+        let (key, parts) = describe(&component, scenes, wide);
         let place = *known.entry(key).or_insert_with(|| {
             all.push(class(policy_place, &component, &parts, scenes));
             all.len() - 1
         });
         let class = &mut all[place];
-        for (part, id) in class.parts.iter_mut().zip(&parts) {
-            for shape in disks.0.get(*id).into_iter().flatten() {
+        for (part, ids) in class.parts.iter_mut().zip(&parts) {
+            for shape in ids.iter().filter_map(|id| disks.0.get(*id)).flatten() {
                 *part.shapes.entry(*shape).or_default() += 1;
             }
         }
@@ -325,14 +339,22 @@ fn add_classes(
                 .iter()
                 .map(|id| (*id).to_owned())
                 .collect(),
-            parts: parts.iter().map(|id| (*id).to_owned()).collect(),
+            parts: parts
+                .iter()
+                .map(|ids| ids.iter().map(|id| (*id).to_owned()).collect())
+                .collect(),
         });
     }
 }
 
 /// What tells a member from members of other classes, and its parts in the order in which those of
-/// all members stand side by side.
-fn describe<'a>(component: &Component<'a>, scenes: &Scenes) -> (String, Vec<&'a str>) {
+/// all members stand side by side, each with those that fare like it. In `wide` groups nothing
+/// does: there the identifiers choose.
+fn describe<'a>(
+    component: &Component<'a>,
+    scenes: &Scenes,
+    wide: bool,
+) -> (String, Vec<Vec<&'a str>>) {
     let source_place = |id: &str| component.sources.iter().position(|one| *one == id);
     let mut parts: BTreeMap<&str, String> = component
         .parts
@@ -364,51 +386,61 @@ fn describe<'a>(component: &Component<'a>, scenes: &Scenes) -> (String, Vec<&'a 
             }
         }
     }
-    let mut order: Vec<(String, &'a str)> = component
-        .parts
+    let mut order: BTreeMap<String, Vec<&'a str>> = BTreeMap::new();
+    for id in &component.parts {
+        let mut text = parts.remove(*id).unwrap_or_default();
+        if wide {
+            let _ = write!(text, " {id}");
+        }
+        order.entry(text).or_default().push(id);
+    }
+    let texts = order
         .iter()
-        .filter_map(|id| Some((parts.remove(*id)?, *id)))
-        .collect();
-    order.sort();
-    let texts: Vec<&str> = order.iter().map(|(text, _)| text.as_str()).collect();
-    let key = texts.join("|");
-    (key, order.iter().map(|(_, id)| *id).collect())
+        .map(|(text, ids)| format!("{} {text}", ids.len()));
+    let key: Vec<String> = texts.collect();
+    (key.join("|"), order.into_values().collect())
 }
 
-fn class(policy: usize, component: &Component<'_>, parts: &[&str], scenes: &Scenes) -> Class {
+fn class(policy: usize, component: &Component<'_>, parts: &[Vec<&str>], scenes: &Scenes) -> Class {
     let sources: HashMap<&str, usize> = (0..)
         .zip(&component.sources)
         .map(|(place, id)| (*id, place))
         .collect();
-    let places: HashMap<&str, usize> = (0..).zip(parts).map(|(place, id)| (*id, place)).collect();
+    let ids = (0..)
+        .zip(parts)
+        .flat_map(|(place, ids)| ids.iter().map(move |id| (*id, place)));
+    let places: HashMap<&str, usize> = ids.collect();
     let call = |named: &&Named| {
         let parts = named.parts.iter();
+        let parts: BTreeSet<usize> = parts
+            .filter_map(|id| places.get(id.as_str()).copied())
+            .collect();
         Call {
             source: sources
                 .get(named.source.as_str())
                 .copied()
                 .unwrap_or_default(),
-            parts: parts
-                .filter_map(|id| places.get(id.as_str()).copied())
-                .collect(),
+            parts: parts.into_iter().collect(),
             group: named.group.clone(),
         }
     };
     let calls = component.calls.iter();
     let standing = component.standing.iter().filter_map(|one| {
         let source = sources.get(one.source.as_str()).copied()?;
-        Some((
-            source,
-            places.get(one.of.as_str()).copied()?,
-            (*one).clone(),
-        ))
+        let part = places.get(one.of.as_str()).copied()?;
+        (parts[part][0] == one.of).then(|| (source, part, (*one).clone()))
     });
     Class {
         policy,
         parts: parts
             .iter()
-            .map(|id| Part {
-                there: scenes.ids.iter().map(|ids| ids.contains(*id)).collect(),
+            .map(|ids| Part {
+                each: ids.len() as u64,
+                there: scenes
+                    .ids
+                    .iter()
+                    .map(|there| there.contains(ids[0]))
+                    .collect(),
                 shapes: BTreeMap::new(),
             })
             .collect(),

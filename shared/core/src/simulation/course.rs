@@ -134,10 +134,8 @@ impl<'p> Course<'p> {
         for entry in self.backups.iter() {
             let class = &self.classes[entry.class];
             let policy = &self.policies.policies[class.policy].name;
-            survivors.extend(class.members.iter().map(|member| {
-                let of = member.parts[entry.part].clone();
-                (policy.clone(), of, entry.time)
-            }));
+            let of = class.members.iter().flat_map(|one| &one.parts[entry.part]);
+            survivors.extend(of.map(|of| (policy.clone(), of.clone(), entry.time)));
         }
         survivors
     }
@@ -153,8 +151,10 @@ impl<'p> Course<'p> {
             let call = calls
                 .into_iter()
                 .find(|call| call.parts.contains(&entry.part));
-            for member in &class.members {
-                let of = &member.parts[entry.part];
+            let members = class.members.iter();
+            let each =
+                members.flat_map(|one| one.parts[entry.part].iter().map(move |of| (one, of)));
+            for (member, of) in each {
                 let source = call.map_or(of, |call| &member.sources[call.source]);
                 standing.push(Standing {
                     // Unlike any identifier that the other run gives.
@@ -178,9 +178,9 @@ impl<'p> Course<'p> {
     /// How many complete backups of a policy stand now.
     pub(super) fn count(&self, policy: usize) -> u64 {
         let complete = self.backups.iter().filter(|one| one.is_good(self.now));
-        let classes = complete.map(|one| &self.classes[one.class]);
-        let of_policy = classes.filter(|class| class.policy == policy);
-        of_policy.map(Class::weight).sum()
+        let classes = complete.map(|one| (one, &self.classes[one.class]));
+        let of_policy = classes.filter(|(_, class)| class.policy == policy);
+        of_policy.map(|(one, class)| class.backups(one.part)).sum()
     }
 
     /// The volumes or instances that a policy makes backups of at any time.
@@ -190,7 +190,7 @@ impl<'p> Course<'p> {
             let calls = class.calls.iter().flatten();
             let parts: BTreeSet<usize> = calls.flat_map(|call| call.parts.clone()).collect();
             for member in &class.members {
-                picked.extend(parts.iter().map(|part| member.parts[*part].clone()));
+                picked.extend(parts.iter().flat_map(|part| member.parts[*part].clone()));
             }
         }
         picked
@@ -261,7 +261,7 @@ impl<'p> Course<'p> {
                         image,
                         policy: &policy.name,
                         source,
-                        of: &member.parts[*part],
+                        of: class.id(*part),
                         group: call.group.as_deref(),
                         slot,
                         run: &run,
@@ -277,7 +277,7 @@ impl<'p> Course<'p> {
                     (false, false) => Bucket::Singles,
                 };
                 *self.calls.entry((now, bucket, policy_place)).or_default() += class.weight();
-                let made = class.weight() * call.parts.len() as u64;
+                let made: u64 = call.parts.iter().map(|part| class.backups(*part)).sum();
                 self.tallies[policy_place].created += made;
                 self.changed = true;
             }
@@ -305,7 +305,7 @@ impl<'p> Course<'p> {
         let mut on_record = OnRecord::default();
         let epoch = self.epoch(now);
         for class in &self.classes {
-            for (part, id) in class.parts.iter().zip(&class.first().parts) {
+            for (place, part) in class.parts.iter().enumerate() {
                 let absent = part.there[..=epoch]
                     .iter()
                     .rev()
@@ -316,7 +316,8 @@ impl<'p> Course<'p> {
                     let first = next_sweep(from, true);
                     let confirmed = first + SignedDuration::from_secs(SWEEP);
                     if confirmed <= now {
-                        on_record.gone_since.insert(id.clone(), confirmed);
+                        let id = class.id(place).to_owned();
+                        on_record.gone_since.insert(id, confirmed);
                     }
                 }
             }
@@ -369,12 +370,13 @@ impl<'p> Course<'p> {
                 continue;
             };
             let class = &self.classes[entry.class];
+            let weight = class.backups(entry.part);
             let tally = &mut self.tallies[class.policy];
-            tally.retired += class.weight();
+            tally.retired += weight;
             if self.sweeps == 0 {
-                tally.first_sweep += class.weight();
+                tally.first_sweep += weight;
             }
-            tally.window.push_back((now, entry.time, class.weight()));
+            tally.window.push_back((now, entry.time, weight));
         }
     }
 
@@ -387,14 +389,14 @@ impl<'p> Course<'p> {
         let mut going = vec![0_u64; count];
         for entry in self.backups.iter().filter(|one| one.is_good(now)) {
             let class = &self.classes[entry.class];
-            standing[class.policy] += class.weight();
+            standing[class.policy] += class.backups(entry.part);
             if entry.time <= since {
-                before[class.policy] += class.weight();
+                before[class.policy] += class.backups(entry.part);
             }
         }
         for entry in condemned.iter().filter_map(|id| self.backups.find(id)) {
             let class = &self.classes[entry.class];
-            going[class.policy] += class.weight();
+            going[class.policy] += class.backups(entry.part);
         }
         for (place, tally) in self.tallies.iter_mut().enumerate() {
             while tally.window.front().is_some_and(|(at, ..)| *at <= since) {

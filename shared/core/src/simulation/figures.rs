@@ -122,7 +122,7 @@ fn points(course: &Course<'_>, price: Option<f64>) -> Vec<Point> {
     for entry in course.backups.iter().filter(|one| one.is_good(course.now)) {
         let class = &course.classes[entry.class];
         let point = &mut points[class.policy];
-        point.backups += class.weight();
+        point.backups += class.backups(entry.part);
         let part = &class.parts[entry.part];
         match before.insert((entry.class, entry.part), entry.time) {
             None => point.full_gib += full_gib(part),
@@ -187,7 +187,9 @@ impl Moment {
             points.sort_by_key(|point| std::cmp::Reverse(point.time));
             let class = &course.classes[class];
             let members = class.members.iter();
-            let sources: Vec<String> = members.map(|member| member.parts[part].clone()).collect();
+            let sources: Vec<String> = members
+                .flat_map(|member| member.parts[part].clone())
+                .collect();
             let times: Vec<Timestamp> = points.iter().map(|point| point.time).collect();
             let gaps = moment.gaps.entry(class.policy).or_default();
             widen(gaps, &times, &sources[0], course.now);
