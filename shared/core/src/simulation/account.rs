@@ -22,7 +22,7 @@ pub(super) const PENDING: SignedDuration = SignedDuration::from_mins(2);
 /// A snapshot, or an AMI with the one that backs it.
 #[derive(Clone, Debug)]
 enum Artifact {
-    Snapshot(Snapshot),
+    Snapshot(Box<Snapshot>),
     Image(Box<(Image, Snapshot)>),
 }
 
@@ -193,7 +193,10 @@ impl Backups {
             };
             Artifact::Image(Box::new((image, backing)))
         } else {
-            Artifact::Snapshot(snapshot(ArtifactKind::Snapshot, made.of.to_owned()))
+            Artifact::Snapshot(Box::new(snapshot(
+                ArtifactKind::Snapshot,
+                made.of.to_owned(),
+            )))
         };
         let entry = Entry {
             artifact,
@@ -213,10 +216,12 @@ impl Backups {
         let (snapshots, images) = (&mut inventory.snapshots.items, &mut inventory.images.items);
         for entry in self.entries.values() {
             match &entry.artifact {
-                Artifact::Snapshot(snapshot) if entry.is_good(now) => snapshots.push(snapshot),
+                Artifact::Snapshot(snapshot) if entry.is_good(now) => {
+                    snapshots.push(snapshot.as_ref())
+                }
                 Artifact::Snapshot(snapshot) => snapshots.push(Snapshot {
                     state: SnapshotState::Pending,
-                    ..snapshot.clone()
+                    ..snapshot.as_ref().clone()
                 }),
                 Artifact::Image(both) => {
                     let (image, backing) = both.as_ref();

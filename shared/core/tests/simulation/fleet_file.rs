@@ -65,7 +65,7 @@ volumes:
         .iter()
         .filter_map(|one| {
             one.rsplit_once(": ")
-                .map(|_| one.splitn(4, ':').nth(1).unwrap())
+                .map(|_| one.split(':').nth(1).unwrap())
         })
         .collect();
     for line in ["3", "5", "7", "8", "9", "10"] {
