@@ -5,6 +5,7 @@ pub mod moment;
 mod operate;
 mod report;
 pub mod restore;
+mod simulate;
 
 use std::path::PathBuf;
 
@@ -17,12 +18,14 @@ use jiff::Timestamp;
 pub use lineage::{Format, LineageArguments};
 pub use operate::*;
 pub use report::ReportArguments;
+pub use simulate::SimulateArguments;
 
 const EXAMPLES: &str = "\
 Examples:
   holdfast policies check policies.yaml
   holdfast retention --policies policies.yaml --policy nightly --times times.txt
   holdfast plan --policies policies.yaml
+  holdfast simulate --policies policies.yaml --fleet fleet.yaml
   holdfast coverage --policies policies.yaml
   holdfast explain ami-0123456789abcdef0
   holdfast evidence snap-0123456789abcdef0
@@ -145,6 +148,9 @@ pub enum Command {
     /// Show what a run now would create, retire, keep and hold, and why
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(PlanArguments),
+    /// Show what a policy file will do to a fleet over the next year, before it does it
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(SimulateArguments),
     /// Show for each protected source its newest backup, and whether it is as young as promised
     #[command(after_help = COVERAGE_EXAMPLES)]
     Coverage(CoverageArguments),

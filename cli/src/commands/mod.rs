@@ -11,6 +11,7 @@ mod policies;
 mod report;
 mod restore;
 mod retention;
+mod simulate;
 
 pub(crate) use evidence::reasons as recorded_reasons;
 
@@ -33,6 +34,7 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Retention(retention) => retention::run(global, retention),
         // Boxed: the futures of the SDK's operations are large.
         Command::Plan(plan) => Box::pin(plan::run(global, plan)).await,
+        Command::Simulate(simulate) => Box::pin(simulate::run(global, simulate)).await,
         Command::Coverage(coverage) => Box::pin(coverage::run(global, coverage)).await,
         Command::Explain(explain) => Box::pin(explain::run(global, explain)).await,
         Command::Evidence(evidence) => Box::pin(evidence::run(global, evidence)).await,

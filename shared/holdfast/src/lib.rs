@@ -21,5 +21,5 @@ pub mod sweep;
 pub use holdfast_core as core;
 pub use holdfast_core::{
     artifact, dependency, error_code, event, id, inventory, lineage, plan, policy, ports, report,
-    retention,
+    retention, simulation,
 };

@@ -184,7 +184,8 @@ pub fn breaks(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::IncompleteSet
         | Code::DeviceInUse
         | Code::LaunchUnknown
-        | Code::Interrupted => return None,
+        | Code::Interrupted
+        | Code::Foreseen => return None,
     })
 }
 
@@ -378,7 +379,8 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::IncompleteSet
         | Code::DeviceInUse
         | Code::LaunchUnknown
-        | Code::Interrupted => return None,
+        | Code::Interrupted
+        | Code::Foreseen => return None,
     })
 }
 

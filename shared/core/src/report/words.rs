@@ -193,6 +193,8 @@ words!(
         RpoExceeded = "rpo-exceeded",
         /// The policy picks nothing.
         MatchesNothing = "matches-nothing",
+        /// A simulation shows what is probably not meant so.
+        Foreseen = "foreseen",
         /// More volumes to leave out than one call can.
         TooManyExclusions = "too-many-exclusions",
         /// The policy does not pick it.
