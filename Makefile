@@ -68,8 +68,25 @@ witness: ## Ask the simulated account and moto the same; needs Python 3
 bench: $(BOTO3)/ready ## Time and memory of a sweep of 100,000 snapshots, pace of 1,000 sets; release build, ten minutes after it
 	@echo "Building in release. The first build takes a quarter of an hour or more." >&2
 	@$(CARGO) build --quiet --release --locked $(addprefix --package ,$(FUNCTIONS))
+	@$(CARGO) build --quiet --release --locked --package holdfast-cli
 	@$(CARGO) build --quiet --release --locked --package holdfast-bench
-	@$(RELEASE)/holdfast-bench --sweep $(RELEASE)/sweep-retention --create $(RELEASE)/create-snapshots --python $(BOTO3)/bin/python $(BENCH)
+	@$(RELEASE)/holdfast-bench --sweep $(RELEASE)/sweep-retention --create $(RELEASE)/create-snapshots \
+		--holdfast $(RELEASE)/holdfast --python $(BOTO3)/bin/python $(BENCH)
+
+# Nothing is downloaded but one package of npm's, pinned with its hash; the browser is Debian's.
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+REPORT_PAGES = $(abspath $(or $(CARGO_TARGET_DIR),target))/tmp/report
+
+.PHONY: test-report
+test-report: ## Open the pages of holdfast report in a headless Chromium; needs Node 20 and Debian's chromium
+	@command -v node >/dev/null && command -v npm >/dev/null || \
+		{ echo "test-report needs Node 20 or newer with npm" >&2; exit 1; }
+	@[ -n "$(CHROMIUM)" ] || { echo "test-report needs Chromium: apt-get install chromium, or CHROMIUM=/path/to/it" >&2; exit 1; }
+	@$(CARGO) build --locked --workspace --bins
+	@$(CARGO) test --locked --workspace --test report
+	@cd tests/report && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@cd tests/report && CHROMIUM="$(CHROMIUM)" REPORT_PAGES="$(REPORT_PAGES)" REPORT_SHOTS="$(REPORT_PAGES)/shots" \
+		node --test --test-reporter=spec page.test.mjs
 
 fmt: ## Format the code
 	@$(CARGO) fmt --all

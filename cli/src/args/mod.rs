@@ -1,5 +1,8 @@
 //! What can be asked for on the command line.
 
+mod lineage;
+mod report;
+
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -7,6 +10,9 @@ use clap::{Args, Parser, Subcommand};
 use holdfast::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use holdfast::settings::DEFAULT_POLICIES;
 use jiff::Timestamp;
+
+pub use lineage::{Format, LineageArguments};
+pub use report::ReportArguments;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +24,7 @@ Examples:
   holdfast evidence snap-0123456789abcdef0
   holdfast adopt --policy nightly snap-0123456789abcdef0
   holdfast lineage snap-0123456789abcdef0
+  holdfast report --html backups.html --policies policies.yaml
 
 Exit status:
   0  done, nothing wrong
@@ -25,7 +32,7 @@ Exit status:
   2  wrong usage, or a wrong policy file
   3  done, and something needs attention
 
-HOLDFAST_TABLE names the table (plan, coverage, explain, evidence, adopt, lineage). AWS settings are the
+HOLDFAST_TABLE names the table (all but policies and retention). AWS settings are the
 SDK's own: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
 
 const CHECK_EXAMPLES: &str = "\
@@ -90,13 +97,6 @@ taken over: what DLM, AWS Backup or Image Builder still manages, what another ac
 what is pending or failed. Needs ec2:CreateTags. A repeated command finishes one that was cut off.
 Exit status 3: one of them cannot be adopted.";
 
-const LINEAGE_EXAMPLES: &str = "\
-Examples:
-  holdfast lineage snap-0123456789abcdef0
-  holdfast lineage i-0123456789abcdef0 | jq -r '.edges[] | [.from, .kind, .to] | @tsv'
-
-Follows what it came from, and what came from it, each all the way.";
-
 /// Backups of EC2 that are retired only when nothing depends on them
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version, after_help = EXAMPLES, max_term_width = 100)]
@@ -147,8 +147,11 @@ pub enum Command {
     /// Put snapshots and AMIs that another tool made under a policy, after showing what that means
     #[command(after_help = ADOPT_EXAMPLES)]
     Adopt(AdoptArguments),
-    /// Print what a snapshot, AMI, volume or instance came from, and what came from it, as JSON
-    #[command(after_help = LINEAGE_EXAMPLES)]
+    /// Draw everything on one page: coverage by day, lineage, the plan and its reasons
+    #[command(after_help = report::EXAMPLES)]
+    Report(ReportArguments),
+    /// Show what a snapshot, AMI, volume or instance came from, and what came from it
+    #[command(after_help = lineage::EXAMPLES)]
     Lineage(LineageArguments),
 }
 
@@ -250,14 +253,6 @@ pub struct AdoptArguments {
     /// The time to reckon from.
     #[command(flatten)]
     pub now: Now,
-}
-
-/// Arguments of `lineage`.
-#[derive(Args, Debug)]
-pub struct LineageArguments {
-    /// snap-…, ami-…, vol-… or i-…
-    #[arg(value_name = "ID", value_parser = resource)]
-    pub id: String,
 }
 
 /// Where the policy file is.

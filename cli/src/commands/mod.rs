@@ -7,6 +7,7 @@ mod explain;
 mod lineage;
 mod plan;
 mod policies;
+mod report;
 mod retention;
 
 use holdfast::report::Run;
@@ -32,6 +33,7 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Explain(explain) => Box::pin(explain::run(global, explain)).await,
         Command::Evidence(evidence) => Box::pin(evidence::run(global, evidence)).await,
         Command::Adopt(adopt) => Box::pin(adopt::run(global, adopt)).await,
+        Command::Report(report) => Box::pin(report::run(global, report)).await,
         Command::Lineage(lineage) => Box::pin(lineage::run(global, lineage)).await,
     }
 }

@@ -32,9 +32,10 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
     let place = account.region.as_deref().unwrap_or("no Region");
     progress(&format!("reading EC2 and the ledger in {place} ..."));
 
-    let (number, creations) = tokio::join!(
+    let (number, creations, inventory) = tokio::join!(
         sts::account(&account.config),
         create::preview(ec2, table, &policies, now),
+        lists::read(ec2, &policies),
     );
     let mut items = creations?;
     let sweep = Sweep {
@@ -45,14 +46,18 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
         now,
         take_release: false,
     };
-    let inventory = lists::read(ec2, &policies).await;
     if let Some(error) = &inventory.snapshots.error
         && inventory.snapshots.pages == 0
     {
         return Err(unlisted(error));
     }
     let planned = sweep::plan(table, &sweep, &inventory).await;
-    items.extend(planned.verdicts.iter().map(|verdict| verdict.planned()));
+    let mut drift = false;
+    // Each is made whole once: of hundreds of thousands that is what takes the time.
+    for verdict in planned.verdicts.iter() {
+        drift |= drifted(&verdict);
+        items.push(verdict.planned());
+    }
     items.extend(findings(&planned.settled.trips));
     let unread = lists::unread(&inventory);
     let complete = unread.is_empty();
@@ -72,7 +77,6 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
         ..head("plan", now)
     };
     let report = Report::new(run, items);
-    let drift = planned.verdicts.iter().any(|verdict| drifted(&verdict));
     let tripped: Vec<&str> = planned.settled.tripped.keys().map(String::as_str).collect();
     print_report(global.json, &report, || {
         people(&report, &tripped, Look::of_stdout())
@@ -84,7 +88,7 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
 /// Whether somebody else took away part of an AMI of Holdfast's: what a reconcile finds as drift, and
 /// what held or kept it in the plan does not make right. What Holdfast's own deletion has still to
 /// finish is none.
-fn drifted(verdict: &Verdict) -> bool {
+pub(super) fn drifted(verdict: &Verdict) -> bool {
     let mut reasons = verdict.reasons().iter();
     verdict.former_image.is_none()
         && reasons.any(|reason| {

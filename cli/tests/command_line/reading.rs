@@ -73,8 +73,9 @@ fn a_reader_that_has_gone_is_no_failure() {
 fn wrong_usage_is_status_2_and_says_what_is_wrong() {
     let shell = Shell::new();
     for (arguments, named) in [
-        (&["lineage"][..], "<ID>"),
-        (&["lineage", "lt-1"], "lt-1"),
+        (&["lineage", "lt-1"][..], "lt-1"),
+        (&["lineage", "--format", "png"], "png"),
+        (&["report"], "--html"),
         (&["evidence"], "<ID>"),
         (&["evidence", "vol-1"], "vol-1"),
         (&["adopt", "snap-1"], "--policy"),
@@ -100,6 +101,7 @@ fn help_is_a_result_with_an_example() {
         "evidence",
         "adopt",
         "lineage",
+        "report",
     ] {
         let ran = Shell::new().run(&[command, "--help"]);
         assert_eq!((ran.status, ran.err.as_str()), (0, ""));

@@ -3,13 +3,14 @@
 //! An account of 100,000 snapshots and 10,000 images is rendered once into the pages that EC2 would
 //! answer with ([`pages`]) and served from memory ([`server`]). Against it run the release binary of
 //! `sweep-retention` ([`sweep`]) and a plain boto3 script ([`script`]), and what each takes is read
-//! from the kernel ([`process`]). The binary of `create-snapshots` runs against the simulated account
+//! from the kernel ([`process`]). So does the command line ([`command`]). The binary of `create-snapshots` runs against the simulated account
 //! and its token buckets ([`creating`]). The planner without any I/O is a program of its own.
 //! How long the functions take to start is measured beside a bare one and one in Python ([`start`]).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod buckets;
+pub mod command;
 pub mod creating;
 pub mod fleet;
 pub mod goals;

@@ -110,7 +110,18 @@ impl Known {
     /// That part of the lineage, with every known relation among its resources.
     #[must_use]
     pub fn document(&self, start: &str) -> Document {
-        let reached = self.reached(start);
+        self.document_of(self.reached(start))
+    }
+
+    /// Everything that is known.
+    #[must_use]
+    pub fn whole(&self) -> Document {
+        let ends = self.edges.iter().flat_map(|edge| [&edge.from, &edge.to]);
+        let ids = self.live.keys().chain(self.recorded.keys()).chain(ends);
+        self.document_of(ids.cloned().collect())
+    }
+
+    fn document_of(&self, reached: BTreeSet<String>) -> Document {
         let edges = self
             .edges
             .iter()

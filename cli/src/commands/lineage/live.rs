@@ -62,6 +62,21 @@ impl<'a, E: ReadEc2> Live<'a, E> {
         }
     }
 
+    /// Adds all that EC2 lists of one's own.
+    pub async fn ask_all(&mut self, known: &mut Known) {
+        let (snapshots, images) = tokio::join!(
+            self.ec2.snapshots(&SnapshotScope::All),
+            self.ec2.images(&ImageScope::Own),
+        );
+        for snapshot in &snapshots.items {
+            snapshot_facts(snapshot, known);
+        }
+        self.note_error(&snapshots);
+        self.images(images, known);
+        self.instances(known).await;
+        self.volumes(known).await;
+    }
+
     async fn snapshots(&mut self, ids: Vec<SnapshotId>, known: &mut Known) {
         let (list, images) = (
             SnapshotScope::Ids(ids.clone()),

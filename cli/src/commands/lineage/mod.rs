@@ -1,7 +1,9 @@
 //! `holdfast lineage`: what did a resource come from, and what came from it?
 
+mod dot;
 mod graph;
 mod live;
+mod table;
 
 use std::collections::BTreeSet;
 
@@ -10,11 +12,12 @@ use holdfast::ports::ReadEc2;
 use holdfast::ports::records::{Records, Relations, TableError};
 
 use crate::account::Account;
-use crate::args::{Global, LineageArguments};
+use crate::args::{Format, Global, LineageArguments};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{print_json, progress, warn};
-use graph::Known;
+use crate::output::table::Look;
+use crate::output::{print, print_json, progress, warn};
+use graph::{Document, Known};
 use live::Live;
 
 /// Records read from the table at once.
@@ -25,19 +28,41 @@ const AT_ONCE: usize = 16;
 /// # Errors
 /// The table cannot be read, or the identifier is known neither to it nor to EC2.
 pub async fn run(global: &Global, arguments: &LineageArguments) -> Result<Exit, Failure> {
+    if global.json && arguments.format != Format::Json {
+        return Err(Failure::usage(
+            "--json and another --format exclude each other",
+        ));
+    }
     let account = Account::connect(global).await?;
     let place = account.region.as_deref().unwrap_or("no Region");
     progress(&format!("reading EC2 and the lineage in {place} ..."));
-    let id = &arguments.id;
     let mut live = Live::new(&account.ec2);
-    let known = gather(&mut live, &account.table, id).await?;
+    let (known, document) = match &arguments.id {
+        Some(id) => {
+            let known = gather(&mut live, &account.table, id).await?;
+            let document = known.document(id);
+            (known, document)
+        }
+        None => {
+            let mut known = Known::default();
+            live.ask_all(&mut known).await;
+            let document = known.whole();
+            (known, document)
+        }
+    };
     let unread = live.errors();
+    let instead = match arguments.id {
+        Some(_) => "what is recorded is shown",
+        None => "what was read is shown",
+    };
     for error in unread.values() {
         warn(&format!(
-            "EC2 could not be read to the end: {error}; what is recorded is shown"
+            "EC2 could not be read to the end: {error}; {instead}"
         ));
     }
-    if !known.knows(id) {
+    if let Some(id) = &arguments.id
+        && !known.knows(id)
+    {
         let but = if unread.is_empty() {
             format!("and EC2 has no such resource of yours in {place}")
         } else {
@@ -47,12 +72,20 @@ pub async fn run(global: &Global, arguments: &LineageArguments) -> Result<Exit, 
             "{id} is not recorded, {but}; check the identifier, --region and --profile"
         )));
     }
-    print_json(&known.document(id))?;
+    write(arguments.format, &document)?;
     Ok(if unread.is_empty() {
         Exit::Done
     } else {
         Exit::Attention
     })
+}
+
+fn write(format: Format, document: &Document) -> Result<(), Failure> {
+    match format {
+        Format::Json => print_json(document),
+        Format::Dot => print(&dot::dot(document)),
+        Format::Table => print(&table::table(Look::of_stdout(), document)),
+    }
 }
 
 /// Reads ever further from `start`, until nothing is reached that has not been asked about.

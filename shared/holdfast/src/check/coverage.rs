@@ -47,13 +47,14 @@ pub async fn coverage<E: ReadEc2>(
     lists.name(ec2, mapped).await;
     let seen = lists.seen();
     Ok(Stands {
-        coverage: of(ec2, &seen, policies, now).await,
+        coverage: coverage_of(ec2, &seen, policies, now).await,
         unread: unread(&seen),
     })
 }
 
-/// The coverage of what is listed.
-pub(super) async fn of<E: ReadEc2>(
+/// The coverage of what is listed already, for whoever has read the lists for another purpose; only
+/// KMS is asked, for the state of the keys.
+pub async fn coverage_of<E: ReadEc2>(
     ec2: &E,
     seen: &Seen<'_>,
     policies: &PolicyFile,

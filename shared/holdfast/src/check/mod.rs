@@ -24,7 +24,7 @@ use crate::function::{Context, Invocation};
 use crate::lease::Held;
 use crate::settings::Settings;
 
-pub use coverage::{Stands, coverage};
+pub use coverage::{Stands, coverage, coverage_of};
 use gather::{Lists, known};
 use write::{Writer, Written};
 
@@ -171,7 +171,7 @@ impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
             written.items.push(item);
         } else {
             // A late one would ask of the present what was promised for the past.
-            let stands = coverage::of(self.ec2, &lists.seen(), self.policies, self.now).await;
+            let stands = coverage_of(self.ec2, &lists.seen(), self.policies, self.now).await;
             written.items.extend(stands.findings());
             let (records, policies) = (self.records, self.policies);
             let seen = lists.seen();

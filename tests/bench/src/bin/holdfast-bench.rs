@@ -16,7 +16,7 @@ use holdfast_bench::pages::Pages;
 use holdfast_bench::server::{Server, Terms};
 use holdfast_bench::start::{self, Program, Start};
 use holdfast_bench::sweep::Asked;
-use holdfast_bench::{BenchError, creating, policies, script, sweep};
+use holdfast_bench::{BenchError, command, creating, policies, script, sweep};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -29,6 +29,9 @@ struct Arguments {
     /// Release binary of create-snapshots
     #[arg(long, default_value = "target/release/create-snapshots")]
     create: PathBuf,
+    /// Release binary of holdfast
+    #[arg(long, default_value = "target/release/holdfast")]
+    holdfast: PathBuf,
     /// Python with boto3
     #[arg(long, default_value = "python3")]
     python: PathBuf,
@@ -45,6 +48,12 @@ struct Arguments {
     /// minutes each
     #[arg(long)]
     without_buckets: bool,
+    /// Leave the page of `holdfast report` in this file
+    #[arg(long)]
+    page: Option<PathBuf>,
+    /// Measure only the command line beside the sweep
+    #[arg(long, conflicts_with_all = ["without_buckets", "only_creating", "starts_only"])]
+    only_commands: bool,
     /// Measure only the 1,000 sets
     #[arg(long, conflicts_with = "without_buckets")]
     only_creating: bool,
@@ -81,12 +90,14 @@ async fn run(arguments: Arguments) -> Result<(), BenchError> {
         goals.sum_up();
         return Ok(());
     }
-    starting(&arguments, &mut goals).await?;
-    if arguments.starts_only {
-        goals.sum_up();
-        return Ok(());
+    if !arguments.only_commands {
+        starting(&arguments, &mut goals).await?;
+        if arguments.starts_only {
+            goals.sum_up();
+            return Ok(());
+        }
+        planner(&mut goals)?;
     }
-    planner(&mut goals)?;
     eprintln!("Rendering the account.");
     let server = Server::open(Pages::render(Fleet::at(Timestamp::now()))).await?;
     let bench = Bench {
@@ -94,6 +105,11 @@ async fn run(arguments: Arguments) -> Result<(), BenchError> {
         arguments,
         files: tempfile::tempdir().map_err(BenchError::io("a temporary directory"))?,
     };
+    bench.commands(&mut goals).await?;
+    if bench.arguments.only_commands {
+        goals.sum_up();
+        return Ok(());
+    }
     bench.deciding(&mut goals).await?;
     bench.concurrency(&mut goals).await?;
     if !bench.arguments.without_buckets {
@@ -250,6 +266,41 @@ impl Bench {
             request: json!({}),
             terms: Terms::default(),
         }
+    }
+
+    /// `plan` and `report --html` of the account, beside the sweep, in turn.
+    async fn commands(&self, goals: &mut Goals) -> Result<(), BenchError> {
+        let rounds = self.arguments.rounds.max(1);
+        println!("\nThe command line: 100,000 snapshots, 10,000 images ({rounds} rounds, medians)");
+        let policies = self.policies(BAKES)?;
+        let file = policies.display().to_string();
+        let printed = self.files.path().join("printed");
+        let page = self.arguments.page.clone();
+        let page = page.unwrap_or_else(|| self.files.path().join("page.html"));
+        let page_name = page.display().to_string();
+        let plan = ["plan", "--policies", &file, "--json"];
+        let report = ["report", "--policies", &file, "--html", &page_name];
+        let binary = &self.arguments.holdfast;
+        let (mut sweeps, mut plans, mut reports) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let run = sweep::run(&self.server, &self.asked(&policies, "plan")).await?;
+            check(&run, "planned", SNAPSHOTS + BAKED_ONCE_MORE as u64)?;
+            sweeps.push(run.took);
+            plans.push(command::run(&self.server, binary, &plan, &printed).await?);
+            reports.push(command::run(&self.server, binary, &report, &printed).await?);
+        }
+        let of = |times: &[Duration]| median(times).unwrap_or_default().as_secs_f64();
+        let (sweep, plan, report) = (of(&sweeps), of(&plans), of(&reports));
+        println!("  sweep {sweep:.2} s, plan {plan:.2} s, report {report:.2} s");
+        let goal = "plan: at most 1.3 times the sweep";
+        let figure = format!("{:.2} times", plan / sweep.max(0.01));
+        goals.hold(plan <= sweep * 1.3, goal, &figure);
+        goals.hold(report < 5.0, "report: under 5 s", &format!("{report:.2} s"));
+        let size = std::fs::metadata(&page).map_err(BenchError::io(page_name))?;
+        let size = size.len() as f64 / f64::from(1 << 20);
+        let figure = format!("{size:.1} MiB");
+        goals.hold(size < 20.0, "its page: under 20 MiB", &figure);
+        Ok(())
     }
 
     /// Listing and deciding, against the script.
