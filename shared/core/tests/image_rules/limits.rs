@@ -135,3 +135,20 @@ fn a_release_of_a_part_frees_nothing_of_the_ami_and_a_release_of_all_frees_it() 
     let (gone, _) = goes(&world, &recorded);
     assert_eq!(gone, ["snap-4-0", "snap-1-0", "snap-1-1"]);
 }
+
+/// Found by `a_crash_anywhere_lets_no_more_go_within_a_day_than_the_limits_allow`.
+#[test]
+fn what_is_left_of_amis_lets_no_more_of_the_others_go() {
+    // A quarter of three is none, and with what is left of a fourth it would be one.
+    let rules = "retain: { last: 2 }\n    limits: { max_shrink: 25%, free: 0 }";
+    let mut world = World::of(rules, 5);
+    world.images.retain(|image| image.id.as_str() != "ami-1");
+    let kept = |world: &World| {
+        let (gone, held) = goes(world, &Recorded::default());
+        assert_eq!(held, ["ami-3"]);
+        gone
+    };
+    assert_eq!(kept(&world), ["ami-4"], "one is newer than a day");
+    world.snapshots[1].start = Some(now() - SignedDuration::from_mins(30));
+    assert_eq!(kept(&world), ["ami-4"]);
+}

@@ -80,15 +80,19 @@ pub(super) fn apply(
             *left.entry(whole).or_default() |= stood(verdicts.time(v));
         }
     }
+    // May go while the first `free` of the window last, or while what is left is not below the
+    // share of what stood that must remain. What is left of former AMIs may have been none, and lets
+    // no more of the others go.
+    let allowed = |before: usize, standing: usize| {
+        let share = before * policy.limits.max_shrink_percent.min(100) as usize / 100;
+        let must_remain = before - share;
+        let by_count = (policy.limits.free as usize).saturating_sub(retired.len());
+        by_count.max(standing.saturating_sub(must_remain))
+    };
+    let allowed_good = allowed(before, standing);
     standing += left.len();
     before += left.into_values().filter(|stood| *stood).count();
-
-    // May go while the first `free` of the window last, or while what is left is not below the
-    // share of what stood that must remain.
-    let share = before * policy.limits.max_shrink_percent.min(100) as usize / 100;
-    let must_remain = before - share;
-    let by_count = (policy.limits.free as usize).saturating_sub(retired.len());
-    let allowed = by_count.max(standing.saturating_sub(must_remain));
+    let allowed = allowed(before, standing);
 
     let mut units: Vec<Unit> = Vec::new();
     let mut known: HashMap<Whole, usize> = HashMap::new();
@@ -123,11 +127,13 @@ pub(super) fn apply(
         units[unit].members.push(v);
         units[unit].backups = if of_set { units[unit].members.len() } else { 1 };
     }
-    let mut used = 0;
+    let (mut used, mut used_good) = (0, 0);
     let mut held = Vec::new();
     for unit in units {
+        let is_good = unit.members.iter().any(|&v| verdicts.is_good(v));
         used += unit.backups;
-        if used > allowed {
+        used_good += if is_good { unit.backups } else { 0 };
+        if used > allowed || is_good && used_good > allowed_good {
             held.extend(unit.members);
         }
     }
