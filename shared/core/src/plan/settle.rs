@@ -4,6 +4,8 @@
 
 mod breaker;
 
+pub use breaker::allowance;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};

@@ -7,8 +7,21 @@ use jiff::Timestamp;
 use super::{Recorded, Retired, Settled, WINDOW, is_released};
 use crate::id::ImageId;
 use crate::plan::judge::{FormerImage, Judged, SetKey};
-use crate::policy::Policy;
+use crate::policy::{Limits, Policy};
 use crate::report::{Reason, ReasonCode};
+
+/// How many more good backups of a policy may go by its limits. `before` is how many stood a window
+/// ago, `standing` how many stand now, and `retired` how many went within the window.
+///
+/// They may go while the first `free` of the window last, or while what is left is not below the
+/// share of what stood that must remain.
+#[must_use]
+pub fn allowance(limits: &Limits, before: usize, standing: usize, retired: usize) -> usize {
+    let share = before * limits.max_shrink_percent.min(100) as usize / 100;
+    let must_remain = before - share;
+    let by_count = (limits.free as usize).saturating_sub(retired);
+    by_count.max(standing.saturating_sub(must_remain))
+}
 
 /// What goes whole or not at all.
 #[derive(PartialEq, Eq, Hash)]
@@ -80,15 +93,8 @@ pub(super) fn apply(
             *left.entry(whole).or_default() |= stood(verdicts.time(v));
         }
     }
-    // May go while the first `free` of the window last, or while what is left is not below the
-    // share of what stood that must remain. What is left of former AMIs may have been none, and lets
-    // no more of the others go.
-    let allowed = |before: usize, standing: usize| {
-        let share = before * policy.limits.max_shrink_percent.min(100) as usize / 100;
-        let must_remain = before - share;
-        let by_count = (policy.limits.free as usize).saturating_sub(retired.len());
-        by_count.max(standing.saturating_sub(must_remain))
-    };
+    // What is left of former AMIs may have been none, and lets no more of the others go.
+    let allowed = |before, standing| allowance(&policy.limits, before, standing, retired.len());
     let allowed_good = allowed(before, standing);
     standing += left.len();
     before += left.into_values().filter(|stood| *stood).count();
