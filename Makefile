@@ -53,10 +53,13 @@ test: ## Run all tests
 SOAK ?= 20
 
 .PHONY: soak
-soak: ## Run the property tests of the decisions over and over, in new random worlds (SOAK=20 times)
+soak: ## Run the property tests and the killed sweeps over and over, in new random worlds (SOAK=20 times)
 	@$(CARGO) test --locked -p holdfast-core -p holdfast-sim --no-run
+	@$(CARGO) test --locked --workspace --test sweep_crashes --no-run
 	@for round in $$(seq $(SOAK)); do echo "Round $$round of $(SOAK)" >&2; \
-		$(CARGO) test --quiet --locked -p holdfast-core -p holdfast-sim || exit 1; done
+		$(CARGO) test --quiet --locked -p holdfast-core -p holdfast-sim || exit 1; \
+		HOLDFAST_FIRST_SEED=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ') \
+			$(CARGO) test --quiet --locked --workspace --test sweep_crashes || exit 1; done
 
 .PHONY: witness
 witness: ## Ask the simulated account and moto the same; needs Python 3

@@ -35,6 +35,9 @@ pub const RESTORE: &str = "holdfast:restore";
 /// Prefix of all of Holdfast's tags.
 pub const PREFIX: &str = "holdfast:";
 
+/// The tags of EC2 Image Builder.
+const BUILDERS: [&str; 2] = ["Ec2ImageBuilderArn", "CreatedBy"];
+
 /// Most tags that EC2 allows on a resource (EC2 User Guide, "Tag restrictions").
 pub const MAX_TAGS: usize = 50;
 /// Longest tag value in characters (same source).
@@ -167,6 +170,17 @@ pub fn foreign_manager(tags: &Tags) -> Option<&str> {
     tags.keys()
         .map(String::as_str)
         .find(|key| key.starts_with("aws:dlm:") || key.starts_with("aws:backup:"))
+        .or_else(|| by_image_builder(tags))
+}
+
+/// The tag by which EC2 Image Builder says that it made the resource, and its lifecycle policies find
+/// it (Image Builder User Guide, "Tag your resources").
+fn by_image_builder(tags: &Tags) -> Option<&str> {
+    let [arn, by] = BUILDERS;
+    if tags.contains_key(arn) {
+        return Some(arn);
+    }
+    (tags.get(by).map(String::as_str) == Some("EC2 Image Builder")).then_some(by)
 }
 
 /// What Holdfast writes on an artifact, in the create call itself.
@@ -238,10 +252,13 @@ fn image_name_start(policy: &str, source: &str, slot: Timestamp) -> String {
     format!("holdfast/{policy}/{source}/{slot}/")
 }
 
-/// The tags of a source that are copied to its backups: neither AWS's own nor Holdfast's.
+/// The tags of a source that are copied to its backups: neither AWS's own nor Holdfast's, nor those of
+/// EC2 Image Builder, which would make the backups its own.
 pub fn copied(tags: &Tags) -> impl Iterator<Item = (&String, &String)> {
+    let builder = by_image_builder(tags).is_some();
     tags.iter()
         .filter(|(key, _)| !key.starts_with("aws:") && !key.starts_with(PREFIX))
+        .filter(move |(key, _)| !builder || !BUILDERS.contains(&key.as_str()))
 }
 
 #[cfg(test)]
@@ -297,6 +314,21 @@ mod tests {
         let mut tags = ours();
         tags.insert("aws:dlm:lifecycle-policy-id".into(), "policy-1".into());
         assert_eq!(code(&tags, Some("1")), ReasonCode::ManagedByOther);
+        for (key, value) in [
+            ("Ec2ImageBuilderArn", "arn:x"),
+            ("CreatedBy", "EC2 Image Builder"),
+        ] {
+            let mut tags = ours();
+            tags.insert(key.into(), value.into());
+            let other = ReasonCode::ManagedByOther;
+            assert_eq!(code(&tags, Some("1")), other, "{key}");
+            let copied: Vec<_> = copied(&tags).collect();
+            assert!(copied.is_empty(), "{copied:?}");
+        }
+        let mut tags = ours();
+        tags.insert("CreatedBy".into(), "ops".into());
+        assert!(Artifact::read(&tags, Some("1"), Some("1")).is_ok());
+        assert_eq!(copied(&tags).count(), 1);
         let mut tags = ours();
         tags.remove(POLICY);
         assert_eq!(code(&tags, Some("1")), ReasonCode::NotManaged);

@@ -125,6 +125,56 @@ fn with_grace(name: &str, grace: Option<&str>, formerly: &str) -> PolicyFile {
     file
 }
 
+/// From when on marks of what `name` made count in a sweep of the last file: the first sweep found a
+/// mark of ten hours ago, the others ran hour by hour.
+fn marks_count_from(between: &[&PolicyFile], last: &PolicyFile, name: &str) -> Timestamp {
+    let mut known = remembered(None, between[0], now() - hours(9));
+    for (n, file) in (1..).zip(&between[1..]) {
+        known = remembered(Some(&known), file, now() - hours(9 - n));
+    }
+    marks_from(&governed(Some(&known), last, now()))[name]
+}
+
+#[test]
+fn a_policy_that_takes_the_backups_of_another_one_over_does_not_lend_their_marks_its_age() {
+    // Both stood in the file; one left it, and months later the other takes its backups over.
+    let (x, y) = (
+        with_grace("x", Some("1h"), "-"),
+        with_grace("y", Some("1h"), "-"),
+    );
+    let mut both = with_grace("y", Some("1h"), "-");
+    both.policies.extend(x.policies);
+    let over = with_grace("y", Some("1h"), "x");
+    let always = Timestamp::UNIX_EPOCH;
+    assert_eq!(marks_count_from(&[&both, &y], &over, "x"), now());
+    assert_eq!(marks_count_from(&[&both, &y], &over, "y"), always);
+    // Without a sweep between, somebody always governed them.
+    assert_eq!(marks_count_from(&[&both, &both], &over, "x"), always);
+    // Taken over, they stay so from then on.
+    let known = [&both, &y, &over];
+    assert_eq!(marks_count_from(&known, &over, "x"), now() - hours(7));
+}
+
+#[test]
+fn a_mark_counts_by_the_name_that_stands_on_the_artifact() {
+    let marks = |from: Timestamp| Recorded {
+        marks_from: BTreeMap::from([
+            ("p".to_owned(), Timestamp::UNIX_EPOCH),
+            ("x".to_owned(), from),
+        ]),
+        ..marked(now() - hours(2))
+    };
+    let tagged_x = |verdict: &mut Verdict| {
+        let artifact = verdict.artifact.as_mut();
+        artifact.unwrap().policy = "x".into();
+    };
+    let (_, goes, _) = settled(&marks(now() - hours(2)), tagged_x);
+    assert!(goes);
+    let (codes, goes, settled) = settled(&marks(now() - hours(1)), tagged_x);
+    assert_eq!((codes.as_slice(), goes), (&[ReasonCode::Grace][..], false));
+    assert_eq!(settled.grace_begins, ["snap-old"]);
+}
+
 #[test]
 fn a_mark_from_before_a_break_in_the_policy_begins_anew() {
     let (graced, other) = (
@@ -133,20 +183,14 @@ fn a_mark_from_before_a_break_in_the_policy_begins_anew() {
     );
     let without = with_grace("p", None, "x");
     let renamed = with_grace("p", Some("1h"), "q");
-    let from = |between: &[&PolicyFile]| -> Timestamp {
-        // The first sweep found a mark of ten hours ago, the others ran hour by hour.
-        let mut last = remembered(None, between[0], now() - hours(9));
-        for (n, file) in (1..).zip(&between[1..]) {
-            last = remembered(Some(&last), file, now() - hours(9 - n));
-        }
-        marks_from(&governed(Some(&last), &graced, now()))["p"]
-    };
+    let from = |between: &[&PolicyFile]| marks_count_from(between, &graced, "p");
     let always = Timestamp::UNIX_EPOCH;
     assert_eq!(from(&[&graced, &graced]), always);
     assert_eq!(from(&[&graced, &without]), now(), "the grace is new");
     assert_eq!(from(&[&graced, &other]), now(), "the policy is");
     assert_eq!(from(&[&graced, &other, &graced]), now() - hours(7));
-    assert_eq!(from(&[&other, &renamed]), always, "under its earlier name");
+    let earlier = marks_count_from(&[&other, &renamed], &renamed, "q");
+    assert_eq!(earlier, always, "under its earlier name");
     let ahead = remembered(None, &other, now());
     let ahead = remembered(Some(&ahead), &graced, now() + hours(5));
     let of_now = governed(Some(&ahead), &graced, now());
@@ -234,6 +278,25 @@ fn the_wait_is_over_of_what_an_ami_maps_again_and_of_what_is_gone() {
         .items
         .update(0, |i| i.state = ImageState::Deregistered);
     assert_eq!(returned(&waiting, &inventory), ["snap-gone"]);
+    let amis: BTreeSet<String> = ["ami-1", "ami-2"].map(str::to_owned).into();
+    assert_eq!(returned(&amis, &inventory), ["ami-1", "ami-2"]);
+    inventory
+        .images
+        .items
+        .update(0, |i| i.state = ImageState::Disabled);
+    assert_eq!(returned(&amis, &inventory), ["ami-2"]);
+    inventory.images.error = Some(CallError {
+        operation: "DescribeImages",
+        resource: "*".into(),
+        code: None,
+        class: ErrorClass::Throttled,
+        message: "page 2".into(),
+    });
+    assert!(returned(&amis, &inventory).is_empty());
+    inventory
+        .images
+        .items
+        .update(0, |i| i.state = ImageState::Deregistered);
     inventory.snapshots.error = Some(CallError {
         operation: "DescribeSnapshots",
         resource: "*".into(),

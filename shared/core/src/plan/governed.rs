@@ -1,28 +1,32 @@
-//! Since when a policy governs without a break, and has its grace.
+//! Since when what carries a policy's name is governed without a break, and has its grace.
 //!
 //! A mark says when an artifact was first condemned. It is taken off by the sweep that finds the
-//! artifact free again; but no sweep looks while the policy is not in the file, or has no grace. A
-//! mark from before such a break is of another sentence: counted, it would take the wait away that
-//! the policy promises now.
+//! artifact free again; but no sweep looks while no policy governs it, or none with a grace. A mark
+//! from before such a break is of another sentence: counted, it would take the wait away that the
+//! policy promises now.
+//!
+//! It is reckoned by the name that stands on the artifact. A policy that takes the backups of an
+//! earlier name over governs them since then, however long it has stood in the file itself.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::judge::governing;
 use crate::policy::PolicyFile;
 use crate::ports::records::Census;
 
-/// For how long a policy has stood in the file.
+/// For how long backups of a name have been governed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Governed {
-    /// The first sweep's `now` since when every sweep found it there.
+    /// The first sweep's `now` since when every sweep found a policy that governs them.
     pub since: Timestamp,
-    /// The same of it with a grace; none where it has none.
+    /// The same of a policy with a grace; none where it has none.
     pub graced: Option<Timestamp>,
 }
 
-/// Each policy of the file at a sweep of `now`, by name, given what the last sweep knew. A policy
-/// takes over from its earlier names. Where nobody knows, it was always so.
+/// Each name that a policy of the file has or had, at a sweep of `now`, given what the last sweep
+/// knew. Where nobody knows, it was always so.
 #[must_use]
 pub fn governed(
     previous: Option<&Census>,
@@ -30,10 +34,12 @@ pub fn governed(
     now: Timestamp,
 ) -> BTreeMap<String, Governed> {
     let known = previous.and_then(|census| census.governed.as_ref());
-    let of_policies = policies.policies.iter().map(|policy| {
-        let mut names = std::iter::once(&policy.name).chain(&policy.formerly);
+    let names = policies.policies.iter();
+    let names = names.flat_map(|policy| std::iter::once(&policy.name).chain(&policy.formerly));
+    let of_names = names.filter_map(|name| {
+        let policy = governing(policies, name)?;
         let before = match known {
-            Some(known) => names.find_map(|name| known.get(name)).copied(),
+            Some(known) => known.get(name).copied(),
             None => Some(Governed {
                 since: Timestamp::UNIX_EPOCH,
                 graced: Some(Timestamp::UNIX_EPOCH),
@@ -47,12 +53,12 @@ pub fn governed(
             since,
             graced: policy.grace.map(|_| graced),
         };
-        (policy.name.clone(), governed)
+        Some((name.clone(), governed))
     });
-    of_policies.collect()
+    of_names.collect()
 }
 
-/// From when on the marks of each policy's artifacts count, by its name.
+/// From when on the marks of artifacts count, by the policy's name that they carry.
 #[must_use]
 pub fn marks_from(governed: &BTreeMap<String, Governed>) -> BTreeMap<String, Timestamp> {
     let from = |one: &Governed| one.graced.map_or(one.since, |graced| graced.max(one.since));

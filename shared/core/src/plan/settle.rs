@@ -2,13 +2,17 @@
 //!
 //! What stands in the table only ever delays a deletion here.
 
+mod breaker;
+
+pub use breaker::allowance;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::judge::{Decision, FormerImage, Judged, SetKey, recorded_pin, share_fate};
-use crate::policy::{Limits, Policy, PolicyFile};
+use super::judge::{Decision, FormerImage, Judged, recorded_pin, share_fate};
+use crate::policy::{Policy, PolicyFile};
 use crate::report::{Reason, ReasonCode};
 
 /// The breaker's window on the wall clock.
@@ -42,9 +46,11 @@ pub struct Retired {
 pub struct Recorded {
     /// Sources that are gone and were pinned when last seen.
     pub pinned: BTreeSet<String>,
-    /// When an artifact was first condemned, by its identifier and the sweep's `now`.
+    /// When an artifact was first condemned, by its identifier, or a former AMI, by
+    /// [`FormerImage::mark`]; the sweep's `now`.
     pub condemned: BTreeMap<String, Timestamp>,
-    /// From when on these count, by policy (see [`super::governed`]); always where it is not named.
+    /// From when on these count, by the policy's name that the artifact carries (see
+    /// [`super::governed`]); always where it is not named.
     pub marks_from: BTreeMap<String, Timestamp>,
     /// Deletions of the last 24 hours, by policy.
     pub retired: BTreeMap<String, Vec<Retired>>,
@@ -65,9 +71,9 @@ pub struct Recorded {
 /// What the guardrails made of the verdicts.
 #[derive(Clone, Debug, Default)]
 pub struct Settled {
-    /// Artifacts whose grace begins with this sweep.
+    /// Whose grace or week begins with this sweep, as [`marked`] names them.
     pub grace_begins: Vec<String>,
-    /// Artifacts that were condemned and are free again.
+    /// Those of whom it is over because they are free again.
     pub freed: Vec<String>,
     /// Policies whose breaker tripped, with the deletions it holds.
     pub tripped: BTreeMap<String, Vec<String>>,
@@ -93,15 +99,24 @@ impl Settled {
     }
 }
 
-/// The artifacts whose marks (when they were first condemned) the guardrails ask for.
+/// Whose marks (when they were first condemned) the guardrails ask for: artifacts, and what of former
+/// AMIs has become part of others, by [`FormerImage::mark`].
 #[must_use]
 pub fn marked(policies: &PolicyFile, verdicts: &impl Judged) -> Vec<String> {
     let graced = policies.policies.iter().filter(|p| p.grace.is_some());
     let graced: BTreeSet<&str> = graced.map(|p| p.name.as_str()).collect();
-    let waits =
-        |v: &usize| verdicts.orphan_of(*v).is_some() || graced.contains(verdicts.policy(*v));
-    let marked = (0..verdicts.count()).filter(waits);
-    marked.map(|v| verdicts.id(v).into_owned()).collect()
+    let mut marked = Vec::new();
+    let mut formers = BTreeSet::new();
+    for v in 0..verdicts.count() {
+        let former = verdicts.orphan_of(v);
+        let taken = former.filter(|_| verdicts.is_image(v));
+        if graced.contains(verdicts.policy(v)) || (former.is_some() && taken.is_none()) {
+            marked.push(verdicts.id(v).into_owned());
+        }
+        let mark = taken.map(FormerImage::mark);
+        marked.extend(mark.filter(|mark| formers.insert(mark.clone())));
+    }
+    marked
 }
 
 /// When a deletion that EC2 has refused `tries` times, `last` at this time, may be tried again: a
@@ -165,7 +180,7 @@ pub fn settle(
     share_fate(verdicts);
     trip(verdicts, recorded, &mut settled);
     for policy in &policies.policies {
-        breaker(policy, verdicts, recorded, wall, &mut settled);
+        breaker::apply(policy, verdicts, recorded, wall, &mut settled);
     }
     settled.plan_hash = if settled.tripped.is_empty() {
         let all = verdicts.condemned().into_iter();
@@ -193,13 +208,51 @@ pub fn plan_hash<'a>(deletions: impl Iterator<Item = (&'a str, &'a str)>) -> Str
         .collect()
 }
 
-/// From when on what was condemned at `since` may go; none where nothing waits.
-fn wait(policy: &Policy, orphan: bool, since: Timestamp) -> Option<Timestamp> {
-    let grace = policy
-        .grace
-        .map(|grace| grace.after(since, &policy.timezone));
-    let orphans = orphan.then(|| since.saturating_add(ORPHANS_STAY).unwrap_or(Timestamp::MAX));
-    grace.max(orphans)
+/// One wait of what is condemned.
+struct Wait {
+    /// Under what the table has its beginning.
+    mark: String,
+    /// Since when it waits, where that is on record and counts.
+    since: Option<Timestamp>,
+    /// When it may go.
+    until: Timestamp,
+}
+
+/// What a verdict waits for: its policy's grace, and the week of what is left of a former AMI. An AMI
+/// that takes such along has a mark for each: it may have been condemned long before that one was
+/// deregistered.
+fn waits(
+    policy: &Policy,
+    verdicts: &impl Judged,
+    v: usize,
+    recorded: &Recorded,
+    now: Timestamp,
+) -> Vec<Wait> {
+    let former = verdicts.orphan_of(v);
+    let taken = former.filter(|_| verdicts.is_image(v));
+    let wait = |mark: String, grace: bool, week: bool| {
+        let since = recorded.condemned.get(&mark).copied().filter(|since| {
+            // A mark of the future would wait for ever, and one from before the policy's last change
+            // is of another sentence: the wait begins anew.
+            let tagged = former.map(|former| former.policy.clone());
+            let tagged = tagged.or_else(|| Some(verdicts.artifact(v)?.policy.clone()));
+            let name = tagged.as_deref().unwrap_or(&policy.name);
+            let from = recorded.marks_from.get(name);
+            *since <= now && from.is_none_or(|from| from <= since)
+        });
+        let begun = since.unwrap_or(now);
+        let grace = policy.grace.as_ref().filter(|_| grace);
+        let grace = grace.map(|grace| grace.after(begun, &policy.timezone));
+        let week = week.then(|| begun.saturating_add(ORPHANS_STAY).unwrap_or(Timestamp::MAX));
+        grace.max(week).map(|until| Wait { mark, since, until })
+    };
+    let own = wait(
+        verdicts.id(v).into_owned(),
+        true,
+        former.is_some() && taken.is_none(),
+    );
+    let taken = taken.and_then(|former| wait(former.mark(), false, true));
+    own.into_iter().chain(taken).collect()
 }
 
 fn grace(
@@ -211,6 +264,8 @@ fn grace(
 ) {
     let policies = policies.policies.iter();
     let policies: HashMap<&str, &Policy> = policies.map(|p| (p.name.as_str(), p)).collect();
+    // Several AMIs may take parts of one former AMI along.
+    let (mut begins, mut freed) = (BTreeSet::new(), BTreeSet::new());
     for v in 0..verdicts.count() {
         let orphan = verdicts.orphan_of(v).is_some();
         let policy = policies.get(verdicts.policy(v)).copied();
@@ -218,39 +273,41 @@ fn grace(
         let Some(policy) = policy.filter(|policy| orphan || policy.grace.is_some()) else {
             continue;
         };
-        let id = verdicts.id(v).into_owned();
-        // A mark of the future would wait for ever, and one from before the policy's last change is
-        // of another sentence: the wait begins anew.
-        let from = recorded.marks_from.get(&policy.name);
-        let counts = |since: &Timestamp| *since <= now && from.is_none_or(|from| from <= since);
-        let since = recorded.condemned.get(&id).copied().filter(counts);
-        let Some(until) = wait(policy, orphan, since.unwrap_or(now)) else {
+        let waits = waits(policy, verdicts, v, recorded, now);
+        let Some(until) = waits.iter().map(|wait| wait.until).max() else {
             continue;
         };
-        match (verdicts.is_condemned(v), since) {
-            (false, None) => {}
+        let last = waits.iter().filter_map(|wait| wait.since).max();
+        if !verdicts.is_condemned(v) {
             // Nothing was found that needs it: what could not be read begins no new grace.
-            (false, Some(_)) if waits_only(verdicts.decision(v)) => {}
-            (false, Some(_)) => {
-                let mut decision = verdicts.decision(v).clone();
-                if let Decision::Keep(reasons) | Decision::Hold(reasons) = &mut decision {
-                    let detail = "it was condemned by an earlier sweep and is free again";
-                    reasons.push(Reason::with(ReasonCode::Grace, detail));
-                }
-                verdicts.decide(v, decision);
-                settled.freed.push(id);
+            if last.is_none() || waits_only(verdicts.decision(v)) {
+                continue;
             }
-            (true, None) => {
-                let detail = format!("condemned now; it may go from {until}");
-                verdicts.hold(v, Reason::with(ReasonCode::Grace, detail));
-                settled.grace_begins.push(id);
+            let mut decision = verdicts.decision(v).clone();
+            if let Decision::Keep(reasons) | Decision::Hold(reasons) = &mut decision {
+                let detail = "it was condemned by an earlier sweep and is free again";
+                reasons.push(Reason::with(ReasonCode::Grace, detail));
             }
-            (true, Some(since)) if now < until => {
-                let detail = format!("condemned at {since}; it may go from {until}");
-                verdicts.hold(v, Reason::with(ReasonCode::Grace, detail));
-            }
-            (true, Some(_)) => {}
+            verdicts.decide(v, decision);
+            let marks = waits.into_iter().filter(|wait| wait.since.is_some());
+            let marks = marks.map(|wait| wait.mark);
+            let new = marks.filter(|mark| freed.insert(mark.clone()));
+            settled.freed.extend(new);
+            continue;
         }
+        let new = waits.iter().any(|wait| wait.since.is_none());
+        let detail = match last.filter(|_| !new) {
+            None => format!("condemned now; it may go from {until}"),
+            Some(since) if now < until => {
+                format!("condemned at {since}; it may go from {until}")
+            }
+            Some(_) => continue,
+        };
+        verdicts.hold(v, Reason::with(ReasonCode::Grace, detail));
+        let marks = waits.into_iter().filter(|wait| wait.since.is_none());
+        let marks = marks.map(|wait| wait.mark);
+        let new = marks.filter(|mark| begins.insert(mark.clone()));
+        settled.grace_begins.extend(new);
     }
 }
 
@@ -319,87 +376,4 @@ fn is_released(verdicts: &impl Judged, recorded: &Recorded, v: usize) -> bool {
     }
     let key = (verdicts.policy(v).to_owned(), verdicts.id(v).into_owned());
     recorded.released.contains(&key)
-}
-
-/// How many more good backups of a policy may go by its limits. `before` is how many stood a window
-/// ago, `standing` how many stand now, and `retired` how many went within the window.
-///
-/// They may go while the first `free` of the window last, or while what is left is not below the
-/// share of what stood that must remain.
-#[must_use]
-pub fn allowance(limits: &Limits, before: usize, standing: usize, retired: usize) -> usize {
-    let share = before * limits.max_shrink_percent.min(100) as usize / 100;
-    let must_remain = before - share;
-    let by_count = (limits.free as usize).saturating_sub(retired);
-    by_count.max(standing.saturating_sub(must_remain))
-}
-
-/// Holds what would let the policy's good backups fall too far within 24 hours.
-fn breaker(
-    policy: &Policy,
-    verdicts: &mut impl Judged,
-    recorded: &Recorded,
-    wall: Timestamp,
-    settled: &mut Settled,
-) {
-    let since = wall - WINDOW;
-    let retired: Vec<&Retired> = recorded
-        .retired
-        .get(&policy.name)
-        .map_or(&[][..], Vec::as_slice)
-        .iter()
-        .filter(|r| r.at > since)
-        .collect();
-    let stood = |time: Option<Timestamp>| time.is_some_and(|t| t <= since);
-    let mut before = retired.iter().filter(|r| stood(Some(r.time))).count();
-    let mut standing = 0_usize;
-    for v in 0..verdicts.count() {
-        if verdicts.is_good(v) && verdicts.policy(v) == policy.name {
-            standing += 1;
-            before += usize::from(stood(verdicts.time(v)));
-        }
-    }
-
-    let allowed = allowance(&policy.limits, before, standing, retired.len());
-
-    // A set goes whole or not at all: half of one is no point in time to return to.
-    let mut sets: Vec<Vec<usize>> = Vec::new();
-    let mut known: HashMap<SetKey, usize> = HashMap::new();
-    for v in verdicts.condemned() {
-        let of_policy = verdicts.policy(v) == policy.name && verdicts.is_good(v);
-        if !of_policy || is_released(verdicts, recorded, v) {
-            continue;
-        }
-        let next = sets.len();
-        let set = verdicts.set(v);
-        let set = set.map_or(next, |set| *known.entry(set).or_insert(next));
-        if set == next {
-            sets.push(Vec::new());
-        }
-        sets[set].push(v);
-    }
-    let mut used = 0;
-    let mut held = Vec::new();
-    for set in sets {
-        used += set.len();
-        if used <= allowed {
-            continue;
-        }
-        for v in set {
-            let detail = format!(
-                "{} had {before} backups 24 h ago and lost {} since; max_shrink is {}%, \
-                 free is {}",
-                policy.name,
-                retired.len(),
-                policy.limits.max_shrink_percent,
-                policy.limits.free
-            );
-            verdicts.hold(v, Reason::with(ReasonCode::CircuitBreaker, detail));
-            held.push(verdicts.id(v).into_owned());
-        }
-    }
-    if !held.is_empty() {
-        let tripped = settled.tripped.entry(policy.name.clone()).or_default();
-        tripped.extend(held);
-    }
 }

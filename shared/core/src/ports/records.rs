@@ -123,7 +123,8 @@ pub struct Deletion {
     pub policy: String,
     /// The AMI that it backs, for a snapshot that goes with one.
     pub image: Option<String>,
-    /// Whether it was a backup that counted.
+    /// Whether it was a backup that counted, or stands for one: a snapshot of each AMI that somebody
+    /// else deregistered does.
     pub good: bool,
     /// The point in time it held.
     pub time: Timestamp,
@@ -389,12 +390,12 @@ pub trait Records: Send + Sync {
         lease: &Lease,
     ) -> impl Future<Output = Result<(), TableError>> + Send;
 
-    /// Snapshots of which [`Self::set_waiting_orphans`] said that they wait.
+    /// That of which [`Self::set_waiting_orphans`] said that it waits.
     fn waiting_orphans(&self) -> impl Future<Output = Result<BTreeSet<String>, TableError>> + Send;
 
-    /// Records that snapshots are what is left of an AMI that somebody else deregistered and wait
-    /// their week, or (`waits` false) that they are so no more. Said before they are marked by
-    /// [`Self::set_condemned`], it finds the marks of those whose AMI came back.
+    /// Records that what is marked by [`Self::set_condemned`] waits, or (`waits` false) that it does
+    /// so no more. Said before it is marked, it finds the marks of snapshots whose AMI came back, and
+    /// of what is gone.
     fn set_waiting_orphans(
         &self,
         snapshots: &[String],

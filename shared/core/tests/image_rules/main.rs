@@ -3,6 +3,7 @@
 
 mod doubts;
 mod leftovers;
+mod limits;
 mod orphans;
 mod parts;
 mod stage;

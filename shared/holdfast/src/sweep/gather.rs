@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use holdfast_core::inventory::Inventory;
-use holdfast_core::plan::judge::{Evidence, Judged, OnRecord, Verdicts};
+use holdfast_core::plan::judge::{Evidence, OnRecord, Verdicts};
 use holdfast_core::plan::settle::{Recorded, Settled, settle};
 use holdfast_core::policy::PolicyFile;
-use holdfast_core::ports::records::Records;
+use holdfast_core::ports::records::{Deletion, Records};
 use jiff::Timestamp;
 
 use super::census::Counted;
@@ -49,11 +49,13 @@ pub struct Planned<'a> {
     pub on_record: OnRecord,
     /// Artifacts that an earlier sweep condemned.
     pub marked: BTreeSet<String>,
-    /// Snapshots that are to be recorded as waiting their week, left of an AMI that somebody else
-    /// deregistered.
+    /// What is to be recorded as marked, so that its mark is found when nothing else asks for it.
     pub waiting: Vec<String>,
-    /// Those on record as such that are so no more.
+    /// Those on record as such that wait no more.
     pub returned: Vec<String>,
+    /// Deletions of which no answer was heard, although what they were to delete stands: it waits
+    /// anew.
+    pub unheard: Vec<Deletion>,
     /// What was counted; none where the last sweep's counts could not be read.
     pub counted: Option<Counted>,
 }
@@ -94,12 +96,9 @@ pub async fn plan<'a, R: Records>(
     let marked: BTreeSet<String> = recorded.condemned.into_keys().collect();
     let begins = settled.grace_begins.iter();
     let marks: BTreeSet<&String> = begins.chain(&marked).collect();
-    // An AMI that takes such a snapshot along waits, too, but is none itself.
-    let is_orphan = |v: &usize| !verdicts.is_image(*v) && verdicts.orphan_of(*v).is_some();
-    let orphans = (0..verdicts.len()).filter(is_orphan);
-    let waits = |id: &String| marks.contains(id) && !known.waiting.contains(id);
-    let waiting = orphans.map(|v| verdicts.id(v).into_owned());
-    let waiting = waiting.filter(waits).collect();
+    let freed: BTreeSet<&String> = settled.freed.iter().collect();
+    let waits = |id: &&String| !known.waiting.contains(*id) && !freed.contains(id);
+    let waiting = marks.into_iter().filter(waits).cloned().collect();
     Planned {
         verdicts,
         settled,
@@ -111,6 +110,7 @@ pub async fn plan<'a, R: Records>(
         marked,
         waiting,
         returned: known.returned,
+        unheard: known.unheard,
         counted: known.counted,
     }
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_core::inventory::Inventory;
 use holdfast_core::plan::judge::{Judged, Verdicts};
 use holdfast_core::plan::reopening::{questions, waits};
-use holdfast_core::plan::returned::returned;
+use holdfast_core::plan::returned::{parted, returned};
 use holdfast_core::plan::settle::{Recorded, WINDOW, marked};
-use holdfast_core::ports::records::{Records, TableError, TableErrorKind};
+use holdfast_core::ports::records::{Deletion, DeletionState, Records, TableError, TableErrorKind};
 use jiff::Timestamp;
 
 use super::Sweep;
@@ -23,6 +23,7 @@ pub(super) struct Known {
     pub release_unknown: bool,
     pub waiting: BTreeSet<String>,
     pub returned: Vec<String>,
+    pub unheard: Vec<Deletion>,
     pub counted: Option<Counted>,
 }
 
@@ -58,6 +59,13 @@ pub(super) async fn known<R: Records>(
         recorded.condemned = condemned;
         let unread = unread.into_iter();
         recorded.unreadable = unread.map(|(id, error)| (id, error.to_string())).collect();
+        let marks: Vec<String> = recorded.condemned.keys().cloned().collect();
+        let (unheard, unread) = unheard(records, &marks).await?;
+        recorded.unreadable.extend(unread);
+        for deletion in &unheard {
+            recorded.condemned.remove(&deletion.resource);
+        }
+        known.unheard = unheard;
     }
     let condemning: BTreeSet<&str> = verdicts
         .condemned()
@@ -66,6 +74,10 @@ pub(super) async fn known<R: Records>(
         .collect();
     let waiting = records.waiting_orphans().await?;
     known.returned = returned(&waiting, inventory);
+    if sweep.only.is_none() {
+        let parted = parted(&waiting, inventory, verdicts);
+        known.returned.extend(parted);
+    }
     known.waiting = waiting;
     for policy in &sweep.policies.policies {
         if condemning.contains(policy.name.as_str()) {
@@ -92,6 +104,27 @@ pub(super) async fn known<R: Records>(
         recorded.released = released.into_iter().flatten().collect();
     }
     Ok(known)
+}
+
+/// The deletions of marked artifacts of which no answer was heard, and which are listed all the same:
+/// taken out of the Recycle Bin since, they have to be condemned anew. Of what EC2 has answered the
+/// record says so. With them, in words, what could not be read.
+async fn unheard<R: Records>(
+    records: &R,
+    marked: &[String],
+) -> Result<(Vec<Deletion>, BTreeMap<String, String>), TableError> {
+    if marked.is_empty() {
+        return Ok(Default::default());
+    }
+    let (found, unread) = each(marked, async |ids| records.deletions(ids).await).await?;
+    let open = found.into_values().filter(|(deletion, state)| {
+        *state == DeletionState::Intended && deletion.refused.is_none()
+    });
+    let unread = unread.into_iter();
+    Ok((
+        open.map(|(deletion, _)| deletion).collect(),
+        unread.map(|(id, error)| (id, error.to_string())).collect(),
+    ))
 }
 
 /// Those of these sources that some backup was made of.

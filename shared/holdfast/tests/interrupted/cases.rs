@@ -4,6 +4,8 @@ use std::env;
 
 /// What begins a line of the report of a failure: set to the number, it runs that case alone.
 const SEED: &str = "HOLDFAST_SEED";
+/// With which number the cases of each kind begin, where it is set: other worlds than always.
+const FIRST: &str = "HOLDFAST_FIRST_SEED";
 /// How many cases of each kind are run, where it is set.
 const CASES: &str = "HOLDFAST_CASES";
 
@@ -17,7 +19,10 @@ fn asked(name: &str) -> Option<u64> {
 pub fn cases(kind: &str, usual: u64, case: impl AsyncFn(u64) -> Result<(), String>) {
     let seeds = match asked(SEED) {
         Some(seed) => seed..seed + 1,
-        None => 0..asked(CASES).unwrap_or(usual),
+        None => {
+            let first = asked(FIRST).unwrap_or(0);
+            first..first + asked(CASES).unwrap_or(usual)
+        }
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

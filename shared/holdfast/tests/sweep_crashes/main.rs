@@ -1,13 +1,14 @@
 //! Sweeps that are killed at any call, that overlap, and that strangers interfere with.
 //!
 //! Every case follows from one number, which a failure prints. `HOLDFAST_SEED=N` runs that case
-//! alone, `HOLDFAST_CASES=N` so many of each kind.
+//! alone, `HOLDFAST_CASES=N` so many of each kind, `HOLDFAST_FIRST_SEED=N` those from that number on.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../interrupted/mod.rs"]
 mod interrupted;
 mod outcome;
 mod reference;
+mod restored;
 mod sound;
 mod stage;
 mod world;

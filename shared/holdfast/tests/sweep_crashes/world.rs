@@ -444,7 +444,8 @@ impl Making {
     }
 }
 
-fn stamp(policy: &str, kind: &str, source: &str, slot: Timestamp) -> Tags {
+/// The tags of what a policy made.
+pub fn stamp(policy: &str, kind: &str, source: &str, slot: Timestamp) -> Tags {
     let run = format!("run-{slot}");
     let slot = slot.to_string();
     [

@@ -16,9 +16,6 @@ pub(super) fn refuse<T>(code: ReasonCode, words: impl Into<String>) -> Result<T,
 }
 
 /// Which service still manages a resource, in words.
-///
-/// Image Builder tags the AMIs that it makes with `Ec2ImageBuilderArn` and `CreatedBy` (Image
-/// Builder User Guide, "Tag your resources"); its lifecycle policies go on to delete them.
 pub(super) fn manager(tags: &Tags, owner_alias: Option<&str>) -> Option<String> {
     if owner_alias == Some("aws-backup-vault") {
         return Some("it lies in an AWS Backup vault".into());
@@ -26,14 +23,14 @@ pub(super) fn manager(tags: &Tags, owner_alias: Option<&str>) -> Option<String> 
     if let Some(key) = foreign_manager(tags) {
         let by = if key.starts_with("aws:dlm:") {
             "Data Lifecycle Manager"
-        } else {
+        } else if key.starts_with("aws:backup:") {
             "AWS Backup"
+        } else {
+            return Some("its tags say that EC2 Image Builder made it and may manage it".into());
         };
         return Some(format!("it carries {key}: {by} still manages it"));
     }
-    let by_builder = tags.contains_key("Ec2ImageBuilderArn")
-        || tags.get("CreatedBy").map(String::as_str) == Some("EC2 Image Builder");
-    by_builder.then(|| "its tags say that EC2 Image Builder made it and may manage it".into())
+    None
 }
 
 /// Refuses what is not complete.

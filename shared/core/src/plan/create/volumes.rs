@@ -158,7 +158,7 @@ impl Order<'_> {
 fn set_tags(ours: Tags, members: &[(&VolumeId, &Tags)]) -> (Tags, bool, BTreeMap<String, Tags>) {
     let copying_is_safe = members.iter().all(|(_, tags)| {
         let theirs = tags.keys().filter(|key| !key.starts_with("aws:")).count();
-        theirs + ours.len() <= MAX_TAGS && !tags.keys().any(|key| key.starts_with(artifact::PREFIX))
+        theirs + ours.len() <= MAX_TAGS && artifact::copied(tags).count() == theirs
     });
     if copying_is_safe {
         return (ours, true, BTreeMap::new());

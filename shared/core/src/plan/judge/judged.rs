@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::artifact::Artifact;
+use crate::id::ImageId;
 use crate::report::{Reason, ReasonCode};
 
 use super::{Decision, FormerImage, Subject, Verdict};
@@ -33,8 +34,11 @@ pub trait Judged {
     fn sources(&self, place: usize) -> BTreeSet<String>;
     /// What its tags say, where they could be read.
     fn artifact(&self, place: usize) -> Option<Cow<'_, Artifact>>;
-    /// The AMI that it backed, for a snapshot whose AMI somebody else deregistered.
+    /// The AMI that it backed, for a snapshot whose AMI somebody else deregistered; the one that an
+    /// AMI maps all that is left of.
     fn orphan_of(&self, place: usize) -> Option<&FormerImage>;
+    /// The AMI that it backed, for a snapshot that an earlier sweep left behind.
+    fn former_image(&self, place: usize) -> Option<&ImageId>;
     /// Before when its deletion is not tried again, on the wall clock.
     fn retry_at(&self, place: usize) -> Option<Timestamp>;
     /// What is to become of it.
@@ -140,6 +144,10 @@ impl Judged for Vec<Verdict> {
 
     fn orphan_of(&self, place: usize) -> Option<&FormerImage> {
         self[place].orphan_of.as_ref()
+    }
+
+    fn former_image(&self, place: usize) -> Option<&ImageId> {
+        self[place].former_image.as_ref()
     }
 
     fn retry_at(&self, place: usize) -> Option<Timestamp> {

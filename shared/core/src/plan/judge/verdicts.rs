@@ -316,6 +316,10 @@ impl Judged for Verdicts<'_> {
         self.rare.get(&place)?.orphan_of.as_ref()
     }
 
+    fn former_image(&self, place: usize) -> Option<&ImageId> {
+        self.rare.get(&place)?.former_image.as_ref()
+    }
+
     fn retry_at(&self, place: usize) -> Option<Timestamp> {
         self.rare.get(&place)?.retry_at
     }

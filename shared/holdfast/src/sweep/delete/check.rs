@@ -71,6 +71,21 @@ fn policy<'p>(policies: &'p PolicyFile, verdict: &Verdict) -> Option<&'p Policy>
     policies.policies.iter().find(|p| p.name == verdict.policy)
 }
 
+/// Whether it is part of what is left of an AMI, or takes such along.
+fn is_part(looked: &Looked) -> bool {
+    looked.verdict.orphan_of.is_some()
+}
+
+/// Holds those with which a part of a former AMI would go of which another is held.
+fn hold_parts(checked: &mut [Looked]) {
+    let parts: Vec<&mut Looked> = checked.iter_mut().filter(|one| is_part(one)).collect();
+    let mut verdicts: Vec<Verdict> = parts.iter().map(|one| one.verdict.clone()).collect();
+    share_fate(&mut verdicts);
+    for (part, verdict) in parts.into_iter().zip(verdicts) {
+        part.verdict = verdict;
+    }
+}
+
 /// The means of the last look.
 pub(super) struct Look<'a, E> {
     ec2: &'a E,
@@ -162,16 +177,10 @@ impl<'a, E: ReadEc2> Look<'a, E> {
     /// Half of what is left of an AMI restores nothing: its parts go together or not at all, so that
     /// their shares are read before the first of them goes.
     async fn share_fate(&self, checked: &mut [Looked]) {
-        let is_part = |looked: &&mut Looked| looked.verdict.orphan_of.is_some();
-        stream::iter(checked.iter_mut().filter(is_part))
+        stream::iter(checked.iter_mut().filter(|looked| is_part(looked)))
             .for_each_concurrent(SHARES_AT_ONCE, |looked| self.shares(looked))
             .await;
-        let parts: Vec<&mut Looked> = checked.iter_mut().filter(is_part).collect();
-        let mut verdicts: Vec<Verdict> = parts.iter().map(|one| one.verdict.clone()).collect();
-        share_fate(&mut verdicts);
-        for (part, verdict) in parts.into_iter().zip(verdicts) {
-            part.verdict = verdict;
-        }
+        hold_parts(checked);
     }
 
     /// Reads condemned images, what was launched from them, what refers to them and who may use
@@ -253,6 +262,8 @@ impl<'a, E: ReadEc2> Look<'a, E> {
         stream::iter(&mut checked)
             .for_each_concurrent(SHARES_AT_ONCE, |looked| self.shares(looked))
             .await;
+        // Several may take parts of one former AMI along.
+        hold_parts(&mut checked);
         checked
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use holdfast_core::id::{ImageId, SnapshotId};
 use holdfast_core::inventory::table::PackedId;
 use holdfast_core::inventory::{Inventory, Reading};
-use holdfast_core::plan::judge::OnRecord;
+use holdfast_core::plan::judge::{FormerImage, OnRecord, Subject, Verdict};
 use holdfast_core::report::ReasonCode;
 use serde_json::Value;
 
@@ -51,6 +51,9 @@ pub(super) struct Ground {
     pub on_record: OnRecord,
     /// Artifacts that an earlier sweep condemned.
     pub marked: BTreeSet<String>,
+    /// Snapshots each of which stands for the former AMI that it is left of when backups that are
+    /// deleted are counted.
+    pub counting: BTreeSet<String>,
     /// How many AMIs in the Recycle Bin nobody has recorded over any snapshot of Holdfast's.
     pub binned_not_on_record: usize,
     /// The pace of the calls.
@@ -59,8 +62,25 @@ pub(super) struct Ground {
     gone: Mutex<BTreeSet<ImageId>>,
 }
 
+/// The first snapshot that goes of each former AMI: what is left of one is one backup.
+fn counting(condemned: &[Verdict]) -> BTreeSet<String> {
+    let mut first: BTreeMap<&FormerImage, &str> = BTreeMap::new();
+    for verdict in condemned {
+        if let (Some(former), Subject::Snapshot(snapshot)) = (&verdict.orphan_of, &verdict.subject)
+        {
+            first.entry(former).or_insert(snapshot.id.as_str());
+        }
+    }
+    first.into_values().map(str::to_owned).collect()
+}
+
 impl Ground {
-    pub(super) fn new(lists: &Inventory, on_record: OnRecord, marked: BTreeSet<String>) -> Self {
+    pub(super) fn new(
+        lists: &Inventory,
+        on_record: OnRecord,
+        marked: BTreeSet<String>,
+        condemned: &[Verdict],
+    ) -> Self {
         let readings = lists.readings();
         Self {
             lists: told(&readings),
@@ -68,6 +88,7 @@ impl Ground {
             binned_not_on_record: not_on_record(lists, &on_record),
             on_record,
             marked,
+            counting: counting(condemned),
             paces: Paces {
                 images: Pace::deregister_image(),
                 snapshots: Pace::snapshots(),

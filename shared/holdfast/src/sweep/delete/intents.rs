@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::artifact;
+use holdfast_core::id::SnapshotId;
 use holdfast_core::inventory::{ImageState, Inventory};
 use holdfast_core::ports::records::{Deletion, DeletionState, Records, TableError};
 use holdfast_core::ports::{ReadEc2, WriteEc2};
@@ -14,6 +15,9 @@ use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use super::Deleter;
 use crate::aws::CALL_TIMEOUT;
 use crate::sweep::each::each;
+
+/// Why the intents for an AMI and for the snapshots behind it are closed.
+const NOT_CARRIED_OUT: &str = "the AMI was listed after it: it was not carried out";
 
 impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
     /// Closes the open intents for AMIs that stand, and for the snapshots behind them; a failed
@@ -35,27 +39,38 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             let Some(&row) = standing.get(&image) else {
                 continue;
             };
-            self.close(deletion).await?;
+            self.close(deletion, NOT_CARRIED_OUT).await?;
             let mapped: BTreeSet<String> = images.snapshots(row).map(|id| id.to_string()).collect();
             let mapped: Vec<String> = mapped.into_iter().collect();
             let (snapshots, more) = self.open(&mapped).await?;
             unread.extend(more);
             let of_it = |d: &Deletion| d.image.as_deref() == Some(image.as_str());
             for deletion in snapshots.into_iter().filter(of_it) {
-                self.close(deletion).await?;
+                self.close(deletion, NOT_CARRIED_OUT).await?;
             }
         }
         Ok(unread)
     }
 
-    async fn close(&self, deletion: Deletion) -> Result<(), TableError> {
+    /// Closes the open intents for snapshots that are listed and judged by themselves.
+    pub(super) async fn close_unheard(&self, unheard: Vec<Deletion>) -> Result<(), TableError> {
+        let of_snapshot = |deletion: &Deletion| SnapshotId::parse(&deletion.resource).is_some();
+        for deletion in unheard.into_iter().filter(of_snapshot) {
+            let words = "it was listed after it, and is condemned anew";
+            self.close(deletion, words).await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&self, deletion: Deletion, words: &str) -> Result<(), TableError> {
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
-        let words = Some("the AMI was listed after it: it was not carried out");
         let deletion = Deletion {
             good: false,
             ..deletion
         };
-        self.records.end_deletion(&deletion, words, &lease).await
+        self.records
+            .end_deletion(&deletion, Some(words), &lease)
+            .await
     }
 
     /// The open intents among these, and failed items for records that cannot be read.

@@ -91,12 +91,17 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             marked,
             waiting,
             returned,
+            unheard,
             counted,
             ..
         } = planned;
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
         let mut items = Items::within(FUNCTION_LIMIT);
+        // Before their intents are closed, so that no mark outlives what says that it is void.
+        let anew: Vec<String> = unheard.iter().map(|d| d.resource.clone()).collect();
+        self.records.set_condemned(&anew, None, &lease).await?;
         items.extend(self.close_refuted(lists).await?);
+        self.close_unheard(unheard).await?;
         // A pin is on record before anything is deleted, so that it outlives its source.
         self.records.pin(&pin, Some(&lease)).await?;
         self.records.unpin(&unpin, &lease).await?;
@@ -134,8 +139,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             items.offer(outcome, reasons, || verdicts.item(v, Outcome::Held));
         }
         Ok(Prepared {
+            ground: Ground::new(lists, on_record, marked, &condemned),
             condemned,
-            ground: Ground::new(lists, on_record, marked),
             account: lists.own_account(self.sweep.account).map(str::to_owned),
             counted,
             images,

@@ -85,7 +85,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             resource: snapshot.id.to_string(),
             policy: verdict.policy.clone(),
             image: verdict.former_image.as_ref().map(ToString::to_string),
-            good: verdict.good,
+            good: verdict.good || ground.counting.contains(snapshot.id.as_str()),
             time: snapshot.start.unwrap_or(Timestamp::UNIX_EPOCH),
             run: self.invocation.id.clone(),
             evidence: self.proof(ground).of(looked),

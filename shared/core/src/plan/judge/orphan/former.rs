@@ -6,6 +6,9 @@ use crate::artifact::{ARTIFACT, POLICY, RUN, SLOT, SOURCE, image_name};
 use crate::inventory::table::{ImageTable, SnapshotTable};
 use crate::inventory::{Snapshot, Tags};
 
+/// What the marks of former AMIs begin with.
+const MARK: &str = "former#";
+
 /// An AMI that was, by what the tags of its snapshots have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FormerImage {
@@ -28,6 +31,25 @@ impl FormerImage {
             slot: tags.get(SLOT)?.parse().ok()?,
             run: tags.get(RUN)?.clone(),
         })
+    }
+
+    /// Under what the table keeps since when it would be retired, where all that is left of it has
+    /// become part of other AMIs: those have marks of their own, from before it was deregistered.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        let Self {
+            policy,
+            source,
+            slot,
+            run,
+        } = self;
+        format!("{MARK}{policy}#{source}#{slot}#{run}")
+    }
+
+    /// Whether it is such a mark, and no identifier of EC2's.
+    #[must_use]
+    pub fn is_mark(id: &str) -> bool {
+        id.starts_with(MARK)
     }
 
     /// The AMI that a snapshot backs, or backed, by its tags.

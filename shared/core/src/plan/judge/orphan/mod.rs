@@ -43,6 +43,8 @@ struct Remains {
     attempted: bool,
     /// Whether no rule would keep it, where no member's verdict tells.
     goes: bool,
+    /// Whether the records say that Holdfast deregistered it.
+    ours: bool,
 }
 
 impl Remains {
@@ -90,9 +92,6 @@ impl Orphans {
             remains.along.push((place, id.clone()));
             remains.in_use.insert(id, snapshot);
         }
-        // With the last AMI over it goes what stayed when Holdfast deregistered its own.
-        let left_by_us = |id: &String| leftovers.contains_key(id);
-        former.retain(|_, remains| !(remains.is_taken() && remains.in_use.keys().all(left_by_us)));
         if former.is_empty() {
             return Self::default();
         }
@@ -115,9 +114,16 @@ impl Orphans {
             }
         }
         let ours = |&i: &usize| leftovers.contains_key(verdicts.id(i).as_ref());
+        let left_by_us = |id: &String| leftovers.contains_key(id);
+        for remains in former.values_mut() {
+            remains.ours = match remains.is_taken() {
+                true => remains.in_use.keys().all(left_by_us),
+                false => remains.members.iter().all(ours),
+            };
+        }
         let by_others = former
             .values()
-            .filter(|remains| !remains.members.iter().all(ours))
+            .filter(|remains| !remains.ours)
             .flat_map(|remains| remains.members.iter().copied())
             .filter(orphan)
             .collect();
@@ -192,9 +198,11 @@ impl Orphans {
     }
 
     /// What has become part of one condemned AMI, and would go itself, goes with that: as what is
-    /// left of the AMI that it was, which has its week.
+    /// left of the AMI that it was, which has its week. What stayed when Holdfast deregistered its
+    /// own has none: the records can waive that, and nothing else.
     fn go_with_others(&self, verdicts: &mut Verdicts<'_>) {
-        let taken = self.former.iter().filter(|(_, r)| r.is_taken() && r.goes);
+        let taken = self.former.iter();
+        let taken = taken.filter(|(_, r)| r.is_taken() && r.goes && !r.ours);
         for (key, remains) in taken {
             for (place, part) in &remains.along {
                 if self.taken_by(*place) > 1 {
@@ -210,9 +218,10 @@ impl Orphans {
         }
     }
 
-    /// How many former AMIs a condemned one would take parts of along.
+    /// How many former AMIs that have their week a condemned one would take parts of along.
     fn taken_by(&self, place: usize) -> usize {
-        let takes = |remains: &&Remains| remains.along.iter().any(|(by, _)| *by == place);
+        let takes =
+            |remains: &&Remains| !remains.ours && remains.along.iter().any(|(by, _)| *by == place);
         self.former.values().filter(takes).count()
     }
 
@@ -220,12 +229,16 @@ impl Orphans {
     /// there: a snapshot shared by two AMIs goes with the last.
     pub(super) fn keep_parts(&self, verdicts: &mut Verdicts<'_>) {
         for remains in self.former.values() {
-            let rest = remains.members.iter().any(|i| self.by_others.contains(i));
+            // Of what Holdfast left the policy has the last word, too.
+            let rest = match remains.ours {
+                true => !remains.members.iter().all(|i| verdicts.is_condemned(*i)),
+                false => remains.members.iter().any(|i| self.by_others.contains(i)),
+            };
             for (place, part) in &remains.along {
                 let words = match (remains.is_taken(), remains.goes) {
                     (false, _) if rest => "of which the rest is still there",
                     (true, false) => "and which stays",
-                    (true, true) if self.taken_by(*place) > 1 => {
+                    (true, true) if !remains.ours && self.taken_by(*place) > 1 => {
                         "and so are others of its snapshots"
                     }
                     (false, _) | (true, true) => continue,
@@ -244,7 +257,7 @@ fn part_of(image: &str, part: &str, words: &str) -> Reason {
     Reason {
         code: ReasonCode::Orphaned,
         detail: Some(format!(
-            "its snapshot {part} is part of an AMI that somebody else deregistered, {words}"
+            "its snapshot {part} is part of an AMI that was deregistered, {words}"
         )),
         path: vec![image.to_owned(), part.to_owned()],
     }
