@@ -144,6 +144,7 @@ pub fn slot_record(source: &str, slot: Timestamp, artifacts: &[&str]) -> SlotRec
         source: source.into(),
         request: None,
         trigger: None,
+        scheduled: true,
         state: SlotState::Created,
         run: "r".into(),
         attempt: 1,
@@ -155,6 +156,7 @@ pub fn slot_record(source: &str, slot: Timestamp, artifacts: &[&str]) -> SlotRec
         failed_at: None,
         error: None,
         permanent: false,
+        event_over: false,
         fence: 1,
     }
 }

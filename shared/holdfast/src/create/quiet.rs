@@ -176,10 +176,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             if is_image && policy_reboots && !creation.reboots() {
                 let why = if record.is_some_and(|record| record.rebooted) {
                     "an earlier call of this slot may have done so"
-                } else if self.trigger == Some(Trigger::SpotInterruption) {
-                    "a Spot instance that is about to be interrupted has no time for it"
                 } else {
-                    "it belongs to an Auto Scaling group, which may replace it then"
+                    let in_group = "it belongs to an Auto Scaling group, which may replace it then";
+                    creation.left_running.unwrap_or(in_group)
                 };
                 return Quiet::Broken(format!("it was not rebooted: {why}"));
             }

@@ -115,6 +115,7 @@ impl Order<'_> {
             excluded: left_out,
             not_covered: devices.to_vec(),
             shared,
+            left_running: None,
             notes,
         })
     }
