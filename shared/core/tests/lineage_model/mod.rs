@@ -79,6 +79,7 @@ pub fn snapshot(id: &str, volume: &str, state: SnapshotState, tags: Tags) -> Sna
         size_gib: Some(8),
         tier: None,
         state_message: None,
+        kms_key: None,
         description: String::new(),
         tags,
     }
