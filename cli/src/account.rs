@@ -28,6 +28,20 @@ impl Account {
     /// No table is named, no Region is configured, or there are no credentials.
     pub async fn connect(global: &Global) -> Result<Self, Failure> {
         let table = settings::table()?;
+        let config = Self::credentials(global).await?;
+        Ok(Self {
+            ec2: Ec2::new(&config),
+            table: Table::new(&config, table),
+            region: config.region().map(ToString::to_string),
+            config,
+        })
+    }
+
+    /// The SDK's configuration alone, for what needs no table.
+    ///
+    /// # Errors
+    /// No Region is configured, or there are no credentials.
+    pub async fn credentials(global: &Global) -> Result<SdkConfig, Failure> {
         let chosen = Chosen {
             region: global.region.clone(),
             profile: global.profile.clone(),
@@ -42,11 +56,6 @@ impl Account {
             }
             return Err(failure);
         }
-        Ok(Self {
-            ec2: Ec2::new(&config),
-            table: Table::new(&config, table),
-            region: config.region().map(ToString::to_string),
-            config,
-        })
+        Ok(config)
     }
 }

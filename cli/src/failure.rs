@@ -2,6 +2,7 @@
 
 use holdfast::aws::NotReady;
 use holdfast::error::RunError;
+use holdfast::permissions::action_of;
 use holdfast::ports::records::{TableError, TableErrorKind};
 use holdfast::ports::{CallError, ErrorClass};
 
@@ -55,12 +56,25 @@ impl From<RunError> for Failure {
     }
 }
 
+/// What to add to the caller's permissions where an operation was denied. AWS's own words are not
+/// read for it: each operation that Holdfast calls has an action of its own.
+#[must_use]
+pub fn permission(operation: &str, resource: &str) -> String {
+    match action_of(operation) {
+        Some(action) => format!(
+            "; the credentials lack {action}: add {{\"Effect\": \"Allow\", \"Action\": \"{action}\", \
+             \"Resource\": \"{resource}\"}} to the caller's policy, and look for a statement that denies it"
+        ),
+        None => format!("; check the credentials and that they allow {operation}"),
+    }
+}
+
 /// EC2 could not be listed.
 pub fn unlisted(error: &CallError) -> Failure {
     let advice = match error.class {
-        ErrorClass::Denied => "; check the credentials and that they allow ec2:Describe*",
-        ErrorClass::Throttled | ErrorClass::UnknownOutcome => "; try again",
-        _ => "",
+        ErrorClass::Denied => permission(error.operation, "*"),
+        ErrorClass::Throttled | ErrorClass::UnknownOutcome => "; try again".to_owned(),
+        _ => String::new(),
     };
     Failure::failed(format!("EC2 could not be read: {error}{advice}"))
 }
@@ -70,12 +84,15 @@ impl From<TableError> for Failure {
         // Not the error's own words: they speak of heartbeats and roles.
         let advice = match error.kind {
             TableErrorKind::Missing => {
-                "; check HOLDFAST_TABLE, --region and --profile, or deploy the stack"
+                "; check HOLDFAST_TABLE, --region and --profile, or deploy the stack".to_owned()
             }
-            TableErrorKind::Denied => "; check the credentials and that they may read the table",
-            TableErrorKind::Unreadable => "; use the newer holdfast that wrote it",
-            TableErrorKind::Unavailable => "; try again",
-            TableErrorKind::Fenced | TableErrorKind::Refused => "",
+            TableErrorKind::Denied => {
+                let arn = format!("arn:aws:dynamodb:*:*:table/{}", error.table);
+                permission(error.operation, &arn)
+            }
+            TableErrorKind::Unreadable => "; use the newer holdfast that wrote it".to_owned(),
+            TableErrorKind::Unavailable => "; try again".to_owned(),
+            TableErrorKind::Fenced | TableErrorKind::Refused => String::new(),
         };
         Self::failed(format!(
             "table {} could not be read: {} of {}: {}{advice}",

@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod exit;
 mod failure;
+mod function;
 mod nearest;
 mod output;
 
@@ -21,6 +22,7 @@ use exit::Exit;
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    holdfast::aws::put_off::watch(output::put_off);
     let exit = match commands::run(&arguments).await {
         Ok(exit) => exit,
         Err(failure) => {

@@ -1,7 +1,11 @@
 //! What can be asked for on the command line.
 
 mod lineage;
+pub mod moment;
+mod operate;
 mod report;
+pub mod restore;
+mod simulate;
 
 use std::path::PathBuf;
 
@@ -12,19 +16,27 @@ use holdfast::settings::DEFAULT_POLICIES;
 use jiff::Timestamp;
 
 pub use lineage::{Format, LineageArguments};
+pub use operate::*;
 pub use report::ReportArguments;
+pub use simulate::SimulateArguments;
 
 const EXAMPLES: &str = "\
 Examples:
   holdfast policies check policies.yaml
   holdfast retention --policies policies.yaml --policy nightly --times times.txt
   holdfast plan --policies policies.yaml
+  holdfast simulate --policies policies.yaml --fleet fleet.yaml
   holdfast coverage --policies policies.yaml
   holdfast explain ami-0123456789abcdef0
   holdfast evidence snap-0123456789abcdef0
   holdfast adopt --policy nightly snap-0123456789abcdef0
   holdfast lineage snap-0123456789abcdef0
+  holdfast ls --policy nightly --since 7d
+  holdfast runs --since 24h
+  holdfast run nightly --dry-run
+  holdfast sweep
   holdfast report --html backups.html --policies policies.yaml
+  holdfast restore volume snap-0123456789abcdef0
 
 Exit status:
   0  done, nothing wrong
@@ -32,8 +44,9 @@ Exit status:
   2  wrong usage, or a wrong policy file
   3  done, and something needs attention
 
-HOLDFAST_TABLE names the table (all but policies and retention). AWS settings are the
-SDK's own: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
+HOLDFAST_TABLE names the table. A time is RFC 3339 (2026-11-23T03:00:00Z) or counted from now: 7d is
+seven days ago, +2h is in two hours. NO_COLOR turns colours off. AWS settings are the SDK's own:
+AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -135,6 +148,9 @@ pub enum Command {
     /// Show what a run now would create, retire, keep and hold, and why
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(PlanArguments),
+    /// Show what a policy file will do to a fleet over the next year, before it does it
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(SimulateArguments),
     /// Show for each protected source its newest backup, and whether it is as young as promised
     #[command(after_help = COVERAGE_EXAMPLES)]
     Coverage(CoverageArguments),
@@ -153,6 +169,30 @@ pub enum Command {
     /// Show what a snapshot, AMI, volume or instance came from, and what came from it
     #[command(after_help = lineage::EXAMPLES)]
     Lineage(LineageArguments),
+    /// List backups by policy and source
+    #[command(after_help = operate::LS_EXAMPLES)]
+    Ls(LsArguments),
+    /// List recent runs from the ledger, or show one whole
+    #[command(after_help = operate::RUNS_EXAMPLES)]
+    Runs(RunsArguments),
+    /// Run a policy now: through the deployed function, or in this process
+    #[command(after_help = operate::RUN_EXAMPLES)]
+    Run(RunArguments),
+    /// Show what a sweep would retire, or have it done
+    #[command(after_help = operate::SWEEP_EXAMPLES)]
+    Sweep(SweepArguments),
+    /// Take a pin off a backup or a source, after showing what it keeps
+    #[command(after_help = operate::UNPIN_EXAMPLES)]
+    Unpin(UnpinArguments),
+    /// Work with events
+    #[command(subcommand, after_help = operate::SEND_EXAMPLES)]
+    Events(EventsCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = operate::COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArguments),
+    /// Make a volume, a set of volumes or an instance of a backup, after showing what that means
+    #[command(subcommand, after_help = restore::EXAMPLES)]
+    Restore(restore::RestoreCommand),
 }
 
 /// A command about policy files.
@@ -272,8 +312,8 @@ pub struct Policies {
 /// The time to reckon from.
 #[derive(Args, Debug)]
 pub struct Now {
-    /// Reckon from this time, such as 2026-11-23T03:00:00Z [default: the clock]
-    #[arg(long = "now", value_name = "T", value_parser = time)]
+    /// Reckon from this time, such as 2026-11-23T03:00:00Z, 7d (ago) or +2h [default: the clock]
+    #[arg(long = "now", value_name = "T", value_parser = moment::parse, allow_hyphen_values = true)]
     pub given: Option<Timestamp>,
 }
 
@@ -283,11 +323,6 @@ impl Now {
     pub fn or_clock(&self) -> Timestamp {
         self.given.unwrap_or_else(Timestamp::now)
     }
-}
-
-fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse()
-        .map_err(|_| "write an RFC 3339 time, such as 2026-11-23T03:00:00Z".to_owned())
 }
 
 fn artifact(text: &str) -> Result<String, String> {

@@ -6,11 +6,16 @@ pub mod table;
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use holdfast::report::Report;
 
 use crate::failure::Failure;
+
+/// How often it is said at most that calls are put off.
+const PUT_OFF_EVERY: Duration = Duration::from_secs(5);
 
 /// Prints a result.
 ///
@@ -93,6 +98,16 @@ pub fn note(message: &str) {
 pub fn progress(message: &str) {
     if io::stderr().is_terminal() {
         plain(message);
+    }
+}
+
+/// Says that EC2 put a call off, at most every few seconds.
+pub fn put_off() {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    let Ok(mut last) = LAST.lock() else { return };
+    if last.is_none_or(|at| at.elapsed() >= PUT_OFF_EVERY) {
+        *last = Some(Instant::now());
+        note("EC2 puts calls off (too many of them, or not available): waiting and asking again");
     }
 }
 

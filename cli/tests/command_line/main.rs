@@ -5,6 +5,7 @@
 mod policies_check;
 mod reading;
 mod retention;
+mod simulate;
 mod without_aws;
 
 use std::io::Write;

@@ -27,6 +27,11 @@ pub const CONSISTENCY: &str = "holdfast:consistency";
 pub const ADOPTED: &str = "holdfast:adopted";
 /// Keeps every backup it names or is the source of.
 pub const PIN: &str = "holdfast:pin";
+/// On what `holdfast restore` made: the backup it was made from. It makes nothing an artifact.
+pub const RESTORED_FROM: &str = "holdfast:restored-from";
+/// On what `holdfast restore` made: the client token of the request, by which a repeated command
+/// finds it again when EC2 has forgotten the token.
+pub const RESTORE: &str = "holdfast:restore";
 /// Prefix of all of Holdfast's tags.
 pub const PREFIX: &str = "holdfast:";
 

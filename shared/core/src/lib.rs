@@ -16,3 +16,4 @@ pub mod policy;
 pub mod ports;
 pub mod report;
 pub mod retention;
+pub mod simulation;

@@ -89,6 +89,12 @@ fn every_code_that_can_hold_a_backup_has_a_remedy() {
         "matches-nothing",
         "cooldown",
         "event-lost",
+        "restored-from",
+        "archived",
+        "incomplete-set",
+        "device-in-use",
+        "launch-unknown",
+        "interrupted",
     ];
     let none = ReasonCode::ALL
         .iter()

@@ -104,14 +104,19 @@ impl Context {
     pub async fn from_environment() -> Result<Self, RunError> {
         let settings = Settings::from_environment()?;
         let config = load_config().await;
-        let table = Table::new(&config, &settings.table);
-        Ok(Self {
+        Ok(Self::new(&config, settings))
+    }
+
+    /// Clients with this configuration: for a program that does a function's work in its own process.
+    #[must_use]
+    pub fn new(config: &SdkConfig, settings: Settings) -> Self {
+        Self {
             config: config.clone(),
             guests: OnceLock::new(),
-            ec2: Ec2::new(&config),
-            table,
+            ec2: Ec2::new(config),
+            table: Table::new(config, &settings.table),
             settings,
-        })
+        }
     }
 
     /// Systems Manager. Made when it is first asked for: most invocations send no commands.

@@ -14,11 +14,12 @@ pub mod lease;
 mod logging;
 pub mod pace;
 pub mod permissions;
+pub mod restore;
 pub mod settings;
 pub mod sweep;
 
 pub use holdfast_core as core;
 pub use holdfast_core::{
     artifact, dependency, error_code, event, id, inventory, lineage, plan, policy, ports, report,
-    retention,
+    retention, simulation,
 };

@@ -172,6 +172,36 @@ pub const SWEEP_RETENTION: &[Actions] = &[
 /// records.
 pub const CHECK_DEPENDENCIES: &[Actions] = &[read_ec2::KEY_STATE, RECORDS];
 
+/// What the command line calls and no function does: taking pins off and giving tags, reading the
+/// ledger of a stretch of time, and invoking the functions.
+pub const OPERATOR: &[Actions] = &[
+    &["ec2:CreateTags"],
+    &["ec2:DeleteTags"],
+    &["dynamodb:Scan"],
+    &["lambda:InvokeFunction"],
+];
+
+/// The IAM action that an API operation needs: of the operations that Holdfast calls, all are named
+/// as their action is but Lambda's `Invoke` (Service Authorization Reference).
+#[must_use]
+pub fn action_of(operation: &str) -> Option<&'static str> {
+    if operation == "Invoke" {
+        return Some("lambda:InvokeFunction");
+    }
+    let functions = [
+        CREATE_SNAPSHOTS,
+        CREATE_IMAGES,
+        SWEEP_RETENTION,
+        CHECK_DEPENDENCIES,
+    ];
+    let all = functions.into_iter().chain([read_ec2::EVIDENCE, OPERATOR]);
+    let mut actions = all.flatten().flat_map(|call| call.iter().copied());
+    actions.find(|action| {
+        let name = action.split_once(':').map(|(_, name)| name);
+        name == Some(operation)
+    })
+}
+
 /// The IAM actions that a function needs; `None` for one that is not Holdfast's.
 ///
 /// Logging, and sending failed events to the queue for them, are Lambda's calls and not the
@@ -187,4 +217,27 @@ pub fn of(function: &str) -> Option<BTreeSet<&'static str>> {
     };
     let all = evidence.iter().chain(calls);
     Some(all.flat_map(|call| call.iter().copied()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_tells_its_action_and_an_unknown_one_none() {
+        for (operation, action) in [
+            ("DescribeFleets", Some("ec2:DescribeFleets")),
+            ("DeleteTags", Some("ec2:DeleteTags")),
+            (
+                "DescribeAutoScalingGroups",
+                Some("autoscaling:DescribeAutoScalingGroups"),
+            ),
+            ("GetItem", Some("dynamodb:GetItem")),
+            ("Invoke", Some("lambda:InvokeFunction")),
+            ("DescribeKey", Some("kms:DescribeKey")),
+            ("TransactWriteItems", None),
+        ] {
+            assert_eq!(action_of(operation), action, "{operation}");
+        }
+    }
 }

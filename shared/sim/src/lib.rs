@@ -60,7 +60,7 @@ pub use model::fleet::{Fleet, LaunchOverride, SpotFleet, SpotRequest, TemplateCh
 pub use model::guest::{Command, Conduct, Guest, GuestSeed, Progress};
 pub use model::image::{DeregistrationProtection, Image};
 pub use model::image_reference::{ImageReference, Parameter, Recipe, ReferrerType};
-pub use model::instance::{AttachedDevice, Instance, VirtualDevice};
+pub use model::instance::{AttachedDevice, Instance, LaunchSettings, VirtualDevice};
 pub use model::instance_type::InstanceTypeInfo;
 pub use model::launch_template::{LaunchTemplate, LaunchTemplateVersion, TemplateData};
 pub use model::lock::{Lock, LockEnd, LockMode, LockState, LockedSnapshot};

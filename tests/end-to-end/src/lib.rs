@@ -381,6 +381,13 @@ impl World {
         self.local.dynamodb.get_item(pk, sk).unwrap()
     }
 
+    /// Deploys functions of the template, each by its own name, so that Lambda's API invokes them.
+    pub fn deploy(&self, names: &[&str]) {
+        for name in names {
+            self.local.functions.deploy(self.function(name));
+        }
+    }
+
     /// Runs the command line against this world.
     #[must_use]
     pub fn holdfast(&self, arguments: &[&str]) -> Output {

@@ -12,8 +12,8 @@ use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
 use holdfast_core::plan::settle::Retired;
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::{
-    Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, OpenSource, Readable,
-    Records, Relations, RunRecord, TableError,
+    Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, Ledger, OpenSource,
+    Readable, Records, Relations, RunRecord, TableError,
 };
 use holdfast_core::report::{Mode, Report};
 use holdfast_end_to_end::backups::{self, NOW, VOLUME, day};
@@ -134,6 +134,7 @@ impl Records for Frozen {
         record(nodes: &[Node], edges: &[Edge], lease: &Lease) -> ();
         start_run(run: &RunRecord) -> RunRecord;
         run(function: &str, id: &str) -> Option<RunRecord>;
+        ledger(since: Timestamp) -> Readable<Ledger>;
         pins() -> BTreeSet<String>;
         pin(sources: &[String], lease: Option<&Lease>) -> ();
         unpin(sources: &[String], lease: &Lease) -> ();

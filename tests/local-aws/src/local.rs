@@ -12,7 +12,7 @@ use crate::bus::{Bus, Target, World};
 use crate::door::Door;
 use crate::dynamodb::{DynamoDb, DynamoDbError, Front, Storage};
 use crate::iam::{Gate, Place, Role, RoleError, access_key};
-use crate::lambda::{Function, FunctionConfig, HostError, find_binary};
+use crate::lambda::{self, Function, FunctionConfig, Functions, HostError, find_binary};
 use crate::pace::{Pace, paced};
 use crate::template::{FunctionDeclaration, Template, TemplateError};
 
@@ -34,6 +34,8 @@ pub struct Ports {
     pub ssm: u16,
     /// KMS.
     pub kms: u16,
+    /// Lambda.
+    pub lambda: u16,
 }
 
 /// What a local AWS is made of.
@@ -128,6 +130,10 @@ pub struct LocalAws {
     pub ssm_endpoint: String,
     /// URL of KMS.
     pub kms_endpoint: String,
+    /// URL of Lambda.
+    pub lambda_endpoint: String,
+    /// The functions that can be invoked there.
+    pub functions: Functions,
     /// The simulated account, for looking into it and changing it in process.
     pub account: SharedAccount,
     /// The table, for reading and changing it in process.
@@ -144,7 +150,7 @@ pub struct LocalAws {
     policies: PathBuf,
     mode: String,
     echo: bool,
-    _doors: [Door; 5],
+    _doors: [Door; 6],
 }
 
 impl LocalAws {
@@ -216,6 +222,13 @@ impl LocalAws {
             options.ports.kms,
         )
         .await?;
+        let functions = Functions::default();
+        let lambda = open(
+            "Lambda",
+            lambda::guarded(functions.clone(), gate.clone()),
+            options.ports.lambda,
+        )
+        .await?;
         Ok(Self {
             ec2_endpoint: ec2.endpoint(),
             dynamodb_endpoint: dynamodb.endpoint(),
@@ -223,6 +236,8 @@ impl LocalAws {
             auto_scaling_endpoint: auto_scaling.endpoint(),
             ssm_endpoint: ssm.endpoint(),
             kms_endpoint: kms.endpoint(),
+            lambda_endpoint: lambda.endpoint(),
+            functions,
             account,
             dynamodb,
             table_name: options.table_name,
@@ -233,7 +248,7 @@ impl LocalAws {
             policies: options.policies,
             mode: options.mode,
             echo: options.echo,
-            _doors: [ec2, sts, auto_scaling, ssm, kms],
+            _doors: [ec2, sts, auto_scaling, ssm, kms, lambda],
         })
     }
 
@@ -248,6 +263,7 @@ impl LocalAws {
             ("AWS_ENDPOINT_URL_AUTO_SCALING", &self.auto_scaling_endpoint),
             ("AWS_ENDPOINT_URL_SSM", &self.ssm_endpoint),
             ("AWS_ENDPOINT_URL_KMS", &self.kms_endpoint),
+            ("AWS_ENDPOINT_URL_LAMBDA", &self.lambda_endpoint),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("AWS_REGION", &self.region),
@@ -328,7 +344,8 @@ impl LocalAws {
         Ok(Function::start(self.function_config(name)?)?)
     }
 
-    /// A bus over the account's clock with these functions, by the template's rules.
+    /// A bus over the account's clock with these functions, by the template's rules. They can be
+    /// invoked through Lambda's API, too.
     ///
     /// # Errors
     ///
@@ -337,6 +354,7 @@ impl LocalAws {
         let targets = functions
             .iter()
             .map(|function| {
+                self.functions.deploy(function.clone());
                 Ok(Target {
                     rules: self.declaration(&function.config().name)?.rules,
                     function: function.clone(),

@@ -170,16 +170,14 @@ fn ending(state: DeletionState, refused: Option<&str>) -> (Outcome, &'static str
 }
 
 /// The recorded reasons whose codes this version knows; all of them stand in the evidence.
-fn reasons(verdict: &Value) -> Vec<Reason> {
+pub(crate) fn reasons(verdict: &Value) -> Vec<Reason> {
     let recorded = verdict["reasons"].as_array().into_iter().flatten();
     recorded
         .filter_map(|reason| {
             let code = reason["code"].as_str()?;
             let path = reason["path"].as_array().into_iter().flatten();
             Some(Reason {
-                code: *ReasonCode::ALL
-                    .iter()
-                    .find(|known| known.as_str() == code)?,
+                code: ReasonCode::parse(code)?,
                 detail: reason["detail"].as_str().map(str::to_owned),
                 path: path
                     .filter_map(|id| id.as_str().map(str::to_owned))

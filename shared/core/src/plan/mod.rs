@@ -13,5 +13,6 @@ pub mod judge;
 pub mod reconcile;
 pub mod remedy;
 pub mod reopening;
+pub mod restore;
 pub mod returned;
 pub mod settle;

@@ -178,7 +178,14 @@ pub fn breaks(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::NoGuest
         | Code::FreezeFailed
         | Code::ThawFailed
-        | Code::ThawUnknown => return None,
+        | Code::ThawUnknown
+        | Code::RestoredFrom
+        | Code::Archived
+        | Code::IncompleteSet
+        | Code::DeviceInUse
+        | Code::LaunchUnknown
+        | Code::Interrupted
+        | Code::Foreseen => return None,
     })
 }
 
@@ -366,7 +373,14 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
         | Code::NoGuest
         | Code::FreezeFailed
         | Code::ThawFailed
-        | Code::ThawUnknown => return None,
+        | Code::ThawUnknown
+        | Code::RestoredFrom
+        | Code::Archived
+        | Code::IncompleteSet
+        | Code::DeviceInUse
+        | Code::LaunchUnknown
+        | Code::Interrupted
+        | Code::Foreseen => return None,
     })
 }
 

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::judge::{Decision, FormerImage, Judged, SetKey, recorded_pin, share_fate};
-use crate::policy::{Policy, PolicyFile};
+use crate::policy::{Limits, Policy, PolicyFile};
 use crate::report::{Reason, ReasonCode};
 
 /// The breaker's window on the wall clock.
@@ -321,6 +321,19 @@ fn is_released(verdicts: &impl Judged, recorded: &Recorded, v: usize) -> bool {
     recorded.released.contains(&key)
 }
 
+/// How many more good backups of a policy may go by its limits. `before` is how many stood a window
+/// ago, `standing` how many stand now, and `retired` how many went within the window.
+///
+/// They may go while the first `free` of the window last, or while what is left is not below the
+/// share of what stood that must remain.
+#[must_use]
+pub fn allowance(limits: &Limits, before: usize, standing: usize, retired: usize) -> usize {
+    let share = before * limits.max_shrink_percent.min(100) as usize / 100;
+    let must_remain = before - share;
+    let by_count = (limits.free as usize).saturating_sub(retired);
+    by_count.max(standing.saturating_sub(must_remain))
+}
+
 /// Holds what would let the policy's good backups fall too far within 24 hours.
 fn breaker(
     policy: &Policy,
@@ -347,12 +360,7 @@ fn breaker(
         }
     }
 
-    // May go while the first `free` of the window last, or while what is left is not below the
-    // share of what stood that must remain.
-    let share = before * policy.limits.max_shrink_percent.min(100) as usize / 100;
-    let must_remain = before - share;
-    let by_count = (policy.limits.free as usize).saturating_sub(retired.len());
-    let allowed = by_count.max(standing.saturating_sub(must_remain));
+    let allowed = allowance(&policy.limits, before, standing, retired.len());
 
     // A set goes whole or not at all: half of one is no point in time to return to.
     let mut sets: Vec<Vec<usize>> = Vec::new();

@@ -5,20 +5,20 @@ use super::node::{Node, Value};
 use super::period::Period;
 
 /// The errors found so far in one file.
-pub(super) struct Findings {
+pub(crate) struct Findings {
     file: String,
     errors: Vec<PolicyError>,
 }
 
 impl Findings {
-    pub(super) fn new(file: &str) -> Self {
+    pub(crate) fn new(file: &str) -> Self {
         Self {
             file: file.to_owned(),
             errors: Vec::new(),
         }
     }
 
-    pub(super) fn add(&mut self, line: u64, key: &str, message: impl Into<String>) {
+    pub(crate) fn add(&mut self, line: u64, key: &str, message: impl Into<String>) {
         self.errors.push(PolicyError {
             file: self.file.clone(),
             line,
@@ -27,12 +27,12 @@ impl Findings {
         });
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.errors.len()
     }
 
     /// The errors in the order of their lines.
-    pub(super) fn into_errors(mut self) -> Vec<PolicyError> {
+    pub(crate) fn into_errors(mut self) -> Vec<PolicyError> {
         self.errors.sort_by_key(|error| error.line);
         self.errors
     }
@@ -40,21 +40,21 @@ impl Findings {
 
 /// A value, its path and the line to name for it.
 #[derive(Clone)]
-pub(super) struct At<'a> {
+pub(crate) struct At<'a> {
     pub path: String,
     pub line: u64,
     pub node: &'a Node,
 }
 
 /// The keys of a mapping whose unknown keys have been noted.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     pub path: String,
     pub line: u64,
     fields: Vec<(&'a str, At<'a>)>,
 }
 
 impl<'a> At<'a> {
-    pub(super) fn root(node: &'a Node) -> Self {
+    pub(crate) fn root(node: &'a Node) -> Self {
         Self {
             path: String::new(),
             line: node.line.max(1),
@@ -62,12 +62,12 @@ impl<'a> At<'a> {
         }
     }
 
-    pub(super) fn error(&self, found: &mut Findings, message: impl Into<String>) {
+    pub(crate) fn error(&self, found: &mut Findings, message: impl Into<String>) {
         found.add(self.line, &self.path, message);
     }
 
     /// Notes that something of another kind stands here.
-    pub(super) fn wrong(&self, found: &mut Findings, expected: &str) {
+    pub(crate) fn wrong(&self, found: &mut Findings, expected: &str) {
         let what = match &self.node.value {
             Value::Null => "is empty".to_owned(),
             other => format!("is {}", other.kind()),
@@ -76,7 +76,7 @@ impl<'a> At<'a> {
     }
 
     /// The entries of a mapping with any keys.
-    pub(super) fn entries(
+    pub(crate) fn entries(
         &self,
         found: &mut Findings,
         expected: &str,
@@ -109,27 +109,16 @@ impl<'a> At<'a> {
     }
 
     /// The entries of a mapping that may have only the `known` keys.
-    pub(super) fn fields(
+    pub(crate) fn fields(
         &self,
         found: &mut Findings,
         known: &[&str],
-        expected: &str,
-    ) -> Option<Fields<'a>> {
-        self.fields_and(found, known, &[], expected)
-    }
-
-    /// The entries of a mapping that may have the `known` keys and, unadvertised, the `later`.
-    pub(super) fn fields_and(
-        &self,
-        found: &mut Findings,
-        known: &[&str],
-        later: &[&str],
         expected: &str,
     ) -> Option<Fields<'a>> {
         let entries = self.entries(found, expected)?;
         let mut fields = Vec::new();
         for (key, at) in entries {
-            if known.contains(&key) || later.contains(&key) {
+            if known.contains(&key) {
                 fields.push((key, at));
             } else {
                 found.add(at.line, &at.path, unknown("key", key, known));
@@ -142,7 +131,7 @@ impl<'a> At<'a> {
         })
     }
 
-    pub(super) fn list(&self, found: &mut Findings, expected: &str) -> Option<Vec<At<'a>>> {
+    pub(crate) fn list(&self, found: &mut Findings, expected: &str) -> Option<Vec<At<'a>>> {
         let Value::List(nodes) = &self.node.value else {
             self.wrong(found, expected);
             return None;
@@ -150,7 +139,7 @@ impl<'a> At<'a> {
         Some(self.items(nodes))
     }
 
-    pub(super) fn items(&self, nodes: &'a [Node]) -> Vec<At<'a>> {
+    pub(crate) fn items(&self, nodes: &'a [Node]) -> Vec<At<'a>> {
         nodes
             .iter()
             .enumerate()
@@ -162,7 +151,7 @@ impl<'a> At<'a> {
             .collect()
     }
 
-    pub(super) fn text(&self, found: &mut Findings, expected: &str) -> Option<&'a str> {
+    pub(crate) fn text(&self, found: &mut Findings, expected: &str) -> Option<&'a str> {
         match &self.node.value {
             Value::Text(text) => Some(text),
             Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {
@@ -176,7 +165,7 @@ impl<'a> At<'a> {
         }
     }
 
-    pub(super) fn boolean(&self, found: &mut Findings) -> Option<bool> {
+    pub(crate) fn boolean(&self, found: &mut Findings) -> Option<bool> {
         if let Value::Bool(value) = self.node.value {
             return Some(value);
         }
@@ -184,7 +173,7 @@ impl<'a> At<'a> {
         None
     }
 
-    pub(super) fn integer(&self, found: &mut Findings, min: u32, max: u32) -> Option<u32> {
+    pub(crate) fn integer(&self, found: &mut Findings, min: u32, max: u32) -> Option<u32> {
         let expected = format!("a whole number from {min} to {max} without quotes");
         match self.node.value {
             Value::Integer(number) => match u32::try_from(number) {
@@ -206,7 +195,7 @@ impl<'a> At<'a> {
     }
 
     /// A positive duration.
-    pub(super) fn period(&self, found: &mut Findings) -> Option<Period> {
+    pub(crate) fn period(&self, found: &mut Findings) -> Option<Period> {
         let period = self.period_or_zero(found)?;
         if period.is_zero() {
             self.error(found, "is zero; write a positive duration such as 30d");
@@ -216,7 +205,7 @@ impl<'a> At<'a> {
     }
 
     /// A duration that may be zero.
-    pub(super) fn period_or_zero(&self, found: &mut Findings) -> Option<Period> {
+    pub(crate) fn period_or_zero(&self, found: &mut Findings) -> Option<Period> {
         let text = self.text(found, "a duration such as 90m, 36h, 30d, 8w, 6mo or 2y")?;
         Period::parse_or_zero(text)
             .map_err(|error| self.error(found, error.to_string()))
@@ -224,7 +213,7 @@ impl<'a> At<'a> {
     }
 
     /// One of the words of `choices`.
-    pub(super) fn choice<T: Copy>(&self, found: &mut Findings, choices: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn choice<T: Copy>(&self, found: &mut Findings, choices: &[(&str, T)]) -> Option<T> {
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let text = self.text(found, &one_of(&words))?;
         let choice = choices.iter().find(|(word, _)| *word == text);
@@ -236,7 +225,7 @@ impl<'a> At<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn get(&self, key: &str) -> Option<&At<'a>> {
+    pub(crate) fn get(&self, key: &str) -> Option<&At<'a>> {
         self.fields
             .iter()
             .find(|(name, _)| *name == key)
@@ -244,7 +233,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of `key`, whose absence is noted.
-    pub(super) fn require(
+    pub(crate) fn require(
         &self,
         found: &mut Findings,
         key: &str,
@@ -268,7 +257,7 @@ impl<'a> Fields<'a> {
 }
 
 /// `a`, or `a or b`, or `a, b or c`.
-pub(super) fn one_of(words: &[&str]) -> String {
+pub(crate) fn one_of(words: &[&str]) -> String {
     match words {
         [] => String::new(),
         [one] => (*one).to_owned(),

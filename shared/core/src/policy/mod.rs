@@ -8,13 +8,13 @@ mod cron;
 mod cron_field;
 pub mod error;
 mod exclude;
-mod field;
+pub(crate) mod field;
 mod gap;
 mod holding;
-mod later;
-mod node;
+pub(crate) mod node;
 mod parse;
 pub mod period;
+mod prices;
 mod require;
 mod rpo;
 pub mod schedule;
@@ -28,6 +28,7 @@ pub use consistency::{Application, OnFailure, RequestedConsistency};
 pub use error::{PolicyError, PolicyErrors};
 pub use exclude::Exclude;
 pub use holding::TemplateVersions;
+pub use prices::Prices;
 pub use require::{RequiredResource, Requirement};
 pub use rpo::Rpo;
 
@@ -44,6 +45,8 @@ pub struct PolicyFile {
     pub policies: Vec<Policy>,
     /// What some active policy must pick.
     pub require: Vec<Requirement>,
+    /// What storage costs, for figures only.
+    pub prices: Prices,
     /// SHA-256 of the file's bytes, lower-case hexadecimal.
     pub sha256: String,
 }

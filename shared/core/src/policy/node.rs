@@ -13,14 +13,14 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// Line, from 1; with an alias the line of what it stands for.
     pub line: u64,
     pub value: Value,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Integer(i128),
@@ -32,7 +32,7 @@ pub(super) enum Value {
 
 /// One key of a mapping and its value.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     pub key: String,
     /// Line of the key.
     pub line: u64,
@@ -41,7 +41,7 @@ pub(super) struct Entry {
 
 impl Value {
     /// The value's kind for an error message.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
             Self::Bool(_) => "an unquoted YAML boolean",
@@ -55,13 +55,13 @@ impl Value {
 
 /// Why a text is no YAML document.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct ShapeError {
+pub(crate) struct ShapeError {
     pub line: u64,
     pub message: String,
 }
 
 /// Reads the one YAML document in `text`.
-pub(super) fn load(text: &str) -> Result<Node, ShapeError> {
+pub(crate) fn load(text: &str) -> Result<Node, ShapeError> {
     if text.len() > MAX_BYTES {
         return Err(ShapeError {
             line: 1,

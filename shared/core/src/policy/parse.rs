@@ -9,15 +9,15 @@ use sha2::{Digest, Sha256};
 use super::check::{Checked, policy};
 use super::error::PolicyErrors;
 use super::field::{At, Findings};
-use super::later;
 use super::node::{Value, load};
+use super::prices::{Prices, prices};
 use super::require::{Requirement, require};
 use super::{Policy, PolicyFile};
 
 /// The one version of the format.
 const VERSION: u32 = 1;
 
-const FILE_KEYS: [&str; 3] = ["version", "policies", "require"];
+const FILE_KEYS: [&str; 4] = ["version", "policies", "require", "prices"];
 
 impl PolicyFile {
     /// Reads and checks a policy file.
@@ -30,7 +30,7 @@ impl PolicyFile {
     /// everything in it that is wrong, in the order of its lines.
     pub fn parse(file_name: &str, text: &str, now: Timestamp) -> Result<Self, PolicyErrors> {
         let mut found = Findings::new(file_name);
-        let (policies, require) = read(text, now, &mut found);
+        let (policies, require, prices) = read(text, now, &mut found);
         let errors = found.into_errors();
         if !errors.is_empty() {
             return Err(PolicyErrors { errors });
@@ -38,13 +38,18 @@ impl PolicyFile {
         Ok(Self {
             policies,
             require,
+            prices,
             sha256: sha256(text.as_bytes()),
         })
     }
 }
 
-fn read(text: &str, now: Timestamp, found: &mut Findings) -> (Vec<Policy>, Vec<Requirement>) {
-    let nothing = (Vec::new(), Vec::new());
+fn read(
+    text: &str,
+    now: Timestamp,
+    found: &mut Findings,
+) -> (Vec<Policy>, Vec<Requirement>, Prices) {
+    let nothing = (Vec::new(), Vec::new(), Prices::default());
     let root = match load(text) {
         Ok(root) => root,
         Err(error) => {
@@ -66,10 +71,9 @@ fn read(text: &str, now: Timestamp, found: &mut Findings) -> (Vec<Policy>, Vec<R
         found.add(at.line, "file", message);
         return nothing;
     }
-    let Some(fields) = at.fields_and(found, &FILE_KEYS, &later::FILE_KEYS, "a mapping") else {
+    let Some(fields) = at.fields(found, &FILE_KEYS, "a mapping") else {
         return nothing;
     };
-    later::refuse_file_keys(&fields, found);
     if let Some(version) = fields.require(found, "version", "version: 1") {
         match version.node.value {
             Value::Integer(number) if number == i128::from(VERSION) => {}
@@ -96,7 +100,12 @@ fn read(text: &str, now: Timestamp, found: &mut Findings) -> (Vec<Policy>, Vec<R
     check_names(&checked, found);
     let require = fields.get("require").map(|at| require(at, found));
     let policies = checked.into_iter().filter_map(|c| c.policy).collect();
-    (policies, require.unwrap_or_default())
+    let prices = fields.get("prices").map(|at| prices(at, found));
+    (
+        policies,
+        require.unwrap_or_default(),
+        prices.unwrap_or_default(),
+    )
 }
 
 /// Names and earlier names belong to one policy each.

@@ -4,6 +4,7 @@
 
 pub mod guest;
 pub mod records;
+pub mod restore;
 mod table_error;
 
 use std::future::Future;
@@ -283,5 +284,12 @@ pub trait WriteEc2: Send + Sync {
         &self,
         resources: &[String],
         tags: &Tags,
+    ) -> impl Future<Output = Result<(), CallError>> + Send;
+    /// `DeleteTags`: takes the tag of this key, whatever its value, from every one of the resources.
+    /// Where there is none, nothing happens. Nothing of the product's functions calls it.
+    fn untag(
+        &self,
+        resources: &[String],
+        key: &str,
     ) -> impl Future<Output = Result<(), CallError>> + Send;
 }

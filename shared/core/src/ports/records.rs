@@ -197,6 +197,41 @@ pub struct Relations {
     pub edges: BTreeSet<Edge>,
 }
 
+/// What the run ledger holds of a stretch of time, for people to read; nothing is decided by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Creations, by policy, source, slot and request.
+    pub creations: Vec<SlotRecord>,
+    /// On-demand and event-triggered runs, by function and identifier.
+    pub requests: Vec<RunRecord>,
+    /// Deletions, by resource.
+    pub deletions: Vec<(Deletion, DeletionState)>,
+}
+
+impl Ledger {
+    /// What of it lies at or after `since`, in its order. A creation counts by its slot, and by when
+    /// it was last asked for or failed.
+    #[must_use]
+    pub fn since(mut self, since: Timestamp) -> Self {
+        self.creations.retain(|record| {
+            let times = [Some(record.slot), record.requested_at, record.failed_at];
+            times.into_iter().flatten().any(|time| time >= since)
+        });
+        self.requests.retain(|run| run.started >= since);
+        self.deletions.retain(|(deletion, _)| deletion.at >= since);
+        let key = |r: &SlotRecord| {
+            let request = r.request.clone();
+            (r.policy.clone(), r.source.clone(), r.slot, request)
+        };
+        self.creations.sort_by_cached_key(key);
+        self.requests
+            .sort_by_cached_key(|run| (run.function.clone(), run.id.clone()));
+        self.deletions
+            .sort_by_cached_key(|(deletion, _)| deletion.resource.clone());
+        self
+    }
+}
+
 /// Holdfast's records.
 pub trait Records: Send + Sync {
     /// Records that `function` woke for `now` and says what was known before; a lower `now` than
@@ -314,6 +349,13 @@ pub trait Records: Send + Sync {
         function: &str,
         id: &str,
     ) -> impl Future<Output = Result<Option<RunRecord>, TableError>> + Send;
+
+    /// What the ledger holds from `since` on. It reads the whole table, page by page: for a person who
+    /// asks, never for a function.
+    fn ledger(
+        &self,
+        since: Timestamp,
+    ) -> impl Future<Output = Result<Readable<Ledger>, TableError>> + Send;
 
     /// Sources recorded as pinned.
     fn pins(&self) -> impl Future<Output = Result<BTreeSet<String>, TableError>> + Send;

@@ -21,6 +21,15 @@ macro_rules! words {
                     $(Self::$variant => $text,)*
                 }
             }
+
+            /// The one of that spelling; none for a word that only another version knows.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text {
+                    $($text => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
         }
 
         impl std::fmt::Display for $name {
@@ -184,6 +193,8 @@ words!(
         RpoExceeded = "rpo-exceeded",
         /// The policy picks nothing.
         MatchesNothing = "matches-nothing",
+        /// A simulation shows what is probably not meant so.
+        Foreseen = "foreseen",
         /// More volumes to leave out than one call can.
         TooManyExclusions = "too-many-exclusions",
         /// The policy does not pick it.
@@ -257,5 +268,17 @@ words!(
         ThawFailed = "thaw-failed",
         /// Nobody knows whether writes inside the guest go on.
         ThawUnknown = "thaw-unknown",
+        /// What a restore is, or would be, made from.
+        RestoredFrom = "restored-from",
+        /// It lies in the archive tier.
+        Archived = "archived",
+        /// A set of which a member is missing.
+        IncompleteSet = "incomplete-set",
+        /// The device name is taken on that instance.
+        DeviceInUse = "device-in-use",
+        /// How the instance was launched is neither on record nor to be read any more.
+        LaunchUnknown = "launch-unknown",
+        /// A waiting command was interrupted.
+        Interrupted = "interrupted",
     }
 );

@@ -6,6 +6,7 @@ pub mod ec2;
 mod error;
 mod kms;
 mod listing;
+pub mod put_off;
 pub mod ssm;
 pub mod sts;
 

@@ -14,8 +14,8 @@ use holdfast_core::inventory::{
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
 use holdfast_core::plan::settle::Retired;
 use holdfast_core::ports::records::{
-    Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, OpenSource, Readable,
-    Records, Relations, RunRecord, TableError, TableErrorKind,
+    Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, Ledger, OpenSource,
+    Readable, Records, Relations, RunRecord, TableError, TableErrorKind,
 };
 use holdfast_core::ports::{
     Backing, BackingDeletion, CallError, ImageRequest, ImageScope, InstanceScope, ReadEc2,
@@ -322,6 +322,10 @@ impl WriteEc2 for Ports {
     async fn tag(&self, ids: &[String], tags: &BTreeMap<String, String>) -> Result<(), CallError> {
         self.call("tag", self.ec2.tag(ids, tags)).await
     }
+
+    async fn untag(&self, ids: &[String], key: &str) -> Result<(), CallError> {
+        self.call("untag", self.ec2.untag(ids, key)).await
+    }
 }
 
 /// The error of a table that is overloaded.
@@ -366,6 +370,7 @@ impl Records for Ports {
         record(nodes: &[Node], edges: &[Edge], lease: &Lease) -> ();
         start_run(run: &RunRecord) -> RunRecord;
         run(function: &str, id: &str) -> Option<RunRecord>;
+        ledger(since: Timestamp) -> Readable<Ledger>;
         pins() -> BTreeSet<String>;
         pin(sources: &[String], lease: Option<&Lease>) -> ();
         unpin(sources: &[String], lease: &Lease) -> ();

@@ -5,6 +5,7 @@ mod guests;
 mod protection;
 mod read;
 mod referrers;
+mod restore;
 mod templates;
 mod write;
 

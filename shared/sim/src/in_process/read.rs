@@ -53,7 +53,7 @@ impl InProcess {
         )
     }
 
-    fn images_with(&self, owners: Vec<String>, filters: Vec<Filter>) -> Listing<Image> {
+    pub(super) fn images_with(&self, owners: Vec<String>, filters: Vec<Filter>) -> Listing<Image> {
         self.list(
             Source::Images,
             |page| {
@@ -76,7 +76,7 @@ impl InProcess {
 }
 
 /// A tag value as a filter value that means itself.
-fn plain(value: &str) -> String {
+pub(super) fn plain(value: &str) -> String {
     value.chars().fold(String::new(), |mut text, c| {
         if matches!(c, '*' | '?' | '\\') {
             text.push('\\');

@@ -114,4 +114,16 @@ impl WriteEc2 for InProcess {
             _ => Err(mismatch("CreateTags", &named)),
         }
     }
+
+    async fn untag(&self, resources: &[String], key: &str) -> Result<(), CallError> {
+        let request = Request::DeleteTags(request::DeleteTags {
+            resources: resources.to_vec(),
+            tags: vec![(key.to_owned(), None)],
+        });
+        let named = resources.join(", ");
+        match self.make(&request, &named)? {
+            Response::Done => Ok(()),
+            _ => Err(mismatch("DeleteTags", &named)),
+        }
+    }
 }

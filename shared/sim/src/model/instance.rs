@@ -31,6 +31,23 @@ pub struct VirtualDevice {
     pub name: String,
 }
 
+/// What an instance was launched with besides its image, type and disks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LaunchSettings {
+    /// Subnet, `subnet-…`.
+    pub subnet: Option<String>,
+    /// Security groups, `sg-…`.
+    pub security_groups: Vec<String>,
+    /// Name of the key pair.
+    pub key_name: Option<String>,
+    /// ARN of the instance profile.
+    pub instance_profile: Option<String>,
+    /// Whether the metadata service demands session tokens.
+    pub metadata_tokens: bool,
+    /// Whether it is optimized for EBS.
+    pub ebs_optimized: bool,
+}
+
 /// An instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
@@ -50,6 +67,8 @@ pub struct Instance {
     pub zone: String,
     /// When it was last launched: starting a stopped instance renews it.
     pub launched: Timestamp,
+    /// What else it was launched with.
+    pub launch: LaunchSettings,
     /// Name of the root device.
     pub root_device: String,
     /// `ebs` or `instance-store`.

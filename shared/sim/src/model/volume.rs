@@ -37,6 +37,12 @@ pub struct Volume {
     pub volume_type: String,
     /// Size in GiB.
     pub size_gib: i32,
+    /// Provisioned IOPS; none for a type that has none.
+    pub iops: Option<i32>,
+    /// Provisioned throughput in MiB/s; none for a type that has none.
+    pub throughput: Option<i32>,
+    /// The rate in MiB/s at which it is initialized from its snapshot, where one was asked for.
+    pub initialization_rate: Option<i32>,
     /// Availability Zone.
     pub zone: String,
     /// The snapshot it was made from.

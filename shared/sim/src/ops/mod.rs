@@ -23,6 +23,7 @@ mod share_snapshot;
 mod snapshots;
 mod tags;
 mod tiers;
+mod volume_performance;
 mod volumes;
 
 use crate::account::{Account, TokenUse};

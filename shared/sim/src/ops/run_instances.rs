@@ -11,7 +11,7 @@ use crate::account::Account;
 use crate::error::ApiError;
 use crate::model::device::{BlockDevice, DeviceTarget};
 use crate::model::image::Image;
-use crate::model::instance::{Instance, VirtualDevice};
+use crate::model::instance::{Instance, LaunchSettings, VirtualDevice};
 use crate::model::instance_type::InstanceTypeInfo;
 use crate::model::launch_template::TemplateData;
 use crate::model::volume::Volume;
@@ -77,6 +77,14 @@ impl Account {
             volumes.extend(self.new_volume(mapping, &image.root_device)?);
         }
         let virtual_devices = virtual_devices(&mappings, &instance_type);
+        let launch = LaunchSettings {
+            subnet: r.subnet.clone(),
+            security_groups: r.security_groups.clone(),
+            key_name: r.key_name.clone(),
+            instance_profile: r.instance_profile.clone(),
+            metadata_tokens: r.metadata_tokens.unwrap_or(false),
+            ebs_optimized: r.ebs_optimized.unwrap_or(false),
+        };
         let reservation = self.ids.resource("r-");
         let mut launched = Vec::new();
         for _ in 0..r.max_count {
@@ -90,6 +98,7 @@ impl Account {
                 architecture: image.architecture.clone(),
                 zone: zone.clone(),
                 launched: self.now,
+                launch: launch.clone(),
                 root_device: image.root_device.clone(),
                 root_device_type: image.root_device_type.clone(),
                 devices: Vec::new(),
@@ -209,6 +218,9 @@ impl Account {
             state: VolumeState::Available,
             volume_type: new.volume_type.clone(),
             size_gib: new.size_gib,
+            iops: None,
+            throughput: None,
+            initialization_rate: None,
             zone: zone.to_owned(),
             snapshot: new.snapshot.clone(),
             created: self.now,

@@ -3,6 +3,7 @@
 use holdfast_core::id::{InstanceId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{InstanceState, VolumeState};
 
+use super::volume_performance::performance;
 use super::well_formed;
 use crate::account::Account;
 use crate::error::ApiError;
@@ -56,6 +57,12 @@ impl Account {
                 "MultiAttachEnabled is for io1 and io2 volumes.",
             ));
         }
+        let (iops, throughput) = performance(&volume_type, size_gib, r)?;
+        if r.initialization_rate.is_some() && snapshot.is_none() {
+            return Err(ApiError::invalid_combination(
+                "VolumeInitializationRate is for volumes made from a snapshot.",
+            ));
+        }
         let encrypted = self.encrypted_volume(r.encrypted, snapshot.as_ref());
         let kms_key = self.key_of(snapshot.as_ref());
         let id = VolumeId::new(self.ids.resource(VolumeId::PREFIX));
@@ -64,6 +71,9 @@ impl Account {
             state: VolumeState::Creating,
             volume_type,
             size_gib,
+            iops,
+            throughput,
+            initialization_rate: r.initialization_rate,
             zone: r.zone.clone(),
             snapshot,
             created: self.now,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
 use holdfast_core::plan::settle::Retired;
 use holdfast_core::ports::records::{
-    Absence, Census, Deletion, DeletionState, Head, Lease, OpenSource, RunRecord,
+    Absence, Census, Deletion, DeletionState, Head, Lease, Ledger, OpenSource, RunRecord,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -116,6 +116,17 @@ pub struct Contents {
 }
 
 impl Contents {
+    /// The ledger.
+    pub(super) fn ledger(&self) -> Ledger {
+        let slots = self.slots.values().flat_map(BTreeMap::values);
+        let deletions = self.deletions.values().map(|record| &record.value);
+        Ledger {
+            creations: slots.cloned().collect(),
+            requests: self.runs.values().cloned().collect(),
+            deletions: deletions.map(|r| (r.deletion.clone(), r.state)).collect(),
+        }
+    }
+
     /// Moves what is recorded by the wall clock back.
     pub(super) fn let_pass(&mut self, time: SignedDuration) {
         let back = |at: &mut Timestamp| *at = at.saturating_sub(time).unwrap_or(Timestamp::MIN);

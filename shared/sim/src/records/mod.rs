@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
 use holdfast_core::plan::settle::Retired;
 use holdfast_core::ports::records::{
-    Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, OpenSource, Readable,
-    Records, Relations, RunRecord, TableError, TableErrorKind,
+    Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, Ledger, OpenSource,
+    Readable, Records, Relations, RunRecord, TableError, TableErrorKind,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -221,6 +221,13 @@ impl Records for InMemoryRecords {
 
     async fn run(&self, function: &str, id: &str) -> Result<Option<RunRecord>, TableError> {
         Ok(ledger::run(&self.state().contents, function, id))
+    }
+
+    async fn ledger(&self, since: Timestamp) -> Result<Readable<Ledger>, TableError> {
+        Ok(Readable {
+            read: self.state().contents.ledger().since(since),
+            unreadable: Vec::new(),
+        })
     }
 
     async fn pins(&self) -> Result<BTreeSet<String>, TableError> {

@@ -20,6 +20,18 @@ structures! {
         mappings: Vec<BlockDevice>,
         /// Availability Zone.
         zone: Option<String>,
+        /// Subnet, `subnet-…`.
+        subnet: Option<String>,
+        /// Security groups, `sg-…`.
+        security_groups: Vec<String>,
+        /// Name of the key pair.
+        key_name: Option<String>,
+        /// ARN of the instance profile.
+        instance_profile: Option<String>,
+        /// Whether the metadata service demands session tokens.
+        metadata_tokens: Option<bool>,
+        /// Whether it is optimized for EBS.
+        ebs_optimized: Option<bool>,
         /// Types `instance` and `volume`.
         tags: Vec<TagSpecification>,
         /// Makes the call idempotent.

@@ -13,6 +13,12 @@ structures! {
         snapshot: Option<String>,
         /// EC2's default is `gp2` `[B]`.
         volume_type: Option<String>,
+        /// IOPS; gp3, io1 and io2 only, required for the last two.
+        iops: Option<i32>,
+        /// Throughput in MiB/s; gp3 only.
+        throughput: Option<i32>,
+        /// `VolumeInitializationRate` in MiB/s; with a snapshot only.
+        initialization_rate: Option<i32>,
         /// Whether it is encrypted.
         encrypted: Option<bool>,
         /// Whether several instances may attach it; io1 and io2 only.

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use crate::account::Account;
 use crate::model::device::BlockDevice;
 use crate::model::image::{DeregistrationProtection, Image};
-use crate::model::instance::{Instance, VirtualDevice};
+use crate::model::instance::{Instance, LaunchSettings, VirtualDevice};
 use crate::model::instance_type::InstanceTypeInfo;
 use crate::model::permission::Grantee;
 use crate::model::snapshot::Snapshot;
@@ -38,6 +38,10 @@ pub struct VolumeSeed {
     pub volume_type: String,
     /// Size in GiB.
     pub size_gib: i32,
+    /// Provisioned IOPS.
+    pub iops: Option<i32>,
+    /// Provisioned throughput in MiB/s.
+    pub throughput: Option<i32>,
     /// Whether it is encrypted.
     pub encrypted: bool,
     /// ARN of the customer's key it is encrypted under; none: the account's default key.
@@ -57,6 +61,8 @@ impl Default for VolumeSeed {
             state: VolumeState::Available,
             volume_type: "gp3".to_owned(),
             size_gib: 8,
+            iops: None,
+            throughput: None,
             encrypted: false,
             kms_key: None,
             multi_attach: false,
@@ -77,6 +83,8 @@ pub struct InstanceSeed {
     pub image: Option<ImageId>,
     /// Such as `m5d.large`.
     pub instance_type: String,
+    /// What else it was launched with.
+    pub launch: LaunchSettings,
     /// Name of the root device.
     pub root_device: String,
     /// `ebs` or `instance-store`.
@@ -104,6 +112,7 @@ impl Default for InstanceSeed {
             state: InstanceState::Running,
             image: None,
             instance_type: "m5.large".to_owned(),
+            launch: LaunchSettings::default(),
             root_device: "/dev/xvda".to_owned(),
             root_device_type: "ebs".to_owned(),
             devices: Vec::new(),
@@ -196,6 +205,9 @@ impl Account {
             state: seed.state,
             volume_type: seed.volume_type,
             size_gib: seed.size_gib,
+            iops: seed.iops,
+            throughput: seed.throughput,
+            initialization_rate: None,
             zone: format!("{}a", self.settings.region),
             snapshot: None,
             created: self.now,
@@ -230,6 +242,7 @@ impl Account {
             architecture: "x86_64".to_owned(),
             zone: format!("{}a", self.settings.region),
             launched: self.now,
+            launch: seed.launch,
             root_device: seed.root_device.clone(),
             root_device_type: seed.root_device_type,
             devices: Vec::new(),

@@ -16,7 +16,7 @@ use holdfast_bench::pages::Pages;
 use holdfast_bench::server::{Server, Terms};
 use holdfast_bench::start::{self, Program, Start};
 use holdfast_bench::sweep::Asked;
-use holdfast_bench::{BenchError, command, creating, policies, script, sweep};
+use holdfast_bench::{BenchError, command, creating, policies, script, simulating, sweep};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -32,6 +32,9 @@ struct Arguments {
     /// Release binary of holdfast
     #[arg(long, default_value = "target/release/holdfast")]
     holdfast: PathBuf,
+    /// Measure only the simulation
+    #[arg(long, conflicts_with = "only_creating")]
+    only_simulating: bool,
     /// Python with boto3
     #[arg(long, default_value = "python3")]
     python: PathBuf,
@@ -90,6 +93,11 @@ async fn run(arguments: Arguments) -> Result<(), BenchError> {
         goals.sum_up();
         return Ok(());
     }
+    if arguments.only_simulating {
+        simulating::hold(&arguments.holdfast, arguments.rounds, &mut goals)?;
+        goals.sum_up();
+        return Ok(());
+    }
     if !arguments.only_commands {
         starting(&arguments, &mut goals).await?;
         if arguments.starts_only {
@@ -97,6 +105,7 @@ async fn run(arguments: Arguments) -> Result<(), BenchError> {
             return Ok(());
         }
         planner(&mut goals)?;
+        simulating::hold(&arguments.holdfast, arguments.rounds, &mut goals)?;
     }
     eprintln!("Rendering the account.");
     let server = Server::open(Pages::render(Fleet::at(Timestamp::now()))).await?;

@@ -308,6 +308,7 @@ fn of_slots(times: &[Timestamp]) -> BoxedStrategy<Operation> {
             .prop_map(|(slot, request)| Operation::Slots(slot, request)),
         1 => Just(Operation::NewestMade),
         2 => select(times.to_vec()).prop_map(Operation::Bakes),
+        1 => select(times.to_vec()).prop_map(Operation::Ledger),
     ]
     .boxed()
 }

@@ -44,6 +44,9 @@ struct Arguments {
     /// Port of KMS; 0 is any free one
     #[arg(long, default_value_t = 4516)]
     kms_port: u16,
+    /// Port of Lambda; 0 is any free one
+    #[arg(long, default_value_t = 4517)]
+    lambda_port: u16,
     /// Begin without the demo's fleet, its backups and the functions
     #[arg(long)]
     empty: bool,
@@ -102,6 +105,7 @@ impl Arguments {
                 auto_scaling: self.auto_scaling_port,
                 ssm: self.ssm_port,
                 kms: self.kms_port,
+                lambda: self.lambda_port,
             },
             pace: Pace {
                 latency: Duration::from_millis(self.latency_ms),

@@ -228,6 +228,9 @@ fn create_volume(p: &mut Params) -> Result<Request, ApiError> {
         size_gib: p.number("Size")?,
         snapshot: p.text("SnapshotId"),
         volume_type: p.text("VolumeType"),
+        iops: p.number("Iops")?,
+        throughput: p.number("Throughput")?,
+        initialization_rate: p.number("VolumeInitializationRate")?,
         encrypted: p.boolean("Encrypted")?,
         multi_attach: p.boolean("MultiAttachEnabled")?.unwrap_or(false),
         tags: tag_specifications(p)?,
@@ -254,6 +257,18 @@ fn run_instances(p: &mut Params) -> Result<Request, ApiError> {
         zone: p
             .structure("Placement", |l| Ok(l.text("AvailabilityZone")))?
             .flatten(),
+        subnet: p.text("SubnetId"),
+        security_groups: p.list("SecurityGroupId"),
+        key_name: p.text("KeyName"),
+        instance_profile: p.structure("IamInstanceProfile", |profile| profile.required("Arn"))?,
+        metadata_tokens: p
+            .structure("MetadataOptions", |options| {
+                Ok(options
+                    .text("HttpTokens")
+                    .map(|tokens| tokens == "required"))
+            })?
+            .flatten(),
+        ebs_optimized: p.boolean("EbsOptimized")?,
         tags: tag_specifications(p)?,
         client_token: p.text("ClientToken"),
     }))

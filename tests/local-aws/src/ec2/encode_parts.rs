@@ -5,7 +5,7 @@ use std::io;
 use holdfast_core::inventory::{InstanceState, Tags};
 use holdfast_sim::{
     BlockDevice, DeregistrationProtection, DeviceTarget, Image, Instance, InstanceTypeInfo,
-    LaunchTemplate, LaunchTemplateVersion, Snapshot, Volume, VolumeAttachment,
+    LaunchSettings, LaunchTemplate, LaunchTemplateVersion, Snapshot, Volume, VolumeAttachment,
 };
 use jiff::Timestamp;
 
@@ -77,6 +77,12 @@ pub(super) fn volume(xml: &mut Xml, v: &Volume) -> io::Result<()> {
     xml.leaf("createTime", time(v.created))?;
     xml.list("attachmentSet", &v.attachments, attachment)?;
     xml.leaf("volumeType", &v.volume_type)?;
+    xml.maybe("iops", v.iops.map(|n| n.to_string()))?;
+    xml.maybe("throughput", v.throughput.map(|n| n.to_string()))?;
+    xml.maybe(
+        "volumeInitializationRate",
+        v.initialization_rate.map(|n| n.to_string()),
+    )?;
     xml.leaf("encrypted", truth(v.encrypted))?;
     xml.maybe("kmsKeyId", v.kms_key.as_ref())?;
     xml.leaf("multiAttachEnabled", truth(v.multi_attach))?;
@@ -128,6 +134,7 @@ pub(super) fn instance(xml: &mut Xml, i: &Instance) -> io::Result<()> {
         })
     })?;
     xml.leaf("virtualizationType", "hvm")?;
+    launch_settings(xml, &i.launch)?;
     if let Some(code) = &i.state_reason {
         xml.element("stateReason", |xml| {
             xml.leaf("code", code)?;
@@ -138,6 +145,24 @@ pub(super) fn instance(xml: &mut Xml, i: &Instance) -> io::Result<()> {
         xml.leaf("configured", truth(i.hibernation))
     })?;
     tags(xml, &i.tags)
+}
+
+/// What an instance was launched with.
+fn launch_settings(xml: &mut Xml, launch: &LaunchSettings) -> io::Result<()> {
+    xml.maybe("subnetId", launch.subnet.as_ref())?;
+    xml.maybe("keyName", launch.key_name.as_ref())?;
+    xml.leaf("ebsOptimized", truth(launch.ebs_optimized))?;
+    xml.list("groupSet", &launch.security_groups, |xml, id| {
+        xml.leaf("groupId", id)
+    })?;
+    if let Some(arn) = &launch.instance_profile {
+        xml.element("iamInstanceProfile", |xml| xml.leaf("arn", arn))?;
+    }
+    let tokens = match launch.metadata_tokens {
+        true => "required",
+        false => "optional",
+    };
+    xml.element("metadataOptions", |xml| xml.leaf("httpTokens", tokens))
 }
 
 pub(super) fn block_device(xml: &mut Xml, m: &BlockDevice) -> io::Result<()> {

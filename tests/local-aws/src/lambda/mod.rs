@@ -6,6 +6,7 @@
 
 mod binary;
 mod environment;
+mod invoke_api;
 mod runtime_api;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 pub use binary::{BinaryNotFound, find_binary};
 pub use environment::{Exit, LogLine, Stream};
+pub use invoke_api::{Functions, guarded};
 
 use environment::{Environment, Logs};
 

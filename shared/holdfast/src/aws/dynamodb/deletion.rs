@@ -15,7 +15,7 @@ use super::{SCHEMA, Table, graph};
 const MARK: &str = "mark";
 /// Where the marked orphans are found without knowing them.
 const ORPHANS: &str = "delete#orphans";
-const DELETION: &str = "deletion";
+pub(super) const DELETION: &str = "deletion";
 const TRIPPED: &str = "tripped";
 /// Writes sent at once.
 const AT_ONCE: usize = 8;
@@ -209,6 +209,31 @@ pub(super) async fn end(
     Ok(())
 }
 
+pub(super) fn deletion_record(item: &Item) -> Option<(Deletion, DeletionState)> {
+    let state = match item.get("state")? {
+        "intended" => DeletionState::Intended,
+        "deleted" => DeletionState::Deleted,
+        "refused" => DeletionState::Refused,
+        _ => return None,
+    };
+    let deletion = Deletion {
+        resource: item.owned("id")?,
+        policy: item.owned("policy")?,
+        image: item.owned("image"),
+        good: item.flag("good")?,
+        time: item.timestamp("time")?,
+        run: item.owned("run")?,
+        evidence: item.owned("evidence")?,
+        at: item.timestamp("at")?,
+        // Records from before there was a count.
+        tries: item
+            .number("tries")
+            .map_or(0, |n| n.try_into().unwrap_or(u32::MAX)),
+        refused: item.owned("refused"),
+    };
+    Some((deletion, state))
+}
+
 pub(super) async fn recorded(
     table: &Table,
     resources: &[String],
@@ -218,27 +243,7 @@ pub(super) async fn recorded(
         .map(|id| (delete_pk(id), DELETION.to_owned()))
         .collect();
     let read = |item: &Item| {
-        let state = match item.get("state")? {
-            "intended" => DeletionState::Intended,
-            "deleted" => DeletionState::Deleted,
-            "refused" => DeletionState::Refused,
-            _ => return None,
-        };
-        let deletion = Deletion {
-            resource: item.owned("id")?,
-            policy: item.owned("policy")?,
-            image: item.owned("image"),
-            good: item.flag("good")?,
-            time: item.timestamp("time")?,
-            run: item.owned("run")?,
-            evidence: item.owned("evidence")?,
-            at: item.timestamp("at")?,
-            // Records from before there was a count.
-            tries: item
-                .number("tries")
-                .map_or(0, |n| n.try_into().unwrap_or(u32::MAX)),
-            refused: item.owned("refused"),
-        };
+        let (deletion, state) = deletion_record(item)?;
         Some((deletion.resource.clone(), (deletion, state)))
     };
     let items = table.batch(&keys).await?;

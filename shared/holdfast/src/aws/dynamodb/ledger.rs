@@ -21,7 +21,7 @@ const SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// How long a source that nobody finishes, because its policy is gone, stays on the list.
 const OPEN_TIME: SignedDuration = SignedDuration::from_hours(8 * 24);
 const HEAD: &str = "head";
-const RUN: &str = "run";
+pub(super) const RUN: &str = "run";
 /// Prefix of the attributes of a head record that hold a policy's newest slot.
 const POLICY: &str = "policy:";
 
@@ -325,7 +325,7 @@ pub(super) async fn bakes(
     Ok(bakes)
 }
 
-fn slot_record(item: &Item) -> Option<SlotRecord> {
+pub(super) fn slot_record(item: &Item) -> Option<SlotRecord> {
     let (request, trigger) = (item.owned("request"), item.get("trigger"));
     // Records from before it was noted were never of both.
     let alone = request.is_none() && trigger.is_none();
@@ -435,7 +435,7 @@ async fn put_named(
     }
 }
 
-fn run_record(item: &Item) -> Option<RunRecord> {
+pub(super) fn run_record(item: &Item) -> Option<RunRecord> {
     Some(RunRecord {
         function: item.owned("function")?,
         id: item.owned("run")?,

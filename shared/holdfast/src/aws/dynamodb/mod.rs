@@ -26,6 +26,7 @@ mod attribute;
 mod census;
 mod deletion;
 mod graph;
+mod history;
 mod lease;
 mod ledger;
 mod newest;
@@ -43,8 +44,8 @@ use futures::{StreamExt, stream};
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
 use holdfast_core::plan::settle::Retired;
 use holdfast_core::ports::records::{
-    Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, OpenSource, Readable,
-    Records, Relations, RunRecord, TableError, TableErrorKind,
+    Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, Ledger, OpenSource,
+    Readable, Records, Relations, RunRecord, TableError, TableErrorKind,
 };
 use jiff::Timestamp;
 
@@ -453,6 +454,10 @@ impl Records for Table {
 
     async fn run(&self, function: &str, id: &str) -> Result<Option<RunRecord>, TableError> {
         ledger::run(self, function, id).await
+    }
+
+    async fn ledger(&self, since: Timestamp) -> Result<Readable<Ledger>, TableError> {
+        history::ledger(self, since).await
     }
 
     async fn pins(&self) -> Result<BTreeSet<String>, TableError> {

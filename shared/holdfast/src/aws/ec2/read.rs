@@ -18,7 +18,7 @@ pub(super) const PAGE: i32 = 1000;
 /// Most values of one filter (EC2 User Guide, "Filter your resources").
 const FILTER_VALUES: usize = 200;
 
-fn filter<I: IntoIterator<Item = V>, V: Into<String>>(name: &str, values: I) -> Filter {
+pub(super) fn filter<I: IntoIterator<Item = V>, V: Into<String>>(name: &str, values: I) -> Filter {
     let values = values.into_iter().map(Into::into).collect();
     Filter::builder()
         .name(name)
@@ -26,7 +26,7 @@ fn filter<I: IntoIterator<Item = V>, V: Into<String>>(name: &str, values: I) -> 
         .build()
 }
 
-fn chunks<T: AsRef<str>>(ids: &[T]) -> impl Iterator<Item = Vec<String>> {
+pub(super) fn chunks<T: AsRef<str>>(ids: &[T]) -> impl Iterator<Item = Vec<String>> {
     ids.chunks(FILTER_VALUES)
         .map(|chunk| chunk.iter().map(|id| id.as_ref().to_owned()).collect())
 }

@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::config::Builder;
 use aws_sdk_ec2::types::{
-    BlockDeviceMapping, CopyTagsFromSource, InstanceSpecification, ResourceType,
+    BlockDeviceMapping, CopyTagsFromSource, InstanceSpecification, ResourceType, Tag,
 };
 use aws_smithy_types::retry::RetryConfig;
 use holdfast_core::id::{ImageId, SnapshotId};
@@ -19,14 +19,14 @@ use crate::aws::error::call_error;
 /// One attempt only: none of these calls has a client token, and the SDK repeats a call whose
 /// response was lost. That makes a second artifact; and of a deletion that was carried out it would
 /// report what became of the second attempt, such as a throttling, as if nothing had gone.
-fn once() -> Builder {
+pub(super) fn once() -> Builder {
     Builder::default()
         .retry_config(RetryConfig::disabled())
         .timeout_config(call_timeout())
 }
 
 /// An answer that does not name what was made: it must be looked up.
-fn nameless(operation: &'static str, resource: &str) -> CallError {
+pub(super) fn nameless(operation: &'static str, resource: &str) -> CallError {
     CallError {
         operation,
         resource: resource.to_owned(),
@@ -171,5 +171,18 @@ impl WriteEc2 for Ec2 {
             .await
             .map(|_| ())
             .map_err(|e| call_error("CreateTags", resources.join(", "), &e))
+    }
+
+    async fn untag(&self, resources: &[String], key: &str) -> Result<(), CallError> {
+        // Without a value the tag goes whatever its value is (EC2 API Reference, `DeleteTags`).
+        // Asked twice it comes to the same, so the SDK may ask again.
+        self.client
+            .delete_tags()
+            .set_resources(Some(resources.to_vec()))
+            .tags(Tag::builder().key(key).build())
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|e| call_error("DeleteTags", resources.join(", "), &e))
     }
 }

@@ -17,11 +17,13 @@ use crate::aws::timestamp;
 
 mod protection;
 mod referrer;
+mod restore;
 
 pub(super) use protection::{
     binned_image, binned_snapshot, fast_restore, launch_permission, lock, volume_permission,
 };
 pub(super) use referrer::{fleet, image_reference, spot_fleet, spot_request};
+pub(super) use restore::{described_version, disk, machine, stored};
 
 pub(super) fn tags(tags: &[types::Tag]) -> Tags {
     tags.iter()

@@ -1,0 +1,360 @@
+//! `holdfast ls`: the backups that there are.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast::artifact::Artifact;
+use holdfast::aws::ec2::Ec2;
+use holdfast::aws::sts;
+use holdfast::inventory::{Image, ImageState, Snapshot, SnapshotState};
+use holdfast::plan::judge::COPY_PLACEHOLDER;
+use holdfast::ports::{CallError, ImageScope, ReadEc2, SnapshotScope};
+use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::account::Account;
+use crate::args::{Global, LsArguments, Sort};
+use crate::commands::head;
+use crate::exit::Exit;
+use crate::failure::{Failure, unlisted};
+use crate::nearest::nearest;
+use crate::output::age::relative;
+use crate::output::items::{seconds, tone};
+use crate::output::table::Look;
+use crate::output::{print, print_json, progress};
+
+/// A line of the report, with what EC2 tells of the backup.
+#[derive(Clone, Debug, Serialize)]
+struct Line {
+    #[serde(flatten)]
+    item: Item,
+    backup: Backup,
+}
+
+/// What EC2 tells of a backup.
+#[derive(Clone, Debug, Serialize)]
+struct Backup {
+    /// `snapshot` or `image`.
+    kind: &'static str,
+    /// Its state, in EC2's words.
+    state: String,
+    /// Provisioned size of the volumes that it holds, in GiB; what it takes in storage is less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_gib: Option<i64>,
+    /// The snapshots behind an AMI.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    snapshots: Vec<String>,
+    /// The run that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
+}
+
+/// The contract's report, with more in its items.
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    schema: u32,
+    run: &'a Run,
+    summary: &'a BTreeMap<Outcome, u64>,
+    items: &'a [Line],
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// EC2 cannot be listed, or no backup is of the policy that was named.
+pub async fn run(global: &Global, arguments: &LsArguments) -> Result<Exit, Failure> {
+    let now = Timestamp::now();
+    let config = Account::credentials(global).await?;
+    let region = config.region().map(ToString::to_string);
+    let place = region.as_deref().unwrap_or("no Region");
+    progress(&format!("reading EC2 in {place} ..."));
+    let ec2 = Ec2::new(&config);
+    let (account, snapshots, images) = tokio::join!(
+        sts::account(&config),
+        ec2.snapshots(&SnapshotScope::Managed),
+        ec2.images(&ImageScope::Own),
+    );
+    // Half a list is none: what is missing in it would be taken for gone.
+    whole(snapshots.error.as_ref())?;
+    whole(images.error.as_ref())?;
+    let mut lines = lines(&snapshots.items, &images.items, account.as_deref());
+    check_policy(arguments.policy.as_deref(), &lines)?;
+    lines.retain(|line| wanted(line, arguments));
+    sort(&mut lines, arguments.sort);
+    let run = Run {
+        account,
+        region,
+        ..head("ls", now)
+    };
+    let report = Report::new(run, lines.iter().map(|line| line.item.clone()).collect());
+    let items = report.items.iter().cloned();
+    let lines: Vec<Line> = items
+        .zip(lines)
+        // The report's, with whole seconds.
+        .map(|(item, line)| Line { item, ..line })
+        .collect();
+    if global.json {
+        print_json(&Listed {
+            schema: report.schema,
+            run: &report.run,
+            summary: &report.summary,
+            items: &lines,
+        })?;
+    } else {
+        print(&people(&lines, now, Look::of_stdout()))?;
+    }
+    Ok(Exit::of_report(&report))
+}
+
+fn whole(error: Option<&CallError>) -> Result<(), Failure> {
+    error.map_or(Ok(()), |error| Err(unlisted(error)))
+}
+
+/// One for each snapshot in its own right and each AMI.
+fn lines(snapshots: &[Snapshot], images: &[Image], account: Option<&str>) -> Vec<Line> {
+    let sizes: BTreeMap<&str, i64> = snapshots
+        .iter()
+        .filter_map(|s| Some((s.id.as_str(), i64::from(s.size_gib?))))
+        .collect();
+    let behind: BTreeSet<&str> = images
+        .iter()
+        .flat_map(Image::snapshots)
+        .map(|id| id.as_str())
+        .collect();
+    let mut lines = Vec::new();
+    for snapshot in snapshots {
+        let owner = snapshot.owner.as_deref();
+        let Ok(artifact) = Artifact::read(&snapshot.tags, owner, account) else {
+            continue;
+        };
+        if behind.contains(snapshot.id.as_str()) {
+            continue;
+        }
+        let volume = snapshot.volume.as_ref().map(ToString::to_string);
+        let source = volume.filter(|volume| volume != COPY_PLACEHOLDER);
+        let standing = match snapshot.state {
+            SnapshotState::Completed => Standing::Good,
+            SnapshotState::Error => Standing::Failed,
+            _ => Standing::Unsettled,
+        };
+        let backup = Backup {
+            kind: "snapshot",
+            state: snapshot.state.to_string(),
+            size_gib: snapshot.size_gib.map(i64::from),
+            snapshots: Vec::new(),
+            run: artifact.run.clone(),
+        };
+        let words = snapshot.state_message.as_deref();
+        let item = item(snapshot.id.as_str(), &artifact, source, standing, words);
+        lines.push(Line {
+            item: Item {
+                time: snapshot.start,
+                ..item
+            },
+            backup,
+        });
+    }
+    for image in images {
+        let owner = image.owner.as_deref();
+        let Ok(artifact) = Artifact::read(&image.tags, owner, account) else {
+            continue;
+        };
+        let backing: Vec<String> = image.snapshots().map(ToString::to_string).collect();
+        let size: Option<i64> = backing
+            .iter()
+            .map(|id| sizes.get(id.as_str()).copied())
+            .sum();
+        let standing = match image.state {
+            ImageState::Available => Standing::Good,
+            ImageState::Failed | ImageState::Error | ImageState::Invalid => Standing::Failed,
+            _ => Standing::Unsettled,
+        };
+        let backup = Backup {
+            kind: "image",
+            state: image.state.to_string(),
+            size_gib: size,
+            snapshots: backing,
+            run: artifact.run.clone(),
+        };
+        let source = image.source_instance.as_ref().map(ToString::to_string);
+        let words = image.state_reason.as_deref();
+        let item = item(image.id.as_str(), &artifact, source, standing, words);
+        lines.push(Line {
+            item: Item {
+                time: image.created,
+                ..item
+            },
+            backup,
+        });
+    }
+    lines
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Standing {
+    Good,
+    Unsettled,
+    Failed,
+}
+
+fn item(
+    id: &str,
+    artifact: &Artifact,
+    source: Option<String>,
+    standing: Standing,
+    words: Option<&str>,
+) -> Item {
+    let (outcome, code) = match standing {
+        Standing::Good => (Outcome::Recorded, None),
+        Standing::Unsettled => (Outcome::Recorded, Some(ReasonCode::Pending)),
+        Standing::Failed => (Outcome::Finding, Some(ReasonCode::FailedBackup)),
+    };
+    let reason = code.map(|code| Reason {
+        detail: words.filter(|words| !words.is_empty()).map(str::to_owned),
+        ..Reason::of(code)
+    });
+    Item {
+        source: source.or_else(|| artifact.source.clone()),
+        slot: artifact.slot,
+        reasons: reason.into_iter().collect(),
+        ..Item::new(Action::Check, id, outcome).policy(&artifact.policy)
+    }
+}
+
+/// Policies are named by the backups themselves: those of one that left the file are still there.
+fn check_policy(wanted: Option<&str>, lines: &[Line]) -> Result<(), Failure> {
+    let names: BTreeSet<&str> = lines
+        .iter()
+        .filter_map(|line| line.item.policy.as_deref())
+        .collect();
+    let Some(wanted) = wanted.filter(|wanted| !names.contains(wanted)) else {
+        return Ok(());
+    };
+    match nearest(wanted, names.iter().copied()) {
+        Some(near) => Err(Failure::usage(format!(
+            "no backup is of a policy {wanted:?}; did you mean {near}?"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn wanted(line: &Line, arguments: &LsArguments) -> bool {
+    let Line { item, backup } = line;
+    let is = |asked: &Option<String>, has: &Option<String>| asked.is_none() || asked == has;
+    is(&arguments.policy, &item.policy)
+        && is(&arguments.source, &item.source)
+        && arguments
+            .since
+            .is_none_or(|since| item.time.is_some_and(|time| time >= since))
+        && (arguments.state.is_empty() || arguments.state.contains(&backup.state))
+}
+
+fn sort(lines: &mut [Line], order: Sort) {
+    // Two of one instant are ordered by their identifiers.
+    lines.sort_by(|a, b| a.item.resource.cmp(&b.item.resource));
+    lines.sort_by_key(|line| Reverse(line.item.time));
+    match order {
+        Sort::Time => {}
+        Sort::Age => lines.sort_by_key(|line| line.item.time),
+        Sort::Size => lines.sort_by_key(|line| Reverse(line.backup.size_gib)),
+        Sort::Policy => lines.sort_by(|a, b| {
+            let key = |line: &Line| (line.item.policy.clone(), line.item.source.clone());
+            key(a).cmp(&key(b))
+        }),
+        Sort::Source => lines.sort_by(|a, b| a.item.source.cmp(&b.item.source)),
+    }
+}
+
+fn people(lines: &[Line], now: Timestamp, look: Look) -> String {
+    if lines.is_empty() {
+        return "no backups\n".to_owned();
+    }
+    let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+    let rows = lines.iter().map(|Line { item, backup }| {
+        let time = item.time.map(|time| seconds(time).to_string());
+        let size = backup.size_gib.map(|size| format!("{size} GiB"));
+        vec![
+            look.plain(&item.resource),
+            look.plain(text(&item.policy)),
+            look.plain(text(&item.source)),
+            look.plain(text(&time)),
+            look.plain(text(&item.time.map(|time| relative(time, now)))),
+            look.cell(&backup.state, tone(item)),
+            look.plain(text(&size)),
+        ]
+    });
+    let header = ["BACKUP", "POLICY", "SOURCE", "TIME", "AGE", "STATE", "SIZE"];
+    let mut text = look.table(&header, rows.collect());
+    let size: i64 = lines.iter().filter_map(|line| line.backup.size_gib).sum();
+    text.push_str(&format!(
+        "\n{}, of volumes of {size} GiB together\n",
+        match lines.len() {
+            1 => "1 backup".to_owned(),
+            n => format!("{n} backups"),
+        }
+    ));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(id: &str, policy: &str, source: &str, hour: u32, size: i64) -> Line {
+        let time = format!("2026-11-20T{hour:02}:00:00Z");
+        Line {
+            item: Item {
+                time: Some(time.parse().unwrap()),
+                ..Item::new(Action::Check, id, Outcome::Recorded)
+                    .policy(policy)
+                    .source(source)
+            },
+            backup: Backup {
+                kind: "snapshot",
+                state: "completed".into(),
+                size_gib: Some(size),
+                snapshots: Vec::new(),
+                run: None,
+            },
+        }
+    }
+
+    #[test]
+    fn each_order_is_as_it_says_and_the_newest_is_first_among_equals() {
+        let all = [
+            line("snap-1", "b", "vol-1", 1, 10),
+            line("snap-2", "a", "vol-2", 2, 30),
+            line("snap-3", "b", "vol-1", 3, 20),
+            line("snap-4", "a", "vol-1", 2, 20),
+        ];
+        for (order, ids) in [
+            (Sort::Time, "3 2 4 1"),
+            (Sort::Age, "1 2 4 3"),
+            (Sort::Size, "2 3 4 1"),
+            (Sort::Policy, "4 2 3 1"),
+            (Sort::Source, "3 4 1 2"),
+        ] {
+            let mut lines = all.to_vec();
+            sort(&mut lines, order);
+            let sorted: Vec<&str> = lines
+                .iter()
+                .map(|line| &line.item.resource["snap-".len()..])
+                .collect();
+            assert_eq!(sorted.join(" "), ids, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_policy_is_told_from_one_without_backups() {
+        let lines = [line("snap-1", "nightly-db", "vol-1", 1, 10)];
+        let near = check_policy(Some("nigthly-db"), &lines).unwrap_err();
+        assert!(
+            near.message.contains("did you mean nightly-db?"),
+            "{near:?}"
+        );
+        assert_eq!(near.exit, Exit::Usage);
+        assert_eq!(check_policy(Some("weekly-web"), &lines), Ok(()));
+        assert_eq!(check_policy(Some("nightly-db"), &lines), Ok(()));
+    }
+}

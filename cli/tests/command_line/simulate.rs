@@ -1,0 +1,157 @@
+//! `simulate` with a fleet file.
+
+use serde_json::{Value, json};
+
+use crate::{Ran, Shell};
+
+const FLEET: &str = "version: 1
+instances:
+  - { name: db, count: 3, tags: { Backup: nightly }, volumes: [ { size_gib: 100 }, { size_gib: 50 } ] }
+volumes:
+  - { name: lost, size_gib: 1 }
+";
+
+fn policies(retain: &str, file: &str) -> String {
+    format!(
+        "version: 1
+{file}
+policies:
+  - name: nightly
+    protect: volumes
+    select: {{ instances: {{ tags: {{ Backup: nightly }} }} }}
+    schedule: cron(0 3 * * ? *)
+    retain: {{ {retain} }}
+"
+    )
+}
+
+fn simulate(shell: &Shell, more: &[&str]) -> Ran {
+    let all = ["simulate", "--policies", "p.yaml", "--fleet", "f.yaml"];
+    let from = ["--from", "2026-11-23T00:00:00Z", "--days", "60"];
+    shell.run(&[&all[..], &from, more].concat())
+}
+
+fn shell(retain: &str, file: &str) -> Shell {
+    let shell = Shell::new();
+    shell.file("p.yaml", &policies(retain, file));
+    shell.file("f.yaml", FLEET);
+    shell
+}
+
+#[test]
+fn a_year_of_a_fleet_is_told_without_aws_as_the_contracts_report_and_the_series() {
+    let ran = simulate(&shell("last: 7", "prices: { standard: 0.5 }"), &["--json"]);
+    assert_eq!(ran.status, 3, "{}", ran.err);
+    let json = ran.json();
+    assert_eq!(json["schema"], 1);
+    assert_eq!(json["run"]["function"], "simulate");
+    assert_eq!(json["run"]["now"], "2026-11-23T00:00:00Z");
+    // Only that nothing picks vol-lost is a finding.
+    assert_eq!(json["summary"], json!({ "finding": 1 }));
+    assert_eq!(json["items"][0]["reasons"][0]["code"], "not-picked");
+    let course = &json["simulation"]["policies"][0];
+    assert_eq!(course["policy"], "nightly");
+    // Six volumes, 61 slots, seven of each left.
+    let figures = ["sources", "created", "retired"].map(|key| course[key].as_u64().unwrap());
+    assert_eq!(figures, [6, 366, 324]);
+    let series = course["series"].as_array().unwrap();
+    assert_eq!(series.len(), 61);
+    let last = &series[60];
+    assert_eq!(last["time"], "2027-01-22T00:00:00Z");
+    assert_eq!(
+        (last["backups"].as_u64(), last["full_gib"].as_f64()),
+        (Some(42), Some(450.0))
+    );
+    assert_eq!(last["monthly_cost"], 225.0);
+    let points = &course["restore_points"][0];
+    assert_eq!(points["points"].as_array().unwrap().len(), 7);
+    assert_eq!(points["points"][0]["kept_by"], json!(["retain.last"]));
+    assert_eq!(points["sources"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn the_same_question_has_the_same_answer() {
+    let shell = shell("daily: 3, weekly: 4", "");
+    let answers = [(); 2].map(|()| simulate(&shell, &["--json"]).json()["simulation"].clone());
+    assert_eq!(answers[0], answers[1]);
+    assert_ne!(answers[0], Value::Null);
+}
+
+#[test]
+fn people_see_a_table_the_restore_points_of_a_day_and_the_warnings() {
+    let shell = shell("last: 2", "");
+    let at = ["--at", "2026-12-01T12:00:00Z", "--source", "vol-db-2-1"];
+    let ran = simulate(&shell, &at);
+    assert_eq!(ran.status, 3, "{}", ran.err);
+    for words in [
+        "BACKUPS OVER TIME",
+        "nightly: restore points of vol-db-2-1 at 2026-12-01T12:00:00Z",
+        "2026-12-01T03:00:00Z",
+        "2026-11-30T03:00:00Z",
+        "no policy picks vol-lost",
+        "no price is known",
+    ] {
+        assert!(ran.out.contains(words), "{words:?} is not in\n{}", ran.out);
+    }
+    assert!(!ran.out.contains("2026-11-29T03:00:00Z"), "{}", ran.out);
+}
+
+#[test]
+fn against_another_file_it_tells_what_the_change_retires_on_the_first_sweep() {
+    let shell = shell("last: 5", "");
+    shell.file("old.yaml", &policies("last: 30", ""));
+    let ran = simulate(&shell, &["--against", "old.yaml"]);
+    // Of six volumes 25 each.
+    let words = "this change retires 150 backups on the first sweep";
+    assert!(ran.out.contains(words), "{}", ran.out);
+    assert!(
+        ran.out.contains("the breaker of nightly would trip"),
+        "{}",
+        ran.out
+    );
+    let json = simulate(&shell, &["--against", "old.yaml", "--json"]).json();
+    assert_eq!(json["simulation"]["against"]["retires_on_first_sweep"], 150);
+}
+
+#[test]
+fn a_wrong_fleet_file_is_told_with_its_lines() {
+    let shell = shell("last: 5", "");
+    shell.file("f.yaml", "version: 1\nvolumes:\n  - { name: a, size: 3 }\n");
+    let ran = simulate(&shell, &[]);
+    assert_eq!((ran.status, ran.out.as_str()), (2, ""));
+    assert!(
+        ran.err.contains("f.yaml:3: volumes[0].size: unknown key"),
+        "{}",
+        ran.err
+    );
+    let missing = shell.run(&["simulate", "--policies", "p.yaml", "--fleet", "none.yaml"]);
+    assert_eq!(missing.status, 2);
+    assert!(
+        missing.err.contains("none.yaml: cannot be read"),
+        "{}",
+        missing.err
+    );
+}
+
+#[test]
+fn a_source_without_a_restore_point_is_named() {
+    let ran = simulate(&shell("last: 5", ""), &["--source", "vol-lost"]);
+    assert_eq!((ran.status, ran.out.as_str()), (1, ""));
+    assert!(
+        ran.err.contains("vol-lost has no restore point"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn without_a_fleet_a_region_is_asked_for_and_no_table() {
+    let shell = shell("last: 5", "");
+    let ran = shell.run(&["simulate", "--policies", "p.yaml"]);
+    assert_eq!(ran.status, 2);
+    assert!(
+        ran.err.contains("--region") && !ran.err.contains("HOLDFAST_TABLE"),
+        "{}",
+        ran.err
+    );
+}

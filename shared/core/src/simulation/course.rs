@@ -1,0 +1,495 @@
+//! The virtual clock: slots, heartbeats, sweeps and what they do.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::account::{Backups, Made, PENDING};
+use super::class::{Class, Scenes, classes};
+use super::fleet::Fleet;
+use super::pace::Bucket;
+use super::standing::{Standing, without_limits};
+use crate::plan::judge::{Evidence, Judged, OnRecord, Verdicts, governing};
+use crate::plan::settle::{Recorded, WINDOW, allowance, settle};
+use crate::policy::{Policy, PolicyFile, PolicyState, Protect};
+use crate::report::{Reason, ReasonCode};
+
+/// Seconds from one heartbeat of the creating functions to the next; they come at multiples of it.
+const HEARTBEAT: i64 = 5 * 60;
+/// Seconds from one sweep to the next.
+const SWEEP: i64 = 60 * 60;
+/// Sweeps come at this many seconds past the hour: when a stack was deployed decides it.
+const SWEEP_AT: i64 = 30 * 60;
+
+/// A sweep that the limits of a policy would have held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trip {
+    pub(super) at: Timestamp,
+    /// How many backups would have gone.
+    pub(super) deletions: u64,
+    /// How many may have.
+    pub(super) allowed: u64,
+}
+
+/// What happened to one policy.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) created: u64,
+    pub(super) retired: u64,
+    /// What the first sweep retired.
+    pub(super) first_sweep: u64,
+    pub(super) trips: Vec<Trip>,
+    /// Deletions within the breaker's window: when, the time of what went, and how many.
+    window: VecDeque<(Timestamp, Timestamp, u64)>,
+}
+
+/// Calls of one bucket at one heartbeat, by the place of the policy.
+pub(super) type Calls = BTreeMap<(Timestamp, Bucket, usize), u64>;
+
+/// A run of a policy file over a fleet.
+pub struct Course<'p> {
+    pub(super) policies: &'p PolicyFile,
+    /// The same without a breaker, which counts over all sources and is reckoned here.
+    unlimited: PolicyFile,
+    pub(super) classes: Vec<Class>,
+    pub(super) backups: Backups,
+    epochs: Vec<Timestamp>,
+    /// The heartbeat and the slot that each policy does next.
+    due: Vec<Option<(Timestamp, Timestamp)>>,
+    /// When what stands in a grace was first condemned.
+    marks: BTreeMap<String, Timestamp>,
+    pub(super) tallies: Vec<Tally>,
+    pub(super) calls: Calls,
+    sweeps: u64,
+    /// Whether the next sweep may come to another verdict than the last one.
+    changed: bool,
+    pub(super) now: Timestamp,
+}
+
+impl<'p> Course<'p> {
+    /// A run that begins at `start` with what stands then, and may go on until `end`.
+    #[must_use]
+    pub fn new(
+        policies: &'p PolicyFile,
+        fleet: &Fleet,
+        standing: &[Standing],
+        start: Timestamp,
+        end: Timestamp,
+    ) -> Self {
+        let epochs = fleet.changes(start, end);
+        let classes = classes(policies, fleet, &Scenes::new(fleet, &epochs), standing);
+        let mut backups = Backups::default();
+        for (place, class) in classes.iter().enumerate() {
+            let policy = &policies.policies[class.policy];
+            backups.add_standing((place, class), &policy.name);
+        }
+        let due = policies.policies.iter().map(|policy| {
+            let heads = standing.iter().filter(|one| {
+                governing(policies, &one.policy).is_some_and(|by| by.name == policy.name)
+            });
+            first_due(policy, heads.map(|one| one.slot).max(), start)
+        });
+        Self {
+            policies,
+            unlimited: without_limits(policies),
+            due: due.collect(),
+            classes,
+            backups,
+            epochs,
+            marks: BTreeMap::new(),
+            tallies: vec![Tally::default(); policies.policies.len()],
+            calls: Calls::new(),
+            sweeps: 0,
+            changed: true,
+            now: start,
+        }
+    }
+
+    /// Lets time pass, until and with what happens at `to`.
+    pub fn advance(&mut self, to: Timestamp) {
+        let mut next_sweep = next_sweep(self.now, self.sweeps == 0);
+        loop {
+            let due = self.due.iter().flatten().map(|(at, _)| *at).min();
+            let next = due.map_or(next_sweep, |due| due.min(next_sweep));
+            if next > to {
+                break;
+            }
+            self.now = next;
+            if due == Some(next) {
+                self.heartbeat(next);
+            }
+            if next == next_sweep {
+                self.sweep_if_needed(next);
+                next_sweep += SignedDuration::from_secs(SWEEP);
+            }
+        }
+        self.now = to;
+    }
+
+    /// Every backup that stands, with its policy and what it is of: the volume of a snapshot, the
+    /// instance of an AMI. Those of a moment stand in the order of policy and source.
+    #[must_use]
+    pub fn survivors(&self) -> BTreeSet<(String, String, Timestamp)> {
+        let mut survivors = BTreeSet::new();
+        for entry in self.backups.iter() {
+            let class = &self.classes[entry.class];
+            let policy = &self.policies.policies[class.policy].name;
+            let of = class.members.iter().flat_map(|one| &one.parts[entry.part]);
+            survivors.extend(of.map(|of| (policy.clone(), of.clone(), entry.time)));
+        }
+        survivors
+    }
+
+    /// Every complete backup that stands, as the start of another run.
+    #[must_use]
+    pub fn standing(&self) -> Vec<Standing> {
+        let mut standing = Vec::new();
+        for entry in self.backups.iter().filter(|one| one.is_good(self.now)) {
+            let class = &self.classes[entry.class];
+            let policy = &self.policies.policies[class.policy];
+            let calls = class.calls.iter().flatten();
+            let call = calls
+                .into_iter()
+                .find(|call| call.parts.contains(&entry.part));
+            let members = class.members.iter();
+            let each =
+                members.flat_map(|one| one.parts[entry.part].iter().map(move |of| (one, of)));
+            for (member, of) in each {
+                let source = call.map_or(of, |call| &member.sources[call.source]);
+                standing.push(Standing {
+                    // Unlike any identifier that the other run gives.
+                    id: format!("{}-of-{of}", entry.id()),
+                    policy: policy.name.clone(),
+                    image: policy.protect == Protect::Instances,
+                    source: source.clone(),
+                    of: of.clone(),
+                    time: entry.time,
+                    slot: entry.slot,
+                    run: run(entry.slot),
+                    group: call.and_then(|call| call.group.clone()),
+                    size_gib: 0,
+                    held: entry.held,
+                });
+            }
+        }
+        standing
+    }
+
+    /// How many complete backups of a policy stand now.
+    pub(super) fn count(&self, policy: usize) -> u64 {
+        let complete = self.backups.iter().filter(|one| one.is_good(self.now));
+        let classes = complete.map(|one| (one, &self.classes[one.class]));
+        let of_policy = classes.filter(|(_, class)| class.policy == policy);
+        of_policy.map(|(one, class)| class.backups(one.part)).sum()
+    }
+
+    /// The volumes or instances that a policy makes backups of at any time.
+    pub(super) fn picked(&self, policy: usize) -> BTreeSet<String> {
+        let mut picked = BTreeSet::new();
+        for class in self.classes.iter().filter(|class| class.policy == policy) {
+            let calls = class.calls.iter().flatten();
+            let parts: BTreeSet<usize> = calls.flat_map(|call| call.parts.clone()).collect();
+            for member in &class.members {
+                picked.extend(parts.iter().flat_map(|part| member.parts[*part].clone()));
+            }
+        }
+        picked
+    }
+
+    /// The reasons that keep each backup that stands now, by its identifier.
+    pub(super) fn kept_by(&self) -> BTreeMap<String, Vec<Reason>> {
+        let inventory = self.backups.inventory(self.now);
+        let gone = self.gone(self.now);
+        let verdicts = Verdicts::judge(
+            &self.unlimited,
+            &Evidence {
+                inventory: &inventory,
+                on_record: &gone,
+                account: None,
+            },
+            self.now,
+            None,
+        );
+        let reasons = |v| {
+            (
+                verdicts.id(v).into_owned(),
+                verdicts.decision(v).reasons().to_vec(),
+            )
+        };
+        (0..verdicts.count()).map(reasons).collect()
+    }
+
+    /// The place of the epoch that a time lies in.
+    fn epoch(&self, at: Timestamp) -> usize {
+        self.epochs
+            .partition_point(|begin| *begin <= at)
+            .saturating_sub(1)
+    }
+
+    fn heartbeat(&mut self, now: Timestamp) {
+        let epoch = self.epoch(now);
+        for place in 0..self.due.len() {
+            let Some((at, slot)) = self.due[place] else {
+                continue;
+            };
+            if at > now {
+                continue;
+            }
+            self.create(place, slot, now, epoch);
+            let policy = &self.policies.policies[place];
+            let next = policy.next_slot(slot);
+            self.due[place] = next.map(|slot| (heartbeat_after(slot).max(now), slot));
+        }
+    }
+
+    fn create(&mut self, policy_place: usize, slot: Timestamp, now: Timestamp, epoch: usize) {
+        let policies = self.policies;
+        let policy = &policies.policies[policy_place];
+        let image = policy.protect == Protect::Instances;
+        let run = run(slot);
+        for (place, class) in self.classes.iter().enumerate() {
+            if class.policy != policy_place {
+                continue;
+            }
+            let member = class.first();
+            for call in class.calls.get(epoch).into_iter().flatten() {
+                let source = &member.sources[call.source];
+                for part in &call.parts {
+                    self.backups.add(&Made {
+                        class: place,
+                        part: *part,
+                        image,
+                        policy: &policy.name,
+                        source,
+                        of: class.id(*part),
+                        group: call.group.as_deref(),
+                        slot,
+                        run: &run,
+                        time: now,
+                        ready: now + PENDING,
+                        held: false,
+                        id: None,
+                    });
+                }
+                let bucket = match (image, source.starts_with("i-")) {
+                    (true, _) => Bucket::Images,
+                    (false, true) => Bucket::Sets,
+                    (false, false) => Bucket::Singles,
+                };
+                *self.calls.entry((now, bucket, policy_place)).or_default() += class.weight();
+                let made: u64 = call.parts.iter().map(|part| class.backups(*part)).sum();
+                self.tallies[policy_place].created += made;
+                self.changed = true;
+            }
+        }
+    }
+
+    /// A sweep that would find what the last one found decides the same, and is left out. What
+    /// decides is which backups are complete, which waits are over and which sources are gone.
+    fn sweep_if_needed(&mut self, now: Timestamp) {
+        let waits = !self.marks.is_empty();
+        let gone = self.policies.policies.iter();
+        let gone = gone
+            .into_iter()
+            .any(|p| p.source_gone_delete_after.is_some());
+        let pending = self.backups.iter().any(|one| !one.is_good(now));
+        if self.changed || waits || gone || self.sweeps == 0 {
+            self.changed = pending;
+            self.sweep(now);
+        }
+        self.sweeps += 1;
+    }
+
+    /// Sources that two reconciles in turn have not found.
+    fn gone(&self, now: Timestamp) -> OnRecord {
+        let mut on_record = OnRecord::default();
+        let epoch = self.epoch(now);
+        for class in &self.classes {
+            for (place, part) in class.parts.iter().enumerate() {
+                let absent = part.there[..=epoch]
+                    .iter()
+                    .rev()
+                    .take_while(|there| !**there);
+                let absent = absent.count();
+                if absent > 0 {
+                    let from = self.epochs[epoch + 1 - absent];
+                    let first = next_sweep(from, true);
+                    let confirmed = first + SignedDuration::from_secs(SWEEP);
+                    if confirmed <= now {
+                        let id = class.id(place).to_owned();
+                        on_record.gone_since.insert(id, confirmed);
+                    }
+                }
+            }
+        }
+        on_record
+    }
+
+    fn sweep(&mut self, now: Timestamp) {
+        let inventory = self.backups.inventory(now);
+        let gone = self.gone(now);
+        let evidence = Evidence {
+            inventory: &inventory,
+            on_record: &gone,
+            account: None,
+        };
+        let mut verdicts = Verdicts::judge(&self.unlimited, &evidence, now, None);
+        for v in Judged::condemned(&verdicts) {
+            let held = self
+                .backups
+                .find(&verdicts.id(v))
+                .is_some_and(|one| one.held);
+            if held {
+                let reason = Reason::with(ReasonCode::Pinned, "something needs it today");
+                Judged::hold(&mut verdicts, v, reason);
+            }
+        }
+        let recorded = Recorded {
+            condemned: self.marks.clone(),
+            ..Recorded::default()
+        };
+        let settled = settle(&self.unlimited, &mut verdicts, &recorded, now, now);
+        for id in settled.freed {
+            self.marks.remove(&id);
+        }
+        self.marks
+            .extend(settled.grace_begins.into_iter().map(|id| (id, now)));
+        let condemned: Vec<String> = Judged::condemned(&verdicts)
+            .into_iter()
+            .map(|v| verdicts.id(v).into_owned())
+            .collect();
+        drop(verdicts);
+        if condemned.is_empty() {
+            return;
+        }
+        self.changed = true;
+        self.reckon_breaker(&condemned, now);
+        for id in condemned {
+            self.marks.remove(&id);
+            let Some(entry) = self.backups.remove(&id) else {
+                continue;
+            };
+            let class = &self.classes[entry.class];
+            let weight = class.backups(entry.part);
+            let tally = &mut self.tallies[class.policy];
+            tally.retired += weight;
+            if self.sweeps == 0 {
+                tally.first_sweep += weight;
+            }
+            tally.window.push_back((now, entry.time, weight));
+        }
+    }
+
+    /// Notes which policies' limits would hold some of these deletions; they go all the same, as
+    /// if somebody released them.
+    fn reckon_breaker(&mut self, condemned: &[String], now: Timestamp) {
+        let since = now - WINDOW;
+        let count = self.policies.policies.len();
+        let (mut standing, mut before) = (vec![0_u64; count], vec![0_u64; count]);
+        let mut going = vec![0_u64; count];
+        for entry in self.backups.iter().filter(|one| one.is_good(now)) {
+            let class = &self.classes[entry.class];
+            standing[class.policy] += class.backups(entry.part);
+            if entry.time <= since {
+                before[class.policy] += class.backups(entry.part);
+            }
+        }
+        for entry in condemned.iter().filter_map(|id| self.backups.find(id)) {
+            let class = &self.classes[entry.class];
+            going[class.policy] += class.backups(entry.part);
+        }
+        for (place, tally) in self.tallies.iter_mut().enumerate() {
+            while tally.window.front().is_some_and(|(at, ..)| *at <= since) {
+                tally.window.pop_front();
+            }
+            let stood = tally.window.iter().filter(|(_, time, _)| *time <= since);
+            let before = before[place] + stood.map(|(.., weight)| weight).sum::<u64>();
+            let retired: u64 = tally.window.iter().map(|(.., weight)| weight).sum();
+            let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+            let allowed = allowance(
+                &self.policies.policies[place].limits,
+                size(before),
+                size(standing[place]),
+                size(retired),
+            ) as u64;
+            if going[place] > allowed {
+                tally.trips.push(Trip {
+                    at: now,
+                    deletions: going[place],
+                    allowed,
+                });
+            }
+        }
+    }
+}
+
+/// The run that makes a slot's backups.
+fn run(slot: Timestamp) -> String {
+    format!("run-{slot}")
+}
+
+/// The first multiple of a period, moved by `offset`, that is not before a time; all in seconds.
+fn not_before(at: Timestamp, period: i64, offset: i64) -> Timestamp {
+    let second = at.as_second() + i64::from(at.subsec_nanosecond() > 0);
+    let next = second + (offset - second).rem_euclid(period);
+    Timestamp::from_second(next).unwrap_or(Timestamp::MAX)
+}
+
+fn heartbeat_after(slot: Timestamp) -> Timestamp {
+    not_before(slot, HEARTBEAT, 0)
+}
+
+/// The first sweep after a time, or at it.
+fn next_sweep(at: Timestamp, or_at_it: bool) -> Timestamp {
+    let next = not_before(at, SWEEP, SWEEP_AT);
+    if next == at && !or_at_it {
+        next + SignedDuration::from_secs(SWEEP)
+    } else {
+        next
+    }
+}
+
+/// The first heartbeat with something to do, and the slot: the newest past one where none was begun
+/// since, else the next.
+fn first_due(
+    policy: &Policy,
+    head: Option<Timestamp>,
+    start: Timestamp,
+) -> Option<(Timestamp, Timestamp)> {
+    if policy.state != PolicyState::Active {
+        return None;
+    }
+    let beat = heartbeat_after(start);
+    let past = policy.latest_slot(beat);
+    let past = past.filter(|slot| head.is_none_or(|head| *slot > head));
+    if let Some(slot) = past {
+        return Some((beat, slot));
+    }
+    let slot = policy.next_slot(head.unwrap_or(beat).max(start))?;
+    Some((heartbeat_after(slot), slot))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_slot_is_made_by_the_first_heartbeat_that_is_not_before_it() {
+        let slot = at("2026-11-23T03:00:00Z");
+        assert_eq!(heartbeat_after(slot), slot);
+        let beat = heartbeat_after(at("2026-11-23T03:01:00Z"));
+        assert_eq!(beat, at("2026-11-23T03:05:00Z"));
+    }
+
+    #[test]
+    fn a_sweep_comes_at_half_past_each_hour() {
+        let half_past = at("2026-11-23T03:30:00Z");
+        assert_eq!(next_sweep(at("2026-11-23T03:00:00Z"), false), half_past);
+        assert_eq!(next_sweep(half_past, true), half_past);
+        assert_eq!(next_sweep(half_past, false), at("2026-11-23T04:30:00Z"));
+    }
+}

@@ -1,0 +1,390 @@
+//! What is noted of a run day by day, and what it comes to.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::class::Part;
+use super::course::Course;
+use super::report::{Gap, Late, Point, PolicyCourse, RestorePoint, RestorePoints};
+use super::standing::Standing;
+use super::{DAY, Question};
+use crate::policy::{PolicyFile, Retain};
+
+/// Ages in days that part the gaps.
+const BANDS: [u32; 6] = [0, 1, 7, 28, 90, 365];
+/// From how many seconds on the last backup of a slot is late.
+const LATE: i64 = 60;
+/// MiB in a GiB.
+const MIB: f64 = 1024.0;
+
+/// A part of the past between two rules' reach that has no restore point, at its longest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hole {
+    /// The rule that ends before it, such as `weekly: 4`, and the one that begins after it.
+    pub(super) rules: (String, String),
+    /// Ages of its ends.
+    pub(super) from: SignedDuration,
+    pub(super) to: SignedDuration,
+    /// Whether it is longer than the periods of the second rule are.
+    pub(super) longer: bool,
+    /// When it was so long.
+    pub(super) at: Timestamp,
+}
+
+/// What a run came to.
+pub(super) struct Figures {
+    courses: Vec<PolicyCourse>,
+    /// The longest holes, by policy.
+    pub(super) holes: Vec<Vec<Hole>>,
+}
+
+impl Figures {
+    pub(super) fn policies(&self) -> Vec<PolicyCourse> {
+        self.courses.clone()
+    }
+
+    pub(super) fn course(&self, place: usize) -> &PolicyCourse {
+        &self.courses[place]
+    }
+}
+
+/// Runs a policy file from the question's beginning to its end.
+pub(super) fn run<'p>(
+    question: &Question<'_>,
+    policies: &'p PolicyFile,
+    standing: &[Standing],
+    at: Timestamp,
+    tick: &mut dyn FnMut(),
+) -> (Course<'p>, Figures) {
+    let days = i32::try_from(question.days).unwrap_or(i32::MAX);
+    let end = question.from + DAY * days;
+    let mut course = Course::new(policies, question.fleet, standing, question.from, end);
+    let count = policies.policies.len();
+    let mut series: Vec<Vec<Point>> = vec![Vec::new(); count];
+    let mut ladders: Vec<Ladder> = policies
+        .policies
+        .iter()
+        .map(|p| Ladder::of(&p.retain))
+        .collect();
+    let mut at_moment: Option<Moment> = None;
+    for day in 0..=days {
+        let time = question.from + DAY * day;
+        if at_moment.is_none() && at <= time {
+            course.advance(at);
+            at_moment = Some(Moment::of(&course));
+        }
+        course.advance(time);
+        for (points, point) in series.iter_mut().zip(points(&course, question.price)) {
+            points.push(point);
+        }
+        for (place, ladder) in ladders.iter_mut().enumerate() {
+            ladder.look(&course, place);
+        }
+        if day > 0 {
+            tick();
+        }
+    }
+    let moment = at_moment.unwrap_or_default();
+    let late = late(&course);
+    let courses = series.into_iter().enumerate().map(|(place, series)| {
+        let tally = &course.tallies[place];
+        PolicyCourse {
+            policy: policies.policies[place].name.clone(),
+            sources: course.picked(place).len() as u64,
+            created: tally.created,
+            retired: tally.retired,
+            retired_by_first_sweep: tally.first_sweep,
+            series,
+            restore_points: moment.points.get(&place).cloned().unwrap_or_default(),
+            gaps: moment.gaps.get(&place).cloned().unwrap_or_default(),
+            late: late.get(&place).cloned().unwrap_or_default(),
+        }
+    });
+    let figures = Figures {
+        courses: courses.collect(),
+        holes: ladders.into_iter().map(|ladder| ladder.holes).collect(),
+    };
+    (course, figures)
+}
+
+/// What stands of each policy now.
+fn points(course: &Course<'_>, price: Option<f64>) -> Vec<Point> {
+    let empty = Point {
+        time: course.now,
+        backups: 0,
+        full_gib: 0.0,
+        changed_gib: 0.0,
+        monthly_cost: None,
+    };
+    let mut points = vec![empty; course.policies.policies.len()];
+    let mut before: HashMap<(usize, usize), Timestamp> = HashMap::new();
+    for entry in course.backups.iter().filter(|one| one.is_good(course.now)) {
+        let class = &course.classes[entry.class];
+        let point = &mut points[class.policy];
+        point.backups += class.backups(entry.part);
+        let part = &class.parts[entry.part];
+        match before.insert((entry.class, entry.part), entry.time) {
+            None => point.full_gib += full_gib(part),
+            Some(older) => point.changed_gib += changed_gib(part, entry.time.duration_since(older)),
+        }
+    }
+    if let Some(price) = price {
+        for point in &mut points {
+            point.monthly_cost = Some((point.full_gib + point.changed_gib) * price);
+        }
+    }
+    points
+}
+
+/// A count as a figure: none is so large that a part of it is lost.
+#[allow(clippy::cast_precision_loss)]
+fn figure(count: u64) -> f64 {
+    count as f64
+}
+
+fn full_gib(part: &Part) -> f64 {
+    let disks = part.shapes.iter();
+    disks
+        .map(|(shape, count)| f64::from(shape.size_gib) * figure(*count))
+        .sum()
+}
+
+/// What a snapshot stores beside the one before it: what changed since, at most all there is.
+fn changed_gib(part: &Part, since: SignedDuration) -> f64 {
+    let days = since.as_secs_f64() / DAY.as_secs_f64();
+    let disks = part.shapes.iter().filter_map(|(shape, count)| {
+        let changed = f64::from(shape.changed_mib?) / MIB * days;
+        Some(changed.min(f64::from(shape.size_gib)) * figure(*count))
+    });
+    disks.sum()
+}
+
+/// Restore points and gaps of a moment, by the place of the policy.
+#[derive(Default)]
+struct Moment {
+    points: BTreeMap<usize, Vec<RestorePoints>>,
+    gaps: BTreeMap<usize, Vec<Gap>>,
+}
+
+impl Moment {
+    fn of(course: &Course<'_>) -> Self {
+        let kept_by = course.kept_by();
+        let mut by_part: BTreeMap<(usize, usize), Vec<RestorePoint>> = BTreeMap::new();
+        for entry in course.backups.iter().filter(|one| one.is_good(course.now)) {
+            let reasons = kept_by.get(entry.id()).into_iter().flatten();
+            let codes: BTreeSet<_> = reasons.map(|reason| reason.code).collect();
+            let points = by_part.entry((entry.class, entry.part)).or_default();
+            points.push(RestorePoint {
+                time: entry.time,
+                slot: entry.slot,
+                kept_by: codes.into_iter().collect(),
+            });
+        }
+        let mut moment = Self::default();
+        let mut same: BTreeMap<(usize, Vec<Timestamp>), usize> = BTreeMap::new();
+        for ((class, part), mut points) in by_part {
+            points.sort_by_key(|point| std::cmp::Reverse(point.time));
+            let class = &course.classes[class];
+            let members = class.members.iter();
+            let sources: Vec<String> = members
+                .flat_map(|member| member.parts[part].clone())
+                .collect();
+            let times: Vec<Timestamp> = points.iter().map(|point| point.time).collect();
+            let gaps = moment.gaps.entry(class.policy).or_default();
+            widen(gaps, &times, &sources[0], course.now);
+            let lists = moment.points.entry(class.policy).or_default();
+            let place = *same.entry((class.policy, times)).or_insert(lists.len());
+            match lists.get_mut(place) {
+                Some(list) => list.sources.extend(sources),
+                None => lists.push(RestorePoints { sources, points }),
+            }
+        }
+        for lists in moment.points.values_mut() {
+            lists.iter_mut().for_each(|list| list.sources.sort());
+        }
+        for gaps in moment.gaps.values_mut() {
+            gaps.sort_by_key(|gap| gap.from_days);
+        }
+        moment
+    }
+}
+
+/// Notes the gaps of one source, newest first, where they are longer than what is known.
+fn widen(gaps: &mut Vec<Gap>, times: &[Timestamp], source: &str, now: Timestamp) {
+    let newer = std::iter::once(now).chain(times.iter().copied());
+    for (newer, older) in newer.zip(times) {
+        let age = now.duration_since(newer).as_hours() / 24;
+        let band = BANDS.iter().rposition(|from| i64::from(*from) <= age);
+        let Some(band) = band else {
+            continue;
+        };
+        let gap = Gap {
+            from_days: BANDS[band],
+            to_days: BANDS.get(band + 1).copied(),
+            seconds: newer.duration_since(*older).as_secs(),
+            source: source.to_owned(),
+            older: *older,
+            newer,
+        };
+        match gaps
+            .iter_mut()
+            .find(|known| known.from_days == gap.from_days)
+        {
+            Some(known) if known.seconds < gap.seconds => *known = gap,
+            Some(_) => {}
+            None => gaps.push(gap),
+        }
+    }
+}
+
+/// The rules of a policy by the length of their periods.
+struct Ladder {
+    rungs: Vec<Rung>,
+    holes: Vec<Hole>,
+}
+
+struct Rung {
+    rule: String,
+    /// The length of one period, and of all of them.
+    period: SignedDuration,
+    reach: SignedDuration,
+}
+
+impl Ladder {
+    fn of(retain: &Retain) -> Self {
+        // The longest that a month and a year are.
+        let rules = [
+            ("hourly", retain.hourly, 1),
+            ("daily", retain.daily, 24),
+            ("weekly", retain.weekly, 7 * 24),
+            ("monthly", retain.monthly, 31 * 24),
+            ("yearly", retain.yearly, 366 * 24),
+        ];
+        let used = rules.into_iter().filter(|(_, count, _)| *count > 0);
+        let rungs = used.map(|(name, count, hours)| Rung {
+            rule: format!("{name}: {count}"),
+            period: SignedDuration::from_hours(hours),
+            reach: SignedDuration::from_hours(hours.saturating_mul(i64::from(count))),
+        });
+        Self {
+            rungs: rungs.collect(),
+            holes: Vec::new(),
+        }
+    }
+
+    /// Looks, at each rule's end, for the restore points on both sides of it.
+    fn look(&mut self, course: &Course<'_>, policy: usize) {
+        let now = course.now;
+        for pair in self.rungs.windows(2) {
+            let [finer, coarser] = pair else { continue };
+            // A rule that reaches beyond the coarser one's first period leaves no hole.
+            if finer.reach >= coarser.reach {
+                continue;
+            }
+            let mut longest: Option<Hole> = None;
+            let mut around: BTreeMap<(usize, usize), [Option<SignedDuration>; 2]> = BTreeMap::new();
+            for entry in course.backups.iter().filter(|one| one.is_good(now)) {
+                if course.classes[entry.class].policy != policy {
+                    continue;
+                }
+                let age = now.duration_since(entry.time);
+                let [younger, older] = around.entry((entry.class, entry.part)).or_default();
+                if age <= finer.reach {
+                    *younger = (*younger).max(Some(age));
+                } else if older.is_none_or(|known| age < known) {
+                    *older = Some(age);
+                }
+            }
+            for ends in around.into_values() {
+                let [Some(from), Some(to)] = ends else {
+                    continue;
+                };
+                let known = longest.as_ref().map(|hole| hole.to - hole.from);
+                if known.is_none_or(|known| to - from > known) {
+                    longest = Some(Hole {
+                        rules: (finer.rule.clone(), coarser.rule.clone()),
+                        from,
+                        to,
+                        longer: to - from > coarser.period + DAY,
+                        at: now,
+                    });
+                }
+            }
+            // Up to twice the finer rule's period it is the ladder's own spacing.
+            let Some(hole) = longest.filter(|hole| hole.to - hole.from > finer.period * 2) else {
+                continue;
+            };
+            match self
+                .holes
+                .iter_mut()
+                .find(|known| known.rules == hole.rules)
+            {
+                Some(known) if known.to - known.from >= hole.to - hole.from => {}
+                Some(known) => *known = hole,
+                None => self.holes.push(hole),
+            }
+        }
+    }
+}
+
+/// The slots that token buckets stretch out, by the place of the policy.
+fn late(course: &Course<'_>) -> BTreeMap<usize, Vec<Late>> {
+    let mut late: BTreeMap<usize, Vec<Late>> = BTreeMap::new();
+    let mut together: BTreeMap<_, u64> = BTreeMap::new();
+    for ((at, bucket, _), calls) in &course.calls {
+        *together.entry((*at, *bucket)).or_default() += calls;
+    }
+    for (at, bucket, policy) in course.calls.keys() {
+        let calls = together.get(&(*at, *bucket)).copied().unwrap_or_default();
+        let seconds = bucket.late(calls).as_secs();
+        if seconds <= LATE {
+            continue;
+        }
+        let found = Late {
+            call: bucket.call().to_owned(),
+            slots: 1,
+            calls,
+            seconds,
+            worst: *at,
+        };
+        let known = late.entry(*policy).or_default();
+        match known.iter_mut().find(|known| known.call == found.call) {
+            None => known.push(found),
+            Some(known) => {
+                let slots = known.slots + 1;
+                if known.seconds < seconds {
+                    *known = found;
+                }
+                known.slots = slots;
+            }
+        }
+    }
+    late
+}
+
+/// What a simulation takes for granted.
+pub(super) fn assumptions(question: &Question<'_>) -> Vec<String> {
+    let mut all = vec![
+        "every call succeeds at its heartbeat, and a backup is complete two minutes later".to_owned(),
+        "a sweep runs at half past each hour, in enforce mode".to_owned(),
+        "what needs a backup today needs it to the end, and nothing new begins to".to_owned(),
+        "a breaker that trips is released at once".to_owned(),
+        "schedules alone make backups: triggers and requests make none".to_owned(),
+        "the first snapshot of a volume stores all that is provisioned; each later one what changed \
+         since the one before it, where fleet says how much that is, else nothing is reckoned"
+            .to_owned(),
+    ];
+    if let Some(price) = question.price {
+        all.push(format!(
+            "a GB-month costs {price}, in the currency that it was given in"
+        ));
+    }
+    if question.against.is_some() && question.standing.is_none() {
+        all.push(format!(
+            "the other file has been at work for {} days when this one takes its place",
+            question.days
+        ));
+    }
+    all
+}

@@ -1,0 +1,107 @@
+//! What a policy file will do to a fleet, before it does it.
+//!
+//! A virtual clock goes from slot to slot and from sweep to sweep. What is made and what goes is
+//! decided by the very functions that decide for the handlers: the policy's own slots and
+//! selection, [`crate::plan::judge`] and [`crate::plan::settle`], over the lists that a sweep would
+//! read. So the simulation cannot drift from them. Pure: no clock, no I/O.
+//!
+//! Exact, with these exceptions, which [`Simulation::assumptions`] tells:
+//! - every call succeeds at its heartbeat, and a backup is complete within two minutes: what token
+//!   buckets delay is told as late and not moved;
+//! - sweeps come at half past each hour; one that would find what the last one found is left out;
+//! - sources that a policy cannot tell apart are simulated once (see the module `class`), and of
+//!   backups of one instant in a group wider than a source, the identifiers choose, which EC2 gives
+//!   at random: there the number that stays is right, and which they are is not;
+//! - what needs a backup today goes on to do so, and nothing else begins to;
+//! - a breaker that would trip is reckoned with the counts of all sources, told, and taken as
+//!   released at once; the comparisons of a sweep with the last one are not made.
+
+mod account;
+mod advice;
+mod against;
+mod class;
+mod course;
+mod figures;
+mod fleet;
+mod fleet_file;
+mod pace;
+mod report;
+mod standing;
+
+pub use course::Course;
+pub use fleet::{Fleet, Lasting};
+pub use report::{
+    Advice, AdviceCode, Against, Difference, Gap, Late, Level, Point, PolicyCourse, RestorePoint,
+    RestorePoints, Simulation,
+};
+pub use standing::Standing;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::policy::PolicyFile;
+
+/// What is simulated.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The policy file.
+    pub policies: &'a PolicyFile,
+    /// The file that it is compared with.
+    pub against: Option<&'a PolicyFile>,
+    /// Instances and volumes.
+    pub fleet: &'a Fleet,
+    /// What stands at the beginning. None, and another file to compare with: what that file's
+    /// policies come to have stands.
+    pub standing: Option<&'a [Standing]>,
+    /// When it begins.
+    pub from: Timestamp,
+    /// How many days it lasts, of 24 hours.
+    pub days: u32,
+    /// The moment whose restore points are told: the end, where it is not said.
+    pub at: Option<Timestamp>,
+    /// The price of a GB-month of standard storage, where one is known.
+    pub price: Option<f64>,
+}
+
+/// A day of a simulation.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Answers it. `progress` is told how many of how many days are done.
+pub fn simulate(question: &Question<'_>, progress: &mut dyn FnMut(u64, u64)) -> Simulation {
+    let Question { from, days, .. } = *question;
+    let to = from + DAY * i32::try_from(days).unwrap_or(i32::MAX);
+    let at = question.at.unwrap_or(to).clamp(from, to);
+    let mut total = u64::from(days);
+    let mut done = 0;
+    let mut known = Vec::new();
+    if let Some(old) = question.against {
+        total += u64::from(days);
+        if question.standing.is_none() {
+            total += u64::from(days);
+            known = against::history(question, old, &mut || {
+                done += 1;
+                progress(done, total);
+            });
+        }
+    }
+    let standing = question.standing.unwrap_or(&known);
+    let mut tick = || {
+        done += 1;
+        progress(done, total);
+    };
+    let (course, figures) = figures::run(question, question.policies, standing, at, &mut tick);
+    let compared = question.against.map(|old| {
+        let (before, _) = figures::run(question, old, standing, at, &mut tick);
+        against::compare(&before, &course, standing)
+    });
+    let advice = advice::advice(question, &course, &figures, standing);
+    Simulation {
+        schema: 1,
+        from,
+        to,
+        at,
+        assumptions: figures::assumptions(question),
+        policies: figures.policies(),
+        against: compared,
+        advice,
+    }
+}

@@ -1,0 +1,222 @@
+//! Gaps, storage, lateness and advice.
+
+use holdfast_core::report::ReasonCode;
+use holdfast_core::simulation::{AdviceCode, Level, Simulation, simulate};
+
+use super::{at, fleet, nightly, policies, question, simulated, volumes};
+
+fn advised(simulation: &Simulation) -> Vec<(Level, AdviceCode)> {
+    let all = simulation.advice.iter();
+    all.map(|one| (one.level, one.code)).collect()
+}
+
+fn words(simulation: &Simulation, code: AdviceCode) -> &str {
+    let mut all = simulation.advice.iter();
+    &all.find(|one| one.code == code).unwrap().text
+}
+
+#[test]
+fn restore_points_on_a_day_are_newest_first_with_what_keeps_them() {
+    let policies = nightly("retain: { last: 1, weekly: 2 }");
+    let fleet = volumes(3);
+    let mut asked = question(&policies, &fleet, 30);
+    asked.at = Some(at("2026-12-10T12:00:00Z"));
+    let simulation = simulate(&asked, &mut |_, _| {});
+    let [list] = &simulation.policies[0].restore_points[..] else {
+        panic!()
+    };
+    assert_eq!(list.sources, ["vol-disk-1", "vol-disk-2", "vol-disk-3"]);
+    let points: Vec<(String, &[ReasonCode])> = list
+        .points
+        .iter()
+        .map(|point| (point.time.to_string(), &point.kept_by[..]))
+        .collect();
+    let newest = [ReasonCode::RetainLast, ReasonCode::RetainWeekly];
+    let expected: [(String, &[ReasonCode]); 2] = [
+        ("2026-12-10T03:00:00Z".into(), &newest),
+        ("2026-12-06T03:00:00Z".into(), &[ReasonCode::RetainWeekly]),
+    ];
+    assert_eq!(points, expected);
+}
+
+#[test]
+fn the_longest_gap_is_told_by_the_age_of_its_newer_end() {
+    let policies = nightly("retain: { last: 1, weekly: 2 }");
+    let fleet = volumes(1);
+    let mut asked = question(&policies, &fleet, 30);
+    asked.at = Some(at("2026-12-10T12:00:00Z"));
+    let simulation = simulate(&asked, &mut |_, _| {});
+    let gaps = simulation.policies[0].gaps.iter();
+    let gaps: Vec<(u32, i64)> = gaps
+        .map(|gap| (gap.from_days, gap.seconds / 3600))
+        .collect();
+    // Of today from Sunday; both it and the nine hours since it are of the last day.
+    assert_eq!(gaps, [(0, 96)]);
+}
+
+#[test]
+fn storage_is_the_whole_of_the_first_and_what_changed_before_each_later_one() {
+    let fleet = fleet(
+        "volumes: [ { name: disk, count: 2, size_gib: 100, changed_gib_per_day: 1.5,
+            tags: { Backup: x } } ]",
+    );
+    let policies = nightly("retain: { last: 4 }");
+    let mut asked = question(&policies, &fleet, 10);
+    asked.price = Some(0.5);
+    let simulation = simulate(&asked, &mut |_, _| {});
+    let last = simulation.policies[0].series.last().unwrap();
+    assert_eq!(last.backups, 8);
+    // Two disks; three days between the oldest and the newest of four.
+    assert_eq!((last.full_gib, last.changed_gib), (200.0, 9.0));
+    assert_eq!(last.monthly_cost, Some(104.5));
+}
+
+#[test]
+fn no_snapshot_stores_more_than_its_volume_holds() {
+    let fleet = fleet(
+        "volumes: [ { name: disk, size_gib: 10, changed_gib_per_day: 40, tags: { Backup: x } } ]",
+    );
+    let simulation = simulated(&nightly("retain: { last: 3 }"), &fleet, 10);
+    let last = simulation.policies[0].series.last().unwrap();
+    assert_eq!((last.full_gib, last.changed_gib), (10.0, 20.0));
+}
+
+#[test]
+fn slots_with_more_calls_than_the_bucket_holds_are_late() {
+    // 100 at once, and the other 1,500 at five a second.
+    let simulation = simulated(&nightly("retain: { last: 1 }"), &volumes(1600), 3);
+    let [late] = &simulation.policies[0].late[..] else {
+        panic!()
+    };
+    assert_eq!(
+        (late.call.as_str(), late.calls, late.seconds),
+        ("CreateSnapshot", 1600, 300)
+    );
+    // The first of all and three nights.
+    assert_eq!(late.slots, 4);
+}
+
+#[test]
+fn policies_of_one_slot_share_the_bucket() {
+    let text: String = ["a", "b"]
+        .map(|name| {
+            format!(
+                "  - name: {name}
+    protect: volumes
+    select: {{ volumes: {{ tags: {{ Backup: x }} }} }}
+    schedule: cron(0 3 * * ? *)
+    retain: {{ last: 1 }}\n"
+            )
+        })
+        .concat();
+    let simulation = simulated(&policies(&text), &volumes(300), 2);
+    for course in &simulation.policies {
+        assert_eq!(course.late[0].calls, 600, "{}", course.policy);
+        assert_eq!(course.late[0].seconds, 100);
+    }
+}
+
+#[test]
+fn a_ladder_with_a_missing_rung_leaves_a_hole_that_is_told() {
+    let simulation = simulated(
+        &nightly("retain: { weekly: 4, monthly: 12 }"),
+        &volumes(1),
+        365,
+    );
+    let text = words(&simulation, AdviceCode::LadderHole);
+    assert!(
+        text.contains("weekly: 4 and monthly: 12 leave no backup between day"),
+        "{text}"
+    );
+    let whole = simulated(
+        &nightly("retain: { daily: 60, weekly: 9 }"),
+        &volumes(1),
+        365,
+    );
+    let codes = advised(&whole);
+    assert!(
+        !codes
+            .iter()
+            .any(|(_, code)| *code == AdviceCode::LadderHole),
+        "{codes:?}"
+    );
+}
+
+#[test]
+fn a_policy_that_picks_nothing_and_volumes_that_nothing_picks_are_told() {
+    let fleet = fleet("volumes: [ { name: disk, size_gib: 1, tags: { Backup: other } } ]");
+    let simulation = simulated(&nightly("retain: { last: 1 }"), &fleet, 2);
+    let codes = advised(&simulation);
+    assert!(
+        codes.contains(&(Level::Warning, AdviceCode::MatchesNothing)),
+        "{codes:?}"
+    );
+    assert_eq!(
+        words(&simulation, AdviceCode::NotPicked),
+        "no policy picks vol-disk"
+    );
+}
+
+#[test]
+fn a_volume_in_an_ami_of_its_instance_is_picked() {
+    let text = "  - name: images
+    protect: instances
+    select: { instances: { tags: { Backup: x } } }
+    schedule: rate(1 day)
+    retain: { last: 2 }";
+    let machines =
+        "instances: [ { name: web, tags: { Backup: x }, volumes: [ { size_gib: 8 } ] } ]";
+    let simulation = simulated(&policies(text), &fleet(machines), 2);
+    let codes = advised(&simulation);
+    assert!(
+        !codes.iter().any(|(_, code)| *code == AdviceCode::NotPicked),
+        "{codes:?}"
+    );
+}
+
+#[test]
+fn a_schedule_finer_than_the_rules_keep_is_told() {
+    let text = "  - name: hourly
+    protect: volumes
+    select: { volumes: { tags: { Backup: x } } }
+    schedule: rate(1 hour)
+    retain: { daily: 7 }";
+    let simulation = simulated(&policies(text), &volumes(1), 2);
+    let text = words(&simulation, AdviceCode::FinerThanKept);
+    assert!(
+        text.contains("makes 24 backups a day") && text.contains("at most 1 of"),
+        "{text}"
+    );
+    let simulation = simulated(&nightly("retain: { daily: 7 }"), &volumes(1), 2);
+    let codes = advised(&simulation);
+    assert!(
+        !codes
+            .iter()
+            .any(|(_, code)| *code == AdviceCode::FinerThanKept),
+        "{codes:?}"
+    );
+}
+
+#[test]
+fn state_changes_that_can_use_up_last_are_told() {
+    let with_triggers = "retain: { last: 7 }\n    triggers: [stopped]";
+    let simulation = simulated(&nightly(with_triggers), &volumes(1), 2);
+    let codes = advised(&simulation);
+    assert!(
+        codes.contains(&(Level::Warning, AdviceCode::TriggersUseUpLast)),
+        "{codes:?}"
+    );
+}
+
+#[test]
+fn with_a_price_nobody_asks_for_one() {
+    let (policies, fleet) = (nightly("retain: { last: 7 }"), volumes(1));
+    let mut asked = question(&policies, &fleet, 2);
+    let has = |simulation: &Simulation| {
+        let codes = advised(simulation);
+        codes.contains(&(Level::Note, AdviceCode::NoPrice))
+    };
+    assert!(has(&simulate(&asked, &mut |_, _| {})));
+    asked.price = Some(0.05);
+    assert!(!has(&simulate(&asked, &mut |_, _| {})));
+}

@@ -1,0 +1,165 @@
+//! `run` and `events send`.
+
+use holdfast_end_to_end::backups::{self, POLICIES, VOLUME};
+use holdfast_end_to_end::{World, items};
+use serde_json::json;
+
+use super::holdfast;
+
+async fn one_volume(mode: &str) -> World {
+    World::new(POLICIES, mode, |account| {
+        backups::volume(account, &[("Backup", "nightly")]);
+    })
+    .await
+}
+
+/// Near enough to the wall clock, by which `run` without `--now` reckons.
+fn on_the_clock(world: &World) {
+    world.advance(&jiff::Timestamp::now().to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deployed_function_runs_a_policy_and_a_repeated_command_makes_nothing_twice() {
+    let world = one_volume("plan").await;
+    on_the_clock(&world);
+    world.deploy(&["create-snapshots"]);
+    let asked = [
+        "run",
+        "nightly",
+        "--function",
+        "create-snapshots",
+        "--id",
+        "by-hand",
+    ];
+    let dry: Vec<&str> = [&asked[..4], &["--dry-run", "--json"]].concat();
+    let planned = holdfast(&world, &dry);
+    assert_eq!(planned.json()["summary"], json!({ "planned": 1 }));
+    assert!(world.snapshots().is_empty());
+
+    let first = holdfast(&world, &[&asked[..], &["--json"]].concat());
+    let report = first.json();
+    assert_eq!(
+        (first.status, world.snapshots().len()),
+        (0, 1),
+        "{report:#}"
+    );
+    assert_eq!(items(&report, "created")[0]["source"], VOLUME);
+    let again = holdfast(&world, &asked);
+    assert_eq!(
+        (again.status, world.snapshots().len()),
+        (0, 1),
+        "{}",
+        again.err
+    );
+    assert!(again.out.contains("create-snapshots"), "{}", again.out);
+
+    let runs = holdfast(&world, &["runs", "--json"]).json();
+    let request = &holdfast_end_to_end::item_of(&runs, "by-hand")["of_run"]["request"];
+    assert!(request["started"].is_string(), "{runs:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_in_this_process_makes_what_the_function_would() {
+    let world = one_volume("plan").await;
+    on_the_clock(&world);
+    let ran = holdfast(&world, &["run", "nightly", "--local", "--json"]);
+    let report = ran.json();
+    assert_eq!((ran.status, world.snapshots().len()), (0, 1), "{report:#}");
+    assert_eq!(report["run"]["function"], "create-snapshots");
+    let tags = &world.snapshots()[0].tags;
+    assert_eq!(tags["holdfast:run"], report["run"]["id"].as_str().unwrap());
+    // Of a source that the policy does not pick nothing is made.
+    let other = [
+        "run",
+        "nightly",
+        "--local",
+        "--resources",
+        "vol-0b",
+        "--json",
+    ];
+    let report = holdfast(&world, &other).json();
+    assert_eq!(report["summary"], json!({ "skipped": 1 }));
+    assert_eq!(world.snapshots().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_misspelt_or_not_deployed_says_what_to_do() {
+    let world = one_volume("plan").await;
+    let slip = holdfast(&world, &["run", "nigthly"]);
+    assert_eq!(slip.status, 2);
+    assert!(slip.err.contains("did you mean nightly?"), "{}", slip.err);
+    let nowhere = holdfast(&world, &["run", "nightly"]);
+    assert_eq!(nowhere.status, 2);
+    for word in [
+        "--function",
+        "HOLDFAST_FUNCTION_CREATE_SNAPSHOTS",
+        "CreateSnapshotsArn",
+    ] {
+        assert!(nowhere.err.contains(word), "{}", nowhere.err);
+    }
+    let gone = holdfast(&world, &["run", "nightly", "--function", "not-there"]);
+    assert_eq!(gone.status, 1);
+    assert!(
+        gone.err.contains("ResourceNotFoundException"),
+        "{}",
+        gone.err
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_reaches_a_deployed_function_and_its_error_is_told() {
+    let world = one_volume("plan").await;
+    world.deploy(&["create-snapshots"]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str, event: &serde_json::Value| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, event.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let beat = path("beat.json", &world.heartbeat("2026-03-03T03:00:00Z"));
+    let arn = "arn:aws:lambda:eu-central-1:111122223333:function:create-snapshots";
+    let sent = holdfast(
+        &world,
+        &["events", "send", &beat, "--function", arn, "--json"],
+    );
+    assert_eq!(sent.json()["summary"], json!({ "created": 1 }));
+    assert_eq!(world.snapshots().len(), 1);
+
+    let wrong = path("wrong.json", &json!({ "reconcile": true }));
+    let refused = holdfast(&world, &["events", "send", &wrong, "--function", arn]);
+    assert_eq!((refused.status, refused.out.as_str()), (1, ""));
+    assert!(refused.err.contains("failed: Event"), "{}", refused.err);
+    let local = [
+        "events",
+        "send",
+        &beat,
+        "--function",
+        "sweep-retention",
+        "--local",
+        "--json",
+    ];
+    assert_eq!(holdfast(&world, &local).json()["run"]["mode"], "plan");
+    let no_json = path("no.json", &json!(null)) + "x";
+    let unread = holdfast(&world, &["events", "send", &no_json, "--function", arn]);
+    assert_eq!(unread.status, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denied_call_names_the_action_and_prints_the_statement_to_add() {
+    let world = one_volume("plan").await;
+    world.deploy(&["create-snapshots"]);
+    // The caller's key gets the sweep's role, which may invoke nothing and create nothing.
+    let role = world.local.role("sweep-retention").unwrap();
+    world.local.gate.give_role("local", role);
+    let denied = holdfast(
+        &world,
+        &["run", "nightly", "--function", "create-snapshots"],
+    );
+    assert_eq!(denied.status, 1);
+    let statement = r#"{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "#;
+    assert!(denied.err.contains(statement), "{}", denied.err);
+    let denied = holdfast(&world, &["runs"]);
+    let action = r#""Action": "dynamodb:Scan", "Resource": "arn:aws:dynamodb:*:*:table/holdfast""#;
+    assert_eq!(denied.status, 1);
+    assert!(denied.err.contains(action), "{}", denied.err);
+}

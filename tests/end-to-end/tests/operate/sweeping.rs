@@ -1,0 +1,86 @@
+//! `sweep`.
+
+use holdfast_end_to_end::backups::{POLICIES, newest_first, world};
+use holdfast_end_to_end::{World, items, resources};
+
+use super::holdfast;
+
+const ENFORCE: [&str; 5] = [
+    "sweep",
+    "--enforce",
+    "--yes",
+    "--function",
+    "sweep-retention",
+];
+
+fn on_the_clock(world: &World) {
+    world.advance(&jiff::Timestamp::now().to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_plans_and_deletes_when_it_is_told_to() {
+    let (world, ids) = world("plan", POLICIES, 4).await;
+    on_the_clock(&world);
+    world.deploy(&["sweep-retention"]);
+    let plan = holdfast(&world, &["sweep", "--json"]);
+    let report = plan.json();
+    assert_eq!(report["run"]["mode"], "plan", "{report:#}");
+    assert_eq!(items(&report, "planned").len(), 2, "{report:#}");
+    assert_eq!(newest_first(&world).len(), 4);
+
+    let done = holdfast(&world, &[&ENFORCE[..], &["--json"]].concat());
+    let report = done.json();
+    let mut gone = resources(&items(&report, "deleted"));
+    gone.sort();
+    let mut wanted = ids[2..].to_vec();
+    wanted.sort();
+    assert_eq!((done.status, gone), (0, wanted), "{report:#}\n{}", done.err);
+    assert_eq!(newest_first(&world), ids[..2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_file_that_is_not_the_deployed_one_deletes_nothing() {
+    let (world, _) = world("enforce", POLICIES, 4).await;
+    on_the_clock(&world);
+    world.deploy(&["sweep-retention"]);
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other.yaml");
+    std::fs::write(&other, POLICIES.replace("last: 2", "last: 1")).unwrap();
+    let other = other.to_str().unwrap();
+    let refused = holdfast(&world, &[&ENFORCE[..], &["--policies", other]].concat());
+    assert_eq!((refused.status, refused.out.as_str()), (2, ""));
+    assert!(
+        refused.err.contains("is not the deployed policy file"),
+        "{}",
+        refused.err
+    );
+    assert_eq!(newest_first(&world).len(), 4);
+    // Nor one of which nobody can say.
+    let alone = holdfast(&world, &["sweep", "--enforce", "--yes"]);
+    assert_eq!(alone.status, 2);
+    assert!(alone.err.contains("SweepRetentionArn"), "{}", alone.err);
+    let missing = holdfast(
+        &world,
+        &["sweep", "--enforce", "--yes", "--function", "gone"],
+    );
+    assert_eq!(missing.status, 1);
+    assert_eq!(newest_first(&world).len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_person_who_types_the_count_nothing_goes() {
+    let (world, _) = world("enforce", POLICIES, 4).await;
+    on_the_clock(&world);
+    world.deploy(&["sweep-retention"]);
+    let refused = holdfast(
+        &world,
+        &["sweep", "--enforce", "--function", "sweep-retention"],
+    );
+    assert_eq!(refused.status, 2);
+    assert!(refused.err.contains("--yes"), "{}", refused.err);
+    assert_eq!(newest_first(&world).len(), 4);
+    let ahead = holdfast(&world, &["sweep", "--enforce", "--yes", "--now", "+1d"]);
+    assert_eq!(ahead.status, 2, "a deletion is for now");
+    let slip = holdfast(&world, &["sweep", "--policy", "nigthly"]);
+    assert!(slip.err.contains("did you mean nightly?"), "{}", slip.err);
+}
