@@ -92,7 +92,7 @@ impl Creation {
     pub fn without_reboot(&mut self, why: &'static str) {
         if let Call::Image(request) = &mut self.call {
             request.no_reboot = true;
-            self.left_running = Some(why);
+            self.left_running.get_or_insert(why);
         }
     }
 }
