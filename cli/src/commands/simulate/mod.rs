@@ -137,16 +137,15 @@ async fn live(
     ));
     let both = together(policies, against);
     let (account, inventory) = tokio::join!(sts::account(&config), lists::read(&ec2, &both));
-    for error in [
+    let errors = [
         &inventory.snapshots.error,
         &inventory.images.error,
         &inventory.instances.error,
         &inventory.volumes.error,
-    ] {
-        // Of half a fleet, half a simulation would follow.
-        if let Some(error) = error {
-            return Err(unlisted(error));
-        }
+    ];
+    // Of half a fleet, half a simulation would follow.
+    if let Some(error) = errors.into_iter().flatten().next() {
+        return Err(unlisted(error));
     }
     let evidence = Evidence {
         inventory: &inventory,
