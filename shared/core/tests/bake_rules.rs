@@ -5,8 +5,9 @@
 use holdfast_core::id::InstanceId;
 use holdfast_core::inventory::{Instance, InstanceState, Lifecycle, Tags};
 use holdfast_core::lineage::{SlotRecord, SlotState};
-use holdfast_core::plan::bake::{Lost, Standing, Turn, lost, standing, turn};
+use holdfast_core::plan::bake::{Lost, Standing, Turn, lost, not_rebooted, standing, turn};
 use holdfast_core::policy::{Policy, PolicyFile, Trigger};
+use holdfast_core::ports::records::OpenSource;
 use jiff::Timestamp;
 
 fn at(time: &str) -> Timestamp {
@@ -64,6 +65,7 @@ fn bake(trigger: Trigger, slot: &str, state: SlotState) -> SlotRecord {
         source: "i-1".into(),
         request: None,
         trigger: Some(trigger),
+        scheduled: false,
         state,
         run: "r".into(),
         attempt: 1,
@@ -75,6 +77,7 @@ fn bake(trigger: Trigger, slot: &str, state: SlotState) -> SlotRecord {
         failed_at: None,
         error: None,
         permanent: false,
+        event_over: false,
         fence: 1,
     }
 }
@@ -290,7 +293,7 @@ fn a_machine_that_may_have_hibernated_is_not_taken_for_shut_down() {
 }
 
 fn found(policy: &Policy, instance: &Instance, bakes: &[SlotRecord]) -> Option<Lost> {
-    lost(policy, instance, bakes, at("12:00:00"))
+    lost(policy, instance, bakes, &[], at("12:00:00"))
 }
 
 #[test]
@@ -348,7 +351,7 @@ fn a_change_is_not_lost_while_its_backup_stands_was_refused_or_is_put_off() {
         assert_eq!(found(&policy, &stopped, &one), None, "{one:?}");
     }
     for other in [
-        // Given up.
+        // Left by everybody, and never recorded as given up.
         bake(Trigger::Stopped, "10:00:00", SlotState::Failed),
         // Of the launch before this one.
         bake(Trigger::Stopped, "07:59:59", SlotState::Completed),
@@ -358,6 +361,49 @@ fn a_change_is_not_lost_while_its_backup_stands_was_refused_or_is_put_off() {
         let one = [other];
         assert!(found(&policy, &stopped, &one).is_some(), "{one:?}");
     }
+}
+
+#[test]
+fn an_event_that_is_left_to_the_heartbeats_is_not_lost() {
+    let policy = policy("triggers: [stopped]\n    formerly: [old]");
+    let stopped = stopped_by("Client.UserInitiatedShutdown", "");
+    let left = |name: &str, slot, trigger| OpenSource {
+        policy: name.into(),
+        slot: at(slot),
+        source: stopped.id.to_string(),
+        request: None,
+        trigger: Some(trigger),
+        failures: 0,
+    };
+    let is_lost = |open| lost(&policy, &stopped, &[], &[open], at("12:00:00")).is_some();
+    for name in [policy.name.as_str(), "old"] {
+        assert!(!is_lost(left(name, "08:00:00", Trigger::Stopped)));
+    }
+    let other = OpenSource {
+        source: "i-2".into(),
+        ..left(&policy.name, "09:00:00", Trigger::Stopped)
+    };
+    for open in [
+        other,
+        left("another", "09:00:00", Trigger::Stopped),
+        left(&policy.name, "09:00:00", Trigger::Running),
+        // Of the launch before this one.
+        left(&policy.name, "07:59:59", Trigger::Stopped),
+    ] {
+        assert!(is_lost(open.clone()), "{open:?}");
+    }
+}
+
+#[test]
+fn only_the_bake_of_a_boot_told_in_time_may_reboot() {
+    let slot = at("12:00:00");
+    let reboots =
+        |trigger, launched: Option<&str>| not_rebooted(trigger, slot, launched.map(at)).is_none();
+    assert!(reboots(Trigger::Running, Some("11:45:01")));
+    assert!(!reboots(Trigger::Running, Some("11:45:00")));
+    assert!(!reboots(Trigger::Running, None));
+    assert!(!reboots(Trigger::SpotInterruption, Some("11:59:00")));
+    assert!(!reboots(Trigger::Stopped, Some("11:59:00")));
 }
 
 #[test]

@@ -48,6 +48,7 @@ fn snapshot(source: &str, run: &str, hour: i64, volume: u8, seconds: i64) -> Sna
         size_gib: None,
         tier: None,
         state_message: None,
+        kms_key: None,
         description: String::new(),
         tags: stamp(ArtifactKind::Snapshot, source, run, slot(hour)).tags(),
     }

@@ -96,6 +96,7 @@ fn record() -> SlotRecord {
         source: "i-1".into(),
         request: None,
         trigger: None,
+        scheduled: true,
         state: SlotState::Created,
         run: "r".into(),
         attempt: 4,
@@ -107,6 +108,7 @@ fn record() -> SlotRecord {
         failed_at: None,
         error: None,
         permanent: false,
+        event_over: false,
         fence: 1,
     }
 }

@@ -66,6 +66,7 @@ prop_compose! {
             owner_alias: alias,
             size_gib,
             tier,
+            kms_key: message.clone(),
             state_message: message,
             description: String::new(),
             tags,

@@ -327,6 +327,7 @@ fn backup(n: usize, time: Timestamp) -> Snapshot {
         size_gib: None,
         tier: None,
         state_message: None,
+        kms_key: None,
         description: String::new(),
         tags: stamp.tags(),
     }

@@ -41,6 +41,7 @@ fn of(source: &str, run: &str, volume: u8, state: SnapshotState) -> Snapshot {
         size_gib: None,
         tier: None,
         state_message: None,
+        kms_key: None,
         description: String::new(),
         tags: stamp.tags(),
     }

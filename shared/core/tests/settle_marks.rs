@@ -55,6 +55,7 @@ fn snapshot(id: &str, time: Timestamp) -> Snapshot {
         size_gib: None,
         tier: None,
         state_message: None,
+        kms_key: None,
         description: String::new(),
         tags: stamp.tags(),
     }

@@ -85,6 +85,7 @@ fn backup(hours: i64) -> Snapshot {
         size_gib: None,
         tier: None,
         state_message: None,
+        kms_key: None,
         description: String::new(),
         tags: stamp.tags(),
     }

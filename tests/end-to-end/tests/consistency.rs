@@ -105,12 +105,19 @@ async fn writes_are_held_before_the_call_and_let_go_right_after_it() {
     assert_eq!(executions.len(), 2);
     assert_eq!(executions[0], executions[1]);
     assert_eq!(executions[0].len(), 36);
+    let after = "2026-03-03T04:00:00Z";
+    world.advance(after);
+    let output = world.holdfast(&["coverage", "--now", after, "--json"]);
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
     for item in items(&first, "created") {
         assert_eq!(codes(item), ["application-consistent"]);
         let id = item["resource"].as_str().unwrap();
         assert_eq!(level(&world, id), "application");
         let node = world.item(&format!("node#{id}"), "node").unwrap();
         let ms: u32 = node["frozen_ms"]["N"].as_str().unwrap().parse().unwrap();
+        let newest = &item_of(&shown, item["source"].as_str().unwrap())["coverage"];
+        assert_eq!(newest["consistency"], "application", "{shown:#}");
+        assert_eq!(newest["frozen_ms"], json!(ms));
         // Two scripts, each asked about after a second at the earliest.
         assert!((2_000..20_000).contains(&ms), "{ms}");
     }

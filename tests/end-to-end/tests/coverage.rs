@@ -24,6 +24,7 @@ policies:
 "#;
 
 const VOLUME: &str = "vol-0000000000000000a";
+const SCRATCH: &str = "vol-0000000000000000b";
 const KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/7f1d2c3b-0000-4000-8000-000000000000";
 
 fn volume(account: &mut Account, key: Option<&str>) {
@@ -183,12 +184,25 @@ async fn the_command_shows_each_source_and_its_status_says_whether_all_is_well()
          select: {{ instances: {{ tags: {{ Role: web }} }} }}\n    \
          schedule: \"cron(0 3 * * ? *)\"\n    retain: {{ last: 1 }}\n"
     );
+    let both = both.replace(
+        "Role: web } }",
+        "Role: web } }, exclude: { tags: { Scratch: \"*\" } }",
+    );
     let world = World::new(&both, "plan", |account| {
         volume(account, None);
         let root = account.seed_volume(VolumeSeed::default());
+        let scratch = account.seed_volume(VolumeSeed {
+            id: Some(VolumeId::new(SCRATCH)),
+            tags: tags(&[("Scratch", "1")]),
+            ..VolumeSeed::default()
+        });
         account.seed_instance(InstanceSeed {
             state: InstanceState::Stopped,
-            devices: vec![("/dev/xvda".to_owned(), root)],
+            instance_type: "m5d.large".into(),
+            devices: vec![
+                ("/dev/xvda".to_owned(), root),
+                ("/dev/sdf".to_owned(), scratch),
+            ],
             tags: tags(&[("Role", "web")]),
             ..InstanceSeed::default()
         });
@@ -222,6 +236,9 @@ async fn the_command_shows_each_source_and_its_status_says_whether_all_is_well()
     assert_eq!(of_instance["policy"], "golden");
     // Taken of a machine that was stopped all the while.
     assert_eq!(of_instance["coverage"]["consistency"], "stopped");
+    assert_eq!(of_instance["coverage"]["excluded"], json!([SCRATCH]));
+    let lacking = of_instance["coverage"]["not_covered"][0].as_str();
+    assert!(lacking.unwrap().contains("m5d.large"), "{after:#}");
 
     let people = world.holdfast(&["coverage", "--now", "2026-03-07T05:00:00Z"]);
     assert_eq!(people.status.code(), Some(3));

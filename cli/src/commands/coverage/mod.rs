@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast::aws::sts;
 use holdfast::check;
-use holdfast::lineage::Consistency;
+use holdfast::lineage::Node;
 use holdfast::plan::coverage::Covered;
 use holdfast::ports::records::Records;
 use holdfast::report::{Item, Outcome, Report, Run};
@@ -43,6 +43,15 @@ struct Known {
     /// The consistency that it reached, where it is on record.
     #[serde(skip_serializing_if = "Option::is_none")]
     consistency: Option<&'static str>,
+    /// For how long writes were held inside the guest for it, in milliseconds, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frozen_ms: Option<u32>,
+    /// Volumes of its source that it leaves out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    excluded: Vec<String>,
+    /// Instance-store devices of its source, whose data it lacks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_covered: Vec<String>,
     /// Since when a newer one is being made.
     #[serde(skip_serializing_if = "Option::is_none")]
     making: Option<Timestamp>,
@@ -76,7 +85,7 @@ pub async fn run(global: &Global, arguments: &CoverageArguments) -> Result<Exit,
     let number = sts::account(&account.config).await;
     let stands = check::coverage(&account.ec2, &policies, number.as_deref(), now).await?;
     let sources = &stands.coverage.sources;
-    let reached = reached(&account.table, sources).await?;
+    let nodes = nodes(&account.table, sources).await?;
 
     let complete = stands.unread.is_empty();
     let mut items = stands.coverage.items();
@@ -90,7 +99,7 @@ pub async fn run(global: &Global, arguments: &CoverageArguments) -> Result<Exit,
     };
     let report = Report::new(run, items);
     // The sources stand first, in their order.
-    let known = sources.iter().map(|source| Some(known(source, &reached)));
+    let known = sources.iter().map(|source| Some(known(source, &nodes)));
     let known = known.chain(std::iter::repeat_with(|| None));
     let items = report.items.iter().cloned();
     let lines: Vec<Line> = items
@@ -110,27 +119,26 @@ pub async fn run(global: &Global, arguments: &CoverageArguments) -> Result<Exit,
     Ok(Exit::of_report(&report))
 }
 
-/// The consistency that the newest backups reached, where the lineage has it.
-async fn reached<R: Records>(
+/// The newest backups as the lineage has them.
+async fn nodes<R: Records>(
     records: &R,
     sources: &[Covered],
-) -> Result<BTreeMap<String, Consistency>, Failure> {
+) -> Result<BTreeMap<String, Node>, Failure> {
     let newest = sources.iter().filter_map(|source| source.newest.as_ref());
     let ids: BTreeSet<&str> = newest.map(|backup| backup.id.as_str()).collect();
     let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
-    let nodes = records.nodes(&ids).await?;
-    let reached = nodes.into_iter();
-    Ok(reached
-        .filter_map(|(id, node)| Some((id, node.consistency?)))
-        .collect())
+    Ok(records.nodes(&ids).await?)
 }
 
-fn known(source: &Covered, reached: &BTreeMap<String, Consistency>) -> Known {
+fn known(source: &Covered, nodes: &BTreeMap<String, Node>) -> Known {
     let backup = source.newest.as_ref().map(|newest| newest.id.clone());
-    let level = backup.as_ref().and_then(|id| reached.get(id));
+    let node = backup.as_ref().and_then(|id| nodes.get(id));
     Known {
         instance: source.instance.as_ref().map(ToString::to_string),
-        consistency: level.map(|level| level.as_str()),
+        consistency: node.and_then(|node| Some(node.consistency?.as_str())),
+        frozen_ms: node.and_then(|node| node.frozen_ms),
+        excluded: node.map_or_else(Vec::new, |node| node.excluded.clone()),
+        not_covered: node.map_or_else(Vec::new, |node| node.not_covered.clone()),
         backup,
         making: source.making,
         rpo: source.rpo.map(|rpo| rpo.to_string()),

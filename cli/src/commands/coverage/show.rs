@@ -3,7 +3,7 @@
 use holdfast::report::{Outcome, ReasonCode, Run};
 use jiff::Timestamp;
 
-use super::Line;
+use super::{Known, Line};
 use crate::output::age::relative;
 use crate::output::items::{self, seconds};
 use crate::output::table::{Look, Tone};
@@ -41,7 +41,7 @@ fn table(look: Look, sources: &[&Line], now: Timestamp) -> String {
     let time = |time: Option<Timestamp>| time.map(|time| seconds(time).to_string());
     let rows = sorted.into_iter().map(|line| {
         let (item, known) = (&line.item, line.coverage.as_ref());
-        let of = |fact: fn(&super::Known) -> Option<String>| text(&known.and_then(fact));
+        let of = |fact: fn(&Known) -> Option<String>| text(&known.and_then(fact));
         let tone = match rank(line) {
             0 => Tone::Bad,
             1 => Tone::Held,
@@ -57,7 +57,8 @@ fn table(look: Look, sources: &[&Line], now: Timestamp) -> String {
             look.plain(text(&time(item.time))),
             look.plain(text(&item.time.map(|time| relative(time, now)))),
             look.plain(of(|known| known.rpo.clone())),
-            look.plain(of(|known| known.consistency.map(str::to_owned))),
+            look.plain(of(worth)),
+            look.plain(of(lacks)),
             look.plain(text(&time(known.and_then(|known| known.next_slot)))),
         ]
     });
@@ -71,9 +72,29 @@ fn table(look: Look, sources: &[&Line], now: Timestamp) -> String {
         "AGE",
         "RPO",
         "CONSISTENCY",
+        "NOT IN IT",
         "NEXT SLOT",
     ];
     look.table(&header, rows.collect())
+}
+
+/// The level that the backup reached, and for how long writes were held for it.
+fn worth(known: &Known) -> Option<String> {
+    let level = known.consistency?;
+    Some(match known.frozen_ms {
+        Some(ms) => format!("{level}, held {ms} ms"),
+        None => level.to_owned(),
+    })
+}
+
+/// Volumes that the backup leaves out, and instance-store devices whose data it lacks.
+fn lacks(known: &Known) -> Option<String> {
+    let lacking: Vec<&str> = [&known.excluded, &known.not_covered]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    (!lacking.is_empty()).then(|| lacking.join(", "))
 }
 
 fn rank(line: &Line) -> u8 {

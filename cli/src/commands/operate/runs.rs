@@ -416,6 +416,7 @@ mod tests {
             source: source.into(),
             request: None,
             trigger: None,
+            scheduled: true,
             state,
             run: run.into(),
             attempt: 1,
@@ -430,6 +431,7 @@ mod tests {
             failed_at: None,
             error: (state == SlotState::Failed).then(|| "volume-state: error".into()),
             permanent: false,
+            event_over: false,
             fence: 1,
         }
     }

@@ -239,6 +239,9 @@ pub struct Snapshot {
     pub tier: Option<String>,
     /// Why its state is `error`.
     pub state_message: Option<String>,
+    /// ARN of the KMS key under which it is encrypted; none where it is not, and in answers that do
+    /// not tell (`SnapshotInfo`, EC2 API Reference).
+    pub kms_key: Option<String>,
     /// Its description.
     pub description: String,
     /// Its tags.

@@ -127,6 +127,8 @@ pub struct SlotRecord {
     pub request: Option<String>,
     /// The state change that asked for it, where one did.
     pub trigger: Option<Trigger>,
+    /// Whether a scheduled slot asked for it: by itself, or beside an event of the same second.
+    pub scheduled: bool,
     /// How far it has come.
     pub state: SlotState,
     /// The run that wrote it last.
@@ -149,6 +151,9 @@ pub struct SlotRecord {
     pub error: Option<String>,
     /// Whether asking again with the same words cannot help.
     pub permanent: bool,
+    /// Whether that is the event's end alone, as when its machine has moved on: a scheduled slot of
+    /// the same second asks all the same.
+    pub event_over: bool,
     /// Fencing token of the lease under which it was written last.
     pub fence: u64,
 }
@@ -167,6 +172,27 @@ impl SlotRecord {
             1 => Some(failed_at + SignedDuration::from_mins(15)),
             n if n < MAX_STARTS => Some(failed_at + SignedDuration::from_hours(1)),
             _ => None,
+        }
+    }
+
+    /// The record of what EC2 may have been asked for, once the other kind of asking counts on it
+    /// too: an event (with its trigger), or a scheduled slot (`None`) of the same second. None where
+    /// it says so already, or where that one asks anew and so writes it.
+    #[must_use]
+    pub fn joined(&self, trigger: Option<Trigger>) -> Option<Self> {
+        let asked = self.state == SlotState::Requested || self.state.is_made();
+        if !asked || self.request.is_some() {
+            return None;
+        }
+        match trigger {
+            Some(_) => self.trigger.is_none().then(|| Self {
+                trigger,
+                ..self.clone()
+            }),
+            None => (!self.scheduled).then(|| Self {
+                scheduled: true,
+                ..self.clone()
+            }),
         }
     }
 
@@ -244,6 +270,22 @@ pub fn next_move(record: Option<&SlotRecord>, wall: Timestamp) -> Move {
     }
 }
 
+/// What a scheduled slot does about a source: the end of an event of the same second does not bind
+/// it.
+#[must_use]
+pub fn slot_move(record: Option<&SlotRecord>, wall: Timestamp) -> Move {
+    match record.filter(|record| record.event_over) {
+        Some(over) => {
+            let open = SlotRecord {
+                permanent: false,
+                ..over.clone()
+            };
+            next_move(Some(&open), wall)
+        }
+        None => next_move(record, wall),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +297,7 @@ mod tests {
             source: "vol-1".into(),
             request: None,
             trigger: None,
+            scheduled: true,
             state,
             run: "r".into(),
             attempt: 1,
@@ -266,6 +309,7 @@ mod tests {
             failed_at: None,
             error: None,
             permanent: false,
+            event_over: false,
             fence: 1,
         }
     }
@@ -371,6 +415,50 @@ mod tests {
             Ok(SlotState::Created)
         );
         assert!(record(SlotState::Completed, at).missed("over").is_err());
+    }
+
+    #[test]
+    fn the_end_of_an_event_binds_the_event_and_not_the_slot_of_its_second() {
+        let at = Timestamp::UNIX_EPOCH;
+        let mut over = record(SlotState::Requested, at).missed("moved on").unwrap();
+        assert_eq!(slot_move(Some(&over), at), Move::Nothing);
+        over.event_over = true;
+        assert_eq!(next_move(Some(&over), at), Move::Nothing);
+        assert_eq!(slot_move(Some(&over), at), Move::Ask);
+        // What EC2 failed waits its time whoever asks.
+        let failed = record(SlotState::Created, at).failed_in_ec2("x", at);
+        let failed = failed.unwrap();
+        let until = at + SignedDuration::from_mins(15);
+        assert_eq!(slot_move(Some(&failed), at), Move::Wait(until));
+    }
+
+    #[test]
+    fn a_slot_and_an_event_note_on_what_is_asked_for_that_both_count_on_it() {
+        let at = Timestamp::UNIX_EPOCH;
+        let stopped = Some(Trigger::Stopped);
+        for state in ["requested", "created", "completed"] {
+            let of_slot = record(SlotState::parse(state).unwrap(), at);
+            assert_eq!(of_slot.joined(None), None);
+            let both = of_slot.joined(stopped).unwrap();
+            assert_eq!((both.trigger, both.scheduled), (stopped, true));
+            assert_eq!(both.joined(stopped), None);
+            let of_event = SlotRecord {
+                trigger: stopped,
+                scheduled: false,
+                ..of_slot
+            };
+            assert_eq!(of_event.joined(stopped), None);
+            assert_eq!(of_event.joined(None), Some(both));
+            let of_request = SlotRecord {
+                request: Some("q".into()),
+                ..of_event
+            };
+            assert_eq!(of_request.joined(None), None);
+        }
+        for state in ["intended", "failed"] {
+            let open = record(SlotState::parse(state).unwrap(), at);
+            assert_eq!(open.joined(stopped), None);
+        }
     }
 
     #[test]

@@ -165,6 +165,7 @@ impl Backups {
             size_gib: None,
             tier: None,
             state_message: None,
+            kms_key: None,
             description: String::new(),
             tags: stamp(kind).tags(),
         };

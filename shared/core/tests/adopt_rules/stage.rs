@@ -53,6 +53,7 @@ pub fn snapshot(id: &str, volume: &str, time: &str) -> Snapshot {
         size_gib: Some(8),
         tier: None,
         state_message: None,
+        kms_key: None,
         description: String::new(),
         tags: Tags::new(),
     }

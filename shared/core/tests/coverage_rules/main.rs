@@ -298,6 +298,34 @@ fn keys_that_make_backups_unusable_are_named_once_with_the_volumes_under_them() 
 }
 
 #[test]
+fn a_key_without_which_the_backups_of_a_volume_that_is_gone_cannot_be_read_is_named_once() {
+    let mut stage = Stage::default();
+    for (id, time) in [
+        ("snap-1", "2026-11-20T03:00:00Z"),
+        ("snap-2", "2026-11-21T03:00:00Z"),
+        ("snap-3", "2026-11-22T03:00:00Z"),
+        ("snap-4", "2026-11-23T03:00:00Z"),
+    ] {
+        let snapshot = stage.snapshot(id, "nightly", "vol-gone", time);
+        snapshot.kms_key = Some("arn:key/1".into());
+    }
+    // Of no interest: somebody else's.
+    let other = stage.snapshot("snap-9", "nightly", "vol-gone", "2026-11-23T03:00:00Z");
+    other.tags.clear();
+    other.kms_key = Some("arn:key/9".into());
+    let paused = NIGHTLY.replace("retain:", "state: paused\n    retain:");
+    assert_eq!(stage.keys(&paused), ["arn:key/1".to_owned()].into());
+    stage
+        .keys
+        .insert("arn:key/1".into(), Ok(KeyState::PendingDeletion));
+    assert_eq!(stage.found(&paused), ["arn:key/1 - key-unusable"]);
+    let findings = stage.coverage(&paused).findings();
+    let detail = findings[0].reasons[0].detail.as_deref().unwrap();
+    let named = "4 snapshots are under it: snap-1, snap-2, snap-3 and 1 more";
+    assert!(detail.contains(named), "{detail}");
+}
+
+#[test]
 fn a_usable_key_is_no_finding_and_one_that_may_not_be_looked_at_is_said() {
     let mut stage = one_volume();
     stage.snapshot("snap-1", "nightly", "vol-1", "2026-11-23T03:00:00Z");

@@ -114,6 +114,7 @@ impl Stage {
             size_gib: None,
             tier: None,
             state_message: None,
+            kms_key: None,
             description: String::new(),
             tags: stamp,
         });

@@ -92,6 +92,7 @@ pub fn backing(n: usize, source: &str) -> Snapshot {
         size_gib: Some(8),
         tier: None,
         state_message: None,
+        kms_key: None,
         description: String::new(),
         tags: stamp(ArtifactKind::ImageSnapshot, n, source),
     }

@@ -79,6 +79,7 @@ pub fn snapshot(id: &str, volume: &str, state: SnapshotState, tags: Tags) -> Sna
         size_gib: Some(8),
         tier: None,
         state_message: None,
+        kms_key: None,
         description: String::new(),
         tags,
     }
@@ -144,6 +145,7 @@ pub fn slot_record(source: &str, slot: Timestamp, artifacts: &[&str]) -> SlotRec
         source: source.into(),
         request: None,
         trigger: None,
+        scheduled: true,
         state: SlotState::Created,
         run: "r".into(),
         attempt: 1,
@@ -155,6 +157,7 @@ pub fn slot_record(source: &str, slot: Timestamp, artifacts: &[&str]) -> SlotRec
         failed_at: None,
         error: None,
         permanent: false,
+        event_over: false,
         fence: 1,
     }
 }

@@ -44,6 +44,7 @@ pub fn snapshot(id: &str) -> Snapshot {
         size_gib: Some(8),
         tier: None,
         state_message: None,
+        kms_key: None,
         description: String::new(),
         tags: Tags::new(),
     }

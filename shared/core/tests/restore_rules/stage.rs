@@ -35,6 +35,7 @@ pub fn stored(id: &str, time: &str) -> Stored {
             size_gib: Some(100),
             tier: Some("standard".into()),
             state_message: None,
+            kms_key: None,
             description: String::new(),
             tags: tags(&[("holdfast:managed", "true")]),
         },

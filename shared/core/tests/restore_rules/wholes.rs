@@ -31,6 +31,7 @@ fn record(artifacts: &[&str]) -> SlotRecord {
         source: "i-1".into(),
         request: None,
         trigger: None,
+        scheduled: true,
         state: SlotState::Completed,
         run: "r".into(),
         attempt: 1,
@@ -42,6 +43,7 @@ fn record(artifacts: &[&str]) -> SlotRecord {
         failed_at: None,
         error: None,
         permanent: false,
+        event_over: false,
         fence: 1,
     }
 }

@@ -190,6 +190,7 @@ pub fn copy(id: &str, of: &str) -> Snapshot {
         size_gib: Some(8),
         tier: None,
         state_message: None,
+        kms_key: None,
         description: format!("[Copied {of} from eu-central-1]"),
         tags: Tags::new(),
     }

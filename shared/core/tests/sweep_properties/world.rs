@@ -191,6 +191,7 @@ prop_compose! {
             size_gib: Some(8),
             tier: None,
             state_message: None,
+            kms_key: None,
             description: String::new(),
             tags,
         }
@@ -278,6 +279,7 @@ pub fn backing(
         size_gib: Some(8),
         tier: None,
         state_message: None,
+        kms_key: None,
         description: String::new(),
         tags,
     }

@@ -5,7 +5,7 @@ use futures::{StreamExt, stream};
 use holdfast_core::inventory::{Instance, InstanceState, Volume};
 use holdfast_core::plan::bake::{Lost, candidate, lost, matters_since};
 use holdfast_core::plan::reconcile::Seen;
-use holdfast_core::policy::{Policy, PolicyFile, PolicyState, Trigger, selection};
+use holdfast_core::policy::{Policy, PolicyFile, PolicyState, Protect, Trigger, selection};
 use holdfast_core::ports::records::{OpenSource, Records, TableError};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
@@ -40,10 +40,25 @@ pub(super) async fn events<R: Records>(
     if !instances.is_complete() || !volumes.is_complete() {
         return Ok(written);
     }
+    if policies.policies.iter().all(|policy| !is_asked(policy)) {
+        return Ok(written);
+    }
+    let open = match open(records).await {
+        Ok(open) => open,
+        Err(error) if error.kind.stops_everything() => return Err(error),
+        // What waits there would be taken for lost.
+        Err(error) => {
+            written.complete = false;
+            let reason = Reason::with(ReasonCode::TableFailed, error.to_string());
+            let item = Item::new(Action::Check, "events", Outcome::Failed);
+            written.items.push(item.reason(reason));
+            return Ok(written);
+        }
+    };
     let attached = attached(&instances.items, &volumes.items);
     let active = policies.policies.iter();
     let asked = active
-        .filter(|policy| policy.state == PolicyState::Active && !policy.triggers.is_empty())
+        .filter(|policy| is_asked(policy))
         .flat_map(|policy| {
             instances
                 .items
@@ -56,7 +71,7 @@ pub(super) async fn events<R: Records>(
     let mut each = stream::iter(asked)
         .map(async |(policy, instance)| {
             let found = match invocation.has_time() {
-                true => one(records, policy, instance, now).await.map(Some),
+                true => one(records, policy, instance, &open, now).await.map(Some),
                 false => Ok(None),
             };
             (policy, instance, found)
@@ -77,6 +92,20 @@ pub(super) async fn events<R: Records>(
         }
     }
     Ok(written)
+}
+
+/// Whether a policy asks for backups by events.
+fn is_asked(policy: &Policy) -> bool {
+    policy.state == PolicyState::Active && !policy.triggers.is_empty()
+}
+
+/// What is left to the creating functions' heartbeats.
+async fn open<R: Records>(records: &R) -> Result<Vec<OpenSource>, TableError> {
+    let mut open = Vec::new();
+    for protect in [Protect::Volumes, Protect::Instances] {
+        open.extend(records.open_sources(function_of(protect)).await?.read);
+    }
+    Ok(open)
 }
 
 /// What is attached to each instance: a selection looks at no other volumes.
@@ -105,6 +134,11 @@ fn picks(policy: &Policy, instance: &Instance, attached: &BTreeMap<String, Vec<V
         },
         ..instance.clone()
     };
+    // An event of a machine of which nothing is taken leaves no record, and is not lost. One that is
+    // gone is attached to nothing any more, and what was taken of it is not known.
+    if policy.protect == Protect::Volumes && !instance.is_ending() {
+        return selection::pick_set(policy, &before, volumes).is_some();
+    }
     selection::picks_instance(policy, &before, volumes)
 }
 
@@ -113,6 +147,7 @@ async fn one<R: Records>(
     records: &R,
     policy: &Policy,
     instance: &Instance,
+    open: &[OpenSource],
     now: Timestamp,
 ) -> Result<Option<Lost>, TableError> {
     let since = matters_since(policy, instance.launched, now);
@@ -120,7 +155,7 @@ async fn one<R: Records>(
     for name in std::iter::once(&policy.name).chain(&policy.formerly) {
         bakes.extend(records.bakes(name, instance.id.as_str(), since).await?);
     }
-    let Some(lost) = lost(policy, instance, &bakes, now) else {
+    let Some(lost) = lost(policy, instance, &bakes, open, now) else {
         return Ok(None);
     };
     if lost.can_be_made {

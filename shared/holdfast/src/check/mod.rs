@@ -13,7 +13,9 @@ use holdfast_core::plan::reconcile::{Changes, Scope, alarm, reconcile, unread};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::ReadEc2;
 use holdfast_core::ports::records::Records;
-use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run, whole_second};
+use holdfast_core::report::{
+    Action, Item, Outcome, Reason, ReasonCode, Report, Run, SourceEvidence, whole_second,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
@@ -107,21 +109,33 @@ async fn run<E: ReadEc2, R: Records>(
             }
         }
     };
-    let run = Run {
-        id: invocation.id.clone(),
-        function: FUNCTION.into(),
-        mode: None,
+    let region = origin.and_then(|origin| origin.region.clone());
+    Ok(checker.report(region, written, evidence))
+}
+
+/// Compares everything with EC2 for `now`. Whoever holds EC2's and the records' ports can do it in
+/// his own process. `account` is one's own, where known.
+///
+/// # Errors
+/// [`RunError`]: the run as a whole could not be done.
+pub async fn reconcile_all<E: ReadEc2, R: Records>(
+    ec2: &E,
+    records: &R,
+    policies: &PolicyFile,
+    account: Option<&str>,
+    invocation: &Invocation,
+    now: Timestamp,
+) -> Result<Report, RunError> {
+    let checker = Checker {
+        ec2,
+        records,
+        policies,
+        invocation,
+        account,
         now,
-        account: account.map(str::to_owned),
-        region: origin
-            .and_then(|origin| origin.region.clone())
-            .or(invocation.region.clone()),
-        policy_sha256: Some(policies.sha256),
-        plan_hash: None,
-        complete: written.complete,
-        evidence,
     };
-    Ok(Report::new(run, written.items))
+    let written = checker.reconcile().await?;
+    Ok(checker.report(None, written, Vec::new()))
 }
 
 /// One invocation's comparison.
@@ -135,6 +149,27 @@ struct Checker<'a, E, R> {
 }
 
 impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
+    fn report(
+        &self,
+        region: Option<String>,
+        written: Written,
+        evidence: Vec<SourceEvidence>,
+    ) -> Report {
+        let run = Run {
+            id: self.invocation.id.clone(),
+            function: FUNCTION.into(),
+            mode: None,
+            now: self.now,
+            account: self.account.map(str::to_owned),
+            region: region.or(self.invocation.region.clone()),
+            policy_sha256: Some(self.policies.sha256.clone()),
+            plan_hash: None,
+            complete: written.complete,
+            evidence,
+        };
+        Report::new(run, written.items)
+    }
+
     /// Compares everything, under the lease from the first list on: what another run learns
     /// meanwhile would be taken for a difference.
     async fn reconcile(&self) -> Result<Written, RunError> {

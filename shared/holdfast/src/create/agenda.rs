@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use holdfast_core::lineage::{SlotRecord, SlotState};
+use holdfast_core::plan::create::Creation;
 use holdfast_core::plan::due::Due;
 use holdfast_core::policy::selection;
 use holdfast_core::ports::records::Records;
 use holdfast_core::ports::{ReadEc2, WriteEc2};
 use jiff::Timestamp;
 
+use super::job::Job;
 use super::pick::sources;
 use super::{Creator, Fleet};
 
-/// Up to so many sources any order will do: EC2's smallest bucket lets as many calls through at
+/// Up to so many sources that take a call each any order will do: EC2's smallest bucket lets as many calls through at
 /// once (`CreateImage`, EC2 Developer Guide, "Request throttling").
 const AT_ONCE: usize = 50;
 
@@ -66,10 +69,13 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 )
             })
             .collect();
-        if picked.iter().map(|(_, ids)| ids.len()).sum::<usize>() <= AT_ONCE {
-            return agenda;
-        }
-        for (due, ids) in picked.iter().filter(|(due, _)| !due.first) {
+        let few = picked.iter().map(|(_, ids)| ids.len()).sum::<usize>() <= AT_ONCE;
+        // A freeze takes many times as long as a call.
+        let any_order = |due: &Due<'_>| few && due.policy.consistency.application().is_none();
+        let ordered = picked
+            .iter()
+            .filter(|(due, _)| !due.first && !any_order(due));
+        for (due, ids) in ordered {
             let newest = agenda.newest.entry(due.policy.name.clone()).or_default();
             // What was made before a rename stands under the earlier name.
             for name in std::iter::once(&due.policy.name).chain(&due.policy.formerly) {
@@ -88,5 +94,19 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             }
         }
         agenda
+    }
+
+    /// Whose turn is when: those that failed in this slot before go last, so that they do not keep
+    /// the others from their first try.
+    pub(super) fn rank(
+        &self,
+        job: &Job<'_>,
+        creation: &Creation,
+        record: Option<&SlotRecord>,
+    ) -> (bool, Option<Timestamp>) {
+        let failed = record.is_some_and(|record| record.state == SlotState::Failed);
+        let agenda = self.agenda.get();
+        let newest = agenda.and_then(|a| a.newest(&job.policy.name, &creation.source));
+        (failed, newest)
     }
 }

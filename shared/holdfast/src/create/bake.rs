@@ -4,7 +4,9 @@
 use holdfast_core::id::InstanceId;
 use holdfast_core::inventory::Instance;
 use holdfast_core::lineage::SlotRecord;
-use holdfast_core::plan::bake::{Standing, Turn, cooling, matters_since, standing, turn};
+use holdfast_core::plan::bake::{
+    Standing, Turn, cooling, matters_since, not_rebooted, standing, turn,
+};
 use holdfast_core::plan::create::Creation;
 use holdfast_core::plan::judge::governing;
 use holdfast_core::policy::Trigger;
@@ -13,6 +15,7 @@ use holdfast_core::ports::{ReadEc2, WriteEc2};
 use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode};
 use jiff::Timestamp;
 
+use super::Fleet;
 use super::quiet::Before;
 use super::work::Work;
 
@@ -101,22 +104,29 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         )
     }
 
-    /// The end of an event whose time is over while the cooldown holds it: the next slot takes its
-    /// place.
-    pub(super) async fn cooled(
+    /// Records the end of an event whose time is over before its backup was made, so that nobody
+    /// takes what was decided for a lost event. The line of the report where the cooldown held it
+    /// back: the next slot takes its place.
+    pub(super) async fn event_over(
         &self,
         source: &str,
         before: Option<&SlotRecord>,
     ) -> Result<Option<Item>, TableError> {
-        let trigger = before.and_then(|record| record.trigger).or(self.trigger);
-        let fresh = before.is_none_or(|record| record.attempt == 0);
-        let Some(trigger) = trigger.filter(|_| fresh) else {
+        let Some(trigger) = self.trigger else {
             return Ok(None);
         };
-        let now = self.creator.clock();
-        let bakes = self.bakes(source, None, now).await?;
-        let policy = self.order.policy;
-        let Some((slot, until)) = cooling(policy, trigger, self.order.slot, &bakes, now) else {
+        let (now, policy) = (self.creator.clock(), self.order.policy);
+        let held_back = if before.is_none_or(|record| record.attempt == 0) {
+            let bakes = self.bakes(source, None, now).await?;
+            cooling(policy, trigger, self.order.slot, &bakes, now)
+        } else {
+            None
+        };
+        let Some((slot, until)) = held_back else {
+            let last = before.and_then(|record| record.error.as_deref());
+            let last = last.map_or_else(String::new, |last| format!(" ({last})"));
+            let words = format!("it could not be made in time and was given up{last}");
+            self.end(source, before, &words).await?;
             return Ok(None);
         };
         let detail = format!(
@@ -130,6 +140,19 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             .slot(self.order.slot)
             .reason(Reason::with(ReasonCode::Cooldown, detail));
         Ok(Some(item))
+    }
+
+    /// Keeps EC2 from rebooting a machine that its event does not excuse.
+    pub(super) fn spare(&self, creation: &mut Creation, fleet: &Fleet) {
+        let Some(trigger) = self.trigger else {
+            return;
+        };
+        let listed = fleet.instances.iter();
+        let listed = listed.filter(|i| i.id.as_str() == creation.source);
+        let launched = listed.filter_map(|instance| instance.launched).next();
+        if let Some(why) = not_rebooted(trigger, self.order.slot, launched) {
+            creation.without_reboot(why);
+        }
     }
 
     /// What events asked for of an instance, under every name of the policy.

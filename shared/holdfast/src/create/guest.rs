@@ -217,12 +217,14 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         item: Item,
         passing: bool,
     ) -> Result<Progress, TableError> {
-        if let Ok(state) = ledger::step(before.map(|r| r.state), SlotStep::Fail) {
+        let step = ledger::step(before.map(|r| r.state), SlotStep::Fail);
+        if let Some(state) = step.ok().filter(|_| passing || self.may_end(before)) {
             let words = item.reasons.iter().filter_map(|r| r.detail.as_deref());
             let record = SlotRecord {
                 state,
                 error: Some(words.collect::<Vec<_>>().join("; ")),
                 permanent: !passing,
+                event_over: !passing && self.trigger.is_some(),
                 ..self.blank(&creation.source, before, self.held.token().await.fence)
             };
             self.creator.records.write_slot(&record, before).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, stream};
 use holdfast_core::id::{InstanceId, VolumeId};
 use holdfast_core::inventory::Volume;
-use holdfast_core::lineage::ledger::{self, Move, SlotStep};
+use holdfast_core::lineage::ledger::Move;
 use holdfast_core::lineage::{Edge, EdgeKind, SlotRecord, SlotState};
 use holdfast_core::plan::create::{Call, Creation, Order, Refused};
 use holdfast_core::policy::{Policy, Trigger};
@@ -74,10 +74,9 @@ pub(super) struct JobEnd {
     pub unmade: Vec<String>,
     /// Sources of which the items tell why they have none.
     pub told: Vec<String>,
-    /// Whether nothing was looked at: another run had the lease, or the table failed.
+    /// Whether nothing was looked at: another run had the lease, the table failed, or there was no
+    /// time.
     pub put_off: bool,
-    /// Whether that was because another run had the lease.
-    pub busy: bool,
 }
 
 impl JobEnd {
@@ -90,7 +89,6 @@ impl JobEnd {
             unmade: Vec::new(),
             told: Vec::new(),
             put_off: false,
-            busy: false,
         }
     }
 
@@ -183,6 +181,24 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             let item = job.item(&source, Outcome::Failed, reason).source(&source);
             end.source(&source, vec![item], false);
         }
+        let order = Order {
+            policy: job.policy,
+            slot: job.slot,
+            run: job.run,
+            request: job.request,
+        };
+        let work = Work {
+            creator: self,
+            held,
+            order: &order,
+            trigger: job.trigger,
+            look_only: job.look_only,
+            late: Late::new(job, self.agenda.get()),
+        };
+        let (records, unwritten) = work.join(records).await;
+        for (source, error) in unwritten {
+            end.source(&source, vec![work.stopped(&source, &error)], false);
+        }
         let wall = Timestamp::now();
         let mut open = Vec::new();
         let mut over = Vec::new();
@@ -191,7 +207,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 continue;
             }
             let record = records.get(source.id());
-            match ledger::next_move(record, wall) {
+            match work.next_move(record, wall) {
                 Move::Ask | Move::Wait(_) if job.look_only => over.push((source.id(), record)),
                 Move::Wait(until) => {
                     let detail = format!("EC2 failed it; it is started again from {until}");
@@ -212,42 +228,16 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             }
         }
         let devices = devices::instance_store(self.ec2, fleet, open.iter().map(|(s, ..)| *s)).await;
-        let order = Order {
-            policy: job.policy,
-            slot: job.slot,
-            run: job.run,
-            request: job.request,
-        };
-        let work = Work {
-            creator: self,
-            held,
-            order: &order,
-            trigger: job.trigger,
-            look_only: job.look_only,
-            late: Late::new(job, self.agenda.get()),
-        };
         let volumes: BTreeMap<&VolumeId, &Volume> =
             fleet.volumes.iter().map(|v| (&v.id, v)).collect();
-        for (source, record) in over {
-            match work.cooled(source, record).await {
-                Ok(None) => end.unmade.push(source.to_owned()),
-                Ok(Some(item)) => {
-                    end.told.push(source.to_owned());
-                    end.items.push(item);
-                }
-                Err(error) => end.source(source, vec![work.stopped(source, &error)], false),
-            }
-        }
         let mut ready = Vec::new();
         for (source, record, step) in open {
             match creation(&order, source, fleet, &volumes, &devices, record) {
                 Ok(mut creation) => {
-                    if job.trigger == Some(Trigger::SpotInterruption) {
-                        creation.without_reboot();
-                    }
+                    work.spare(&mut creation, fleet);
                     ready.push((creation, record, step));
                 }
-                Err(_) if job.look_only => end.unmade.push(source.id().to_owned()),
+                Err(_) if job.look_only => over.push((source.id(), record)),
                 Err(refused) => {
                     let done = work.refuse(source.id(), record, &refused).await;
                     let mut items = refused.items;
@@ -259,9 +249,17 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
                 }
             }
         }
-        if let Some(agenda) = self.agenda.get() {
-            ready.sort_by_key(|(creation, ..)| agenda.newest(&job.policy.name, &creation.source));
+        for (source, record) in over {
+            match work.event_over(source, record).await {
+                Ok(None) => end.unmade.push(source.to_owned()),
+                Ok(Some(item)) => {
+                    end.told.push(source.to_owned());
+                    end.items.push(item);
+                }
+                Err(error) => end.source(source, vec![work.stopped(source, &error)], false),
+            }
         }
+        ready.sort_by_key(|(creation, record, _)| self.rank(job, creation, *record));
         if !job.look_only {
             let taken = ready.iter().flat_map(|(creation, ..)| &creation.volumes);
             let found = keys::findings(self.ec2, job, taken, &volumes).await;
@@ -447,32 +445,4 @@ pub(super) fn planned(job: &Job<'_>, creation: &Creation) -> Vec<Item> {
     };
     items.extend(creation.notes.iter().cloned());
     items
-}
-
-impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
-    /// Records a source that no call can be made for; whether that is final for the slot.
-    async fn refuse(
-        &self,
-        source: &str,
-        before: Option<&SlotRecord>,
-        refused: &Refused,
-    ) -> Result<bool, TableError> {
-        let reasons = refused.items.iter().flat_map(|item| &item.reasons);
-        let words: Vec<&str> = reasons.filter_map(|r| r.detail.as_deref()).collect();
-        if refused.passing || words.is_empty() {
-            return Ok(!refused.passing);
-        }
-        let lease = self.held.token().await;
-        let Ok(state) = ledger::step(before.map(|r| r.state), SlotStep::Fail) else {
-            return Ok(true);
-        };
-        let record = SlotRecord {
-            state,
-            error: Some(words.join("; ")),
-            permanent: true,
-            ..self.blank(source, before, lease.fence)
-        };
-        self.creator.records.write_slot(&record, before).await?;
-        Ok(true)
-    }
 }

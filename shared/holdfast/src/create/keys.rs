@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, stream};
 use holdfast_core::id::VolumeId;
 use holdfast_core::inventory::{KeyState, Volume};
-use holdfast_core::plan::coverage::unusable;
+use holdfast_core::plan::coverage::{Under, unusable};
 use holdfast_core::ports::ReadEc2;
 use holdfast_core::report::{Action, Item, Outcome};
 
@@ -40,8 +40,11 @@ pub(super) async fn findings<'v, E: ReadEc2>(
         .await;
     states.sort();
     let found = states.into_iter().filter_map(|(key, state)| {
-        let volumes = under.get(key)?.iter().copied().collect();
-        let reason = unusable(&Ok(state), &volumes)?;
+        let under = Under {
+            volumes: under.get(key)?.iter().copied().collect(),
+            ..Under::default()
+        };
+        let reason = unusable(&Ok(state), &under)?;
         let item = Item::new(Action::Check, key, Outcome::Finding);
         Some(item.policy(&job.policy.name).slot(job.slot).reason(reason))
     });

@@ -15,6 +15,7 @@ mod pick;
 mod preview;
 mod quiet;
 mod record;
+mod same_second;
 mod state_change;
 mod trace;
 mod work;
@@ -328,9 +329,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             self.records.open(self.function(), &open).await?;
         }
         end.items.extend(unmade(&look, &looked.unmade, newer));
-        let busy = looked.busy;
+        let put_off = looked.put_off;
         end.add(looked);
-        Ok(busy)
+        Ok(put_off)
     }
 
     /// A job of a heartbeat: one policy's trouble is not the other policies'.
@@ -344,10 +345,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             Ok(Err(until)) => {
                 let detail = format!("another run of it is at work until {until}");
                 let code = ReasonCode::LeaseHeld;
-                Ok(JobEnd {
-                    busy: true,
-                    ..put_off(job, Outcome::Deferred, code, detail)
-                })
+                Ok(put_off(job, Outcome::Deferred, code, detail))
             }
             Err(RunError::Table(error)) if !error.kind.stops_everything() => {
                 let code = ReasonCode::TableFailed;

@@ -81,7 +81,7 @@ async fn of_slot<E: ReadEc2, R: Records>(
     let mut items = Vec::new();
     for source in &sources {
         let record = known.get(source.id());
-        if ledger::next_move(record, Timestamp::now()) == Move::Nothing {
+        if ledger::slot_move(record, Timestamp::now()) == Move::Nothing {
             continue;
         }
         match creation(&order, source, fleet, &volumes, &devices, record) {

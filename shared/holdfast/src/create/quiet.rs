@@ -174,13 +174,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             let policy_reboots = self.order.policy.reboot;
             let is_image = matches!(creation.call, Call::Image(_));
             if is_image && policy_reboots && !creation.reboots() {
-                let why = if record.is_some_and(|record| record.rebooted) {
-                    "an earlier call of this slot may have done so"
-                } else if self.trigger == Some(Trigger::SpotInterruption) {
-                    "a Spot instance that is about to be interrupted has no time for it"
-                } else {
-                    "it belongs to an Auto Scaling group, which may replace it then"
-                };
+                let again = record.is_some_and(|record| record.rebooted);
+                let why = creation.left_running.filter(|_| !again);
+                let why = why.unwrap_or("an earlier call of this slot may have done so");
                 return Quiet::Broken(format!("it was not rebooted: {why}"));
             }
             return if creation.reboots() {

@@ -74,6 +74,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             source: source.to_owned(),
             request: self.order.request.map(str::to_owned),
             trigger: before.and_then(|r| r.trigger).or(self.trigger),
+            scheduled: before.is_some_and(|r| r.scheduled) || self.is_of_slot(),
             state: SlotState::Intended,
             run: self.order.run.to_owned(),
             attempt: before.map_or(0, |r| r.attempt),
@@ -85,6 +86,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             failed_at: before.and_then(|r| r.failed_at),
             error: None,
             permanent: false,
+            event_over: false,
             fence,
         }
     }
@@ -135,8 +137,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         if !in_time || !self.creator.has_time() {
             return Ok(self.out_of_time(creation));
         }
-        let trigger = before.and_then(|r| r.trigger).or(self.trigger);
-        let seen = match self.before(creation, trigger, before).await? {
+        let seen = match self.before(creation, self.trigger, before).await? {
             Before::Go(seen) => seen,
             Before::Wait(item) => {
                 return Ok(Progress {
@@ -238,9 +239,13 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
     /// Ends the record of a request that left no trace, in a slot that is over.
     async fn over(&self, before: Option<&SlotRecord>) -> Result<Progress, TableError> {
         let words = "its slot was over before it was made";
-        if let Some(Ok(record)) = before.map(|record| record.missed(words)) {
-            let fence = self.held.token().await.fence;
-            let record = SlotRecord { fence, ..record };
+        let missed = before.filter(|_| self.may_end(before));
+        if let Some(Ok(record)) = missed.map(|record| record.missed(words)) {
+            let record = SlotRecord {
+                fence: self.held.token().await.fence,
+                event_over: self.trigger.is_some(),
+                ..record
+            };
             self.creator.records.write_slot(&record, before).await?;
         }
         Ok(Progress {
@@ -382,7 +387,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         before: Option<&SlotRecord>,
         words: &str,
     ) -> Result<(), TableError> {
-        let Ok(state) = ledger::step(before.map(|r| r.state), SlotStep::Fail) else {
+        let step = ledger::step(before.map(|r| r.state), SlotStep::Fail);
+        let Some(state) = step.ok().filter(|_| self.may_end(before)) else {
             return Ok(());
         };
         let fence = self.held.token().await.fence;
@@ -390,6 +396,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
             state,
             error: Some(words.to_owned()),
             permanent: true,
+            event_over: self.trigger.is_some(),
             ..self.blank(source, before, fence)
         };
         self.creator.records.write_slot(&record, before).await

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod continuation;
+mod events;
 mod freeze;
 #[path = "../interrupted/mod.rs"]
 #[allow(
@@ -14,6 +15,7 @@ mod freeze;
 )]
 mod interrupted;
 mod limits;
+mod scene;
 mod selection;
 mod stage;
 
@@ -49,6 +51,70 @@ fn a_run_killed_at_each_call_in_turn_ends_with_one_backup_of_each_source() {
 }
 
 #[test]
+fn an_events_run_killed_at_each_call_in_turn_ends_with_one_backup_of_its_machine() {
+    cases("every-call-of-an-event", 2, async |seed| {
+        let before = async || {
+            let mut stage = Stage::new(seed);
+            stage.run(stage.heartbeat(0)).await?;
+            stage.pass(SignedDuration::from_mins(7));
+            Ok::<Stage, String>(stage)
+        };
+        let mut undisturbed = before().await?;
+        undisturbed.run(undisturbed.stop(7)).await?;
+        let mut calls = undisturbed.named().into_iter();
+        let count = undisturbed.calls();
+        let opens = calls.position(|call| call == "open").unwrap() as u64;
+        for after in 0..count {
+            for carried_out in [false, true] {
+                let cut = Cut { after, carried_out };
+                let mut stage = before().await?;
+                stage.runs(vec![stage.stop(7)], Some(cut)).await;
+                // Lambda delivers it again; from where it is left to the heartbeats, they suffice.
+                if after < opens || (after == opens && !carried_out) {
+                    stage.pass(SignedDuration::from_mins(1));
+                    stage.run(stage.stop(7)).await?;
+                }
+                let end = stage.until_done(10).await;
+                let mut asked = stage.scheduled();
+                let slot = stage.start + SignedDuration::from_mins(7);
+                asked.insert((slot, stage.stopped.to_string()));
+                let truth = end.and_then(|()| stage.truth(&asked));
+                truth.map_err(|words| format!("{cut:?} {:?}: {words}", stage.gate.killed_at()))?;
+            }
+        }
+        Ok(())
+    });
+}
+
+/// A run of one slot asks for backups and is killed; at the next slot the ledger cannot be read.
+#[test]
+fn what_was_asked_for_in_a_slot_that_is_over_is_not_forgotten_when_the_ledger_fails() {
+    cases("table-fails", 2, async |seed| {
+        let mut first = Stage::new(seed);
+        first.run(first.heartbeat(0)).await?;
+        let mut calls = first.named().into_iter();
+        let asks = calls.position(|call| call.starts_with("create_")).unwrap();
+        let mut stage = Stage::new(seed);
+        let cut = Cut {
+            after: asks as u64,
+            carried_out: true,
+        };
+        stage.runs(vec![stage.heartbeat(0)], Some(cut)).await;
+        let made = stage.asked_for();
+        assert_eq!(made.len(), 1, "{made:?}");
+        stage.pass(stage.next_slot.duration_since(stage.start));
+        stage.gate.refuse("slots");
+        let minutes = stage.next_slot.duration_since(stage.start).as_mins();
+        let report = stage.run(stage.heartbeat(minutes)).await?;
+        assert!(!report.run.complete, "{report:?}");
+        stage.until_done(minutes + 5).await?;
+        let mut asked = stage.asked_at(stage.next_slot);
+        asked.extend(made);
+        stage.truth(&asked)
+    });
+}
+
+#[test]
 fn two_heartbeats_at_once_make_one_backup_of_each_source() {
     cases("at-once", 60, async |seed| {
         let mut stage = Stage::new(seed);
@@ -79,6 +145,8 @@ enum Step {
     Told(i64),
     /// A heartbeat for this minute comes.
     Beat(i64),
+    /// check-dependencies compares everything.
+    Reconcile,
 }
 
 #[test]
@@ -104,6 +172,10 @@ fn events_that_come_twice_late_or_out_of_order_make_one_backup_of_each_stop_that
                 steps.push((beat * 5 + late, Step::Beat(beat * 5)));
             }
         }
+        // When the last stop has been awaited, and its cooldown may stand: an event that comes later
+        // than this is lost by then, and comes after all.
+        let reconciled = 46 + i64::try_from(stage.numbers.below(40)).unwrap();
+        steps.push((reconciled, Step::Reconcile));
         steps.sort_unstable();
         // The first stop has its backup where it is told before the machine is started again; the
         // last one always, if only when the cooldown is over.
@@ -118,17 +190,27 @@ fn events_that_come_twice_late_or_out_of_order_make_one_backup_of_each_stop_that
                 Step::Stop => stage.stop_machine(),
                 Step::Told(minutes) => drop(stage.run(stage.stop(minutes)).await?),
                 Step::Beat(minutes) => drop(stage.run(stage.heartbeat(minutes)).await?),
+                Step::Reconcile => stage.reconcile(at).await?,
             }
         }
         stage.until_done(100).await?;
-        let mut asked = stage.scheduled();
+        let minute = |minutes| stage.start + SignedDuration::from_mins(minutes);
         let stopped = stage.stopped.to_string();
-        asked.extend(stops.into_iter().skip(usize::from(!first)).map(|minutes| {
-            (
-                stage.start + SignedDuration::from_mins(minutes),
-                stopped.clone(),
-            )
-        }));
+        let mut asked = stage.scheduled();
+        // The other machine has been stopped from the first, and nobody told.
+        asked.insert((minute(reconciled), stage.other.to_string()));
+        if first {
+            asked.insert((minute(stops[0]), stopped.clone()));
+        }
+        // The last stop has one backup: that of its event, or the one that made up for it.
+        let last = [minute(stops[1]), minute(reconciled)];
+        let made = stage.asked_for();
+        let answers = last.into_iter().map(|slot| (slot, stopped.clone()));
+        let answers: Vec<_> = answers.filter(|one| made.contains(one)).collect();
+        if answers.len() != 1 {
+            return Err(format!("of the last stop there is {answers:?}"));
+        }
+        asked.extend(answers);
         stage.truth(&asked)
     });
 }

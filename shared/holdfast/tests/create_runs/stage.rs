@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use holdfast::check::reconcile_all;
 use holdfast::create::{Means, Paces, create, function_of};
 use holdfast::function::Invocation;
 use holdfast::pace::Pace;
 use holdfast_core::event::{CreateEvent, Origin};
 use holdfast_core::id::{InstanceId, VolumeId};
 use holdfast_core::inventory::{InstanceState, Tags};
-use holdfast_core::lineage::SlotState;
 use holdfast_core::policy::{PolicyFile, Protect, Trigger};
-use holdfast_core::report::{Report, whole_second};
+use holdfast_core::report::Report;
 use holdfast_sim::records::InMemoryRecords;
 use holdfast_sim::request::{Request, StartInstances, StopInstances};
 use holdfast_sim::{Account, GuestSeed, InProcess, InstanceSeed, Numbers, Settings, VolumeSeed};
@@ -63,8 +63,12 @@ pub struct Stage {
     pub numbers: Numbers,
     /// When the first heartbeat comes.
     pub start: Timestamp,
+    /// The slot after the one that the first heartbeat finds due.
+    pub next_slot: Timestamp,
     /// An instance that has stopped.
     pub stopped: InstanceId,
+    /// Another one, stopped from the first.
+    pub other: InstanceId,
     /// How many artifacts each backup has, and the volumes of it.
     sources: BTreeMap<String, BTreeSet<VolumeId>>,
     /// Whether runs can send commands into guests.
@@ -110,7 +114,10 @@ impl Stage {
             0 => Protect::Volumes,
             _ => Protect::Instances,
         };
-        let start = whole_second(Timestamp::now()) - SignedDuration::from_hours(10);
+        // A day into the week before the last slot.
+        let week = 7 * 86_400;
+        let next_slot = Timestamp::from_second(Timestamp::now().as_second() / week * week).unwrap();
+        let start = next_slot - SignedDuration::from_hours(6 * 24);
         let mut account = Account::new(Settings {
             start,
             seed: numbers.draw(),
@@ -135,7 +142,9 @@ impl Stage {
             gate: Gate::default(),
             numbers,
             start,
+            next_slot,
             stopped,
+            other,
             sources,
             sends_commands: false,
             runs: 0,
@@ -193,11 +202,31 @@ impl Stage {
             .policies
             .iter()
             .find(|p| p.protect == self.protect);
-        let slot = policy.unwrap().latest_slot(self.start).unwrap();
-        self.sources
-            .keys()
-            .map(|source| (slot, source.clone()))
-            .collect()
+        self.asked_at(policy.unwrap().latest_slot(self.start).unwrap())
+    }
+
+    /// Every source at this slot.
+    pub fn asked_at(&self, slot: Timestamp) -> BTreeSet<Asked> {
+        let sources = self.sources.keys();
+        sources.map(|source| (slot, source.clone())).collect()
+    }
+
+    /// What the account has artifacts of.
+    pub fn asked_for(&self) -> BTreeSet<Asked> {
+        self.made().into_keys().collect()
+    }
+
+    /// A reconcile of check-dependencies, by itself.
+    pub async fn reconcile(&self, minutes: i64) -> Result<(), String> {
+        let (ec2, records, invocation) = (&self.ec2, &self.records, invocation(0));
+        let now = self.origin(minutes).time;
+        // The other kind's function never runs here, and would leave what is found for it.
+        let mut policies = self.policies.clone();
+        policies
+            .policies
+            .retain(|policy| policy.protect == self.protect);
+        let run = reconcile_all(ec2, records, &policies, None, &invocation, now);
+        run.await.map(drop).map_err(|error| error.to_string())
     }
 
     pub fn heartbeat(&self, minutes: i64) -> CreateEvent {
@@ -352,9 +381,7 @@ impl Stage {
                 return wrong("the ledger does not know it".into());
             };
             let recorded: BTreeSet<&String> = record.artifacts.iter().collect();
-            if record.state != SlotState::Created
-                || recorded != artifacts.iter().map(|(id, _)| id).collect()
-            {
+            if !record.state.is_made() || recorded != artifacts.iter().map(|(id, _)| id).collect() {
                 return wrong(format!("made {artifacts:?}, the ledger says {record:?}"));
             }
             if let Some((id, _)) = artifacts

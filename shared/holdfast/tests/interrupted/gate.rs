@@ -32,6 +32,8 @@ struct State {
     cuts: BTreeMap<usize, Cut>,
     /// The call at which a run was killed.
     dead: BTreeMap<usize, &'static str>,
+    /// Calls of the records that fail, each once.
+    refused: Vec<&'static str>,
 }
 
 /// Shared by the ports of all runs of one case.
@@ -54,6 +56,19 @@ impl Gate {
     /// Kills a run.
     pub fn cut(&self, run: usize, cut: Cut) {
         self.state().cuts.insert(run, cut);
+    }
+
+    /// Fails the next call of the records of this name.
+    #[allow(dead_code, reason = "not every kind of run meets a table that fails")]
+    pub fn refuse(&self, name: &'static str) {
+        self.state().refused.push(name);
+    }
+
+    /// Whether this call of the records fails.
+    pub fn refuses(&self, name: &str) -> bool {
+        let mut state = self.state();
+        let place = state.refused.iter().position(|refused| *refused == name);
+        place.map(|place| state.refused.remove(place)).is_some()
     }
 
     /// How many calls a run has made.

@@ -15,7 +15,7 @@ use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
 use holdfast_core::plan::settle::Retired;
 use holdfast_core::ports::records::{
     Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, Ledger, OpenSource,
-    Readable, Records, Relations, RunRecord, TableError,
+    Readable, Records, Relations, RunRecord, TableError, TableErrorKind,
 };
 use holdfast_core::ports::{
     Backing, BackingDeletion, CallError, ImageRequest, ImageScope, InstanceScope, ReadEc2,
@@ -328,10 +328,24 @@ impl WriteEc2 for Ports {
     }
 }
 
+/// The error of a table that is overloaded.
+fn unavailable(operation: &'static str) -> TableError {
+    TableError {
+        operation,
+        table: "in memory".to_owned(),
+        record: "*".to_owned(),
+        kind: TableErrorKind::Unavailable,
+        message: "ProvisionedThroughputExceededException".to_owned(),
+    }
+}
+
 /// Operations of the records that pass as they are.
 macro_rules! pass {
     ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {$(
         async fn $name(&self, $($argument: $type),*) -> Result<$answer, TableError> {
+            if self.gate.refuses(stringify!($name)) {
+                return Err(unavailable(stringify!($name)));
+            }
             self.call(stringify!($name), self.records.$name($($argument),*)).await
         }
     )*};

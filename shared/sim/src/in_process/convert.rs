@@ -67,6 +67,7 @@ pub(super) fn snapshot(s: model::snapshot::Snapshot) -> Snapshot {
         size_gib: Some(s.size_gib),
         tier: Some(s.tier),
         state_message: s.state_message,
+        kms_key: s.kms_key,
         description: s.description,
         tags: s.tags,
     }

@@ -154,6 +154,7 @@ fn snapshot(id: String, volume: usize, start: Timestamp, tags: Tags) -> Snapshot
         size_gib: Some(40),
         tier: Some("standard".to_owned()),
         state_message: None,
+        kms_key: None,
         description: format!("Holdfast {start}"),
         tags,
     }

@@ -77,6 +77,7 @@ pub fn slot_record(slot: Timestamp, state: SlotState, attempt: u32, fence: u64) 
         source: SOURCES[0].into(),
         request: None,
         trigger: None,
+        scheduled: true,
         state,
         run: "r".into(),
         attempt,
@@ -88,6 +89,7 @@ pub fn slot_record(slot: Timestamp, state: SlotState, attempt: u32, fence: u64) 
         failed_at: None,
         error: None,
         permanent: false,
+        event_over: false,
         fence,
     }
 }
@@ -99,7 +101,12 @@ fn slot(times: &[Timestamp]) -> impl Strategy<Value = SlotRecord> + use<> {
     let source = one_of(&SOURCES);
     let request = proptest::option::of(one_of(&["req"]));
     let trigger = proptest::option::of(Just(Trigger::Stopped));
-    let made = (some_of(&ARTIFACTS), some_of(&ARTIFACTS), any::<bool>());
+    let made = (
+        some_of(&ARTIFACTS),
+        some_of(&ARTIFACTS),
+        any::<bool>(),
+        any::<bool>(),
+    );
     let words = proptest::option::of(one_of(&["", "a key is disabled"]));
     let key = (time.clone(), source, request, trigger);
     let counts = (1..3_u32, 1..=NEWEST, 0..3_u32, proptest::option::of(time));
@@ -113,6 +120,8 @@ fn slot(times: &[Timestamp]) -> impl Strategy<Value = SlotRecord> + use<> {
         lost: made.1,
         rebooted: made.2,
         permanent: made.2,
+        scheduled: made.3,
+        event_over: made.3,
         failures: counts.2,
         error,
         ..slot_record(key.0, state, counts.0, counts.1)

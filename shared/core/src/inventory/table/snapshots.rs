@@ -22,6 +22,7 @@ struct Facts {
     owner_alias: Option<Symbol>,
     tier: Option<Symbol>,
     state_message: Option<Symbol>,
+    kms_key: Option<Symbol>,
     size_gib: Option<i32>,
 }
 
@@ -84,6 +85,7 @@ impl SnapshotTable {
             owner_alias: symbols.optional(snapshot.owner_alias.as_deref()),
             tier: symbols.optional(snapshot.tier.as_deref()),
             state_message: symbols.optional(snapshot.state_message.as_deref()),
+            kms_key: symbols.optional(snapshot.kms_key.as_deref()),
             size_gib: snapshot.size_gib,
         };
         let facts = match self.facts.get_index_of(&facts) {
@@ -133,6 +135,7 @@ impl SnapshotTable {
         symbols.write(facts.owner_alias, &mut to.owner_alias);
         symbols.write(facts.tier, &mut to.tier);
         symbols.write(facts.state_message, &mut to.state_message);
+        symbols.write(facts.kms_key, &mut to.kms_key);
         to.size_gib = facts.size_gib;
         to.description.clear();
         self.tags.read_into(row.tags, symbols, &mut to.tags);
@@ -275,6 +278,7 @@ pub fn blank() -> Snapshot {
         size_gib: None,
         tier: None,
         state_message: None,
+        kms_key: None,
         description: String::new(),
         tags: Tags::new(),
     }

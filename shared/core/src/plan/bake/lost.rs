@@ -8,6 +8,8 @@ use crate::inventory::{Instance, InstanceState};
 use crate::lineage::{SlotRecord, SlotState};
 use crate::plan::due::tried_until;
 use crate::policy::{Policy, Trigger};
+use crate::ports::records::OpenSource;
+use crate::report::whole_second;
 
 /// For how long after a change its event is waited for before it counts as lost. One that comes
 /// later still finds the backup of its change made, and makes none.
@@ -22,6 +24,29 @@ pub struct Lost {
     pub at: Option<Timestamp>,
     /// Whether the backup can still be made: the instance is there.
     pub can_be_made: bool,
+}
+
+/// Why the bake of the event of `slot` leaves its machine running although the policy reboots; none
+/// where it may be rebooted.
+///
+/// A policy that reboots for a bake after the boot means a machine that is not yet at work. An event
+/// that was lost is found a quarter of an hour after the boot at the earliest, and may be found
+/// months later; its slot is the time of the finding.
+#[must_use]
+pub fn not_rebooted(
+    trigger: Trigger,
+    slot: Timestamp,
+    launched: Option<Timestamp>,
+) -> Option<&'static str> {
+    let fresh = launched.is_some_and(|at| slot.duration_since(at) < AWAITED);
+    match trigger {
+        Trigger::SpotInterruption => {
+            Some("a Spot instance that is about to be interrupted has no time for it")
+        }
+        Trigger::Running if fresh => None,
+        Trigger::Running => Some("its event was lost, and by now the machine may be at work"),
+        Trigger::Stopped => Some("it was stopped when its event came"),
+    }
 }
 
 /// The trigger of the policy that an instance's last change of state would have been, by its state.
@@ -41,7 +66,8 @@ pub fn candidate(policy: &Policy, instance: &Instance) -> Option<Trigger> {
 }
 
 /// Whether the last change of an instance's state has no backup at `now`, and none under way, given
-/// the ledger's records of what events asked for of the same policy and instance.
+/// the ledger's records of what events asked for of the same policy and instance, and what is left
+/// to the heartbeats (`open`): an event that waits there is not lost, record or not.
 ///
 /// A boot is as old as the launch; the time of a stop is advisory (see
 /// [`Instance::changed`]), and without one it is taken for old. What was decided for good (refused,
@@ -52,6 +78,7 @@ pub fn lost(
     policy: &Policy,
     instance: &Instance,
     bakes: &[SlotRecord],
+    open: &[OpenSource],
     now: Timestamp,
 ) -> Option<Lost> {
     let trigger = candidate(policy, instance)?;
@@ -74,6 +101,15 @@ pub fn lost(
         }
     };
     if bakes.iter().filter(answers).any(is_answered) {
+        return None;
+    }
+    let waits = |open: &OpenSource| {
+        let ours = open.policy == policy.name || policy.formerly.contains(&open.policy);
+        ours && open.source == instance.id.as_str()
+            && open.trigger == Some(trigger)
+            && open.slot >= whole_second(launched)
+    };
+    if open.iter().any(waits) {
         return None;
     }
     if cooling(policy, trigger, now, bakes, now).is_some() {

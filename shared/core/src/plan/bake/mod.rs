@@ -11,6 +11,6 @@ mod lost;
 mod standing;
 mod turn;
 
-pub use lost::{Lost, candidate, lost};
+pub use lost::{Lost, candidate, lost, not_rebooted};
 pub use standing::{LAG, Standing, standing};
 pub use turn::{Turn, cooling, matters_since, turn};

@@ -23,7 +23,7 @@ use crate::policy::{Policy, PolicyFile, PolicyState, Protect, Rpo};
 use crate::ports::CallError;
 use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
 
-pub use keys::{keys, unusable};
+pub use keys::{Under, keys, unusable};
 
 use backups::{Backups, Newest};
 use picks::{Pick, Picks, picks};

@@ -115,6 +115,8 @@ impl Order<'_> {
             excluded: left_out,
             not_covered: devices.to_vec(),
             shared,
+            left_running: in_group
+                .then_some("it belongs to an Auto Scaling group, which may replace it then"),
             notes,
         })
     }

@@ -46,6 +46,8 @@ pub struct Creation {
     pub not_covered: Vec<String>,
     /// Volumes it takes that other instances write to as well, with those, in words.
     pub shared: Vec<String>,
+    /// Why EC2 is not to reboot the instance, where the policy would.
+    pub left_running: Option<&'static str>,
     /// Volumes and devices that the call does not cover, as lines of the report.
     pub notes: Vec<Item>,
 }
@@ -86,11 +88,11 @@ impl Creation {
         matches!(&self.call, Call::Image(request) if !request.no_reboot)
     }
 
-    /// Leaves the instance running: a Spot instance that is interrupted in two minutes has no time
-    /// for a reboot.
-    pub fn without_reboot(&mut self) {
+    /// Leaves the instance running, for this reason.
+    pub fn without_reboot(&mut self, why: &'static str) {
         if let Call::Image(request) = &mut self.call {
             request.no_reboot = true;
+            self.left_running.get_or_insert(why);
         }
     }
 }

@@ -93,6 +93,7 @@ impl Order<'_> {
             excluded: left_out,
             not_covered: devices.to_vec(),
             shared: Self::shared(source, &picked.volumes, volumes),
+            left_running: None,
             notes,
         })
     }
@@ -148,6 +149,7 @@ impl Order<'_> {
             excluded: Vec::new(),
             not_covered: Vec::new(),
             shared: Vec::new(),
+            left_running: None,
             notes: Vec::new(),
         })
     }

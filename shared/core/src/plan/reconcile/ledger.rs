@@ -213,7 +213,8 @@ fn reopened(record: &SlotRecord) -> OpenSource {
         slot: record.slot,
         source: record.source.clone(),
         request: record.request.clone(),
-        trigger: record.trigger,
+        // What a slot promised is started again whatever became of the machine since.
+        trigger: record.trigger.filter(|_| !record.scheduled),
         failures: record.failures,
     }
 }

@@ -326,12 +326,16 @@ pub(super) async fn bakes(
 }
 
 pub(super) fn slot_record(item: &Item) -> Option<SlotRecord> {
+    let (request, trigger) = (item.owned("request"), item.get("trigger"));
+    // Records from before it was noted were never of both.
+    let alone = request.is_none() && trigger.is_none();
     Some(SlotRecord {
         policy: item.owned("policy")?,
         slot: item.timestamp("slot")?,
         source: item.owned("source")?,
-        request: item.owned("request"),
-        trigger: item.get("trigger").and_then(Trigger::parse),
+        request,
+        trigger: trigger.and_then(Trigger::parse),
+        scheduled: item.flag("scheduled").unwrap_or(alone),
         state: SlotState::parse(item.get("state")?)?,
         run: item.owned("run")?,
         attempt: u32::try_from(item.number("attempt")?).ok()?,
@@ -343,6 +347,7 @@ pub(super) fn slot_record(item: &Item) -> Option<SlotRecord> {
         failed_at: item.timestamp("failed_at"),
         error: item.owned("error"),
         permanent: item.flag("permanent").unwrap_or(false),
+        event_over: item.flag("event_over").unwrap_or(false),
         fence: item.fence_of("fence")?,
     })
 }
@@ -360,6 +365,7 @@ pub(super) async fn write_slot(
         .text("source", &record.source)
         .text_if("request", record.request.as_deref())
         .text_if("trigger", record.trigger.map(Trigger::as_str))
+        .flag_set("scheduled", record.scheduled)
         .text("state", record.state.as_str())
         .text("run", &record.run)
         .number_set("attempt", record.attempt.into())
@@ -371,6 +377,7 @@ pub(super) async fn write_slot(
         .time_if("failed_at", record.failed_at)
         .text_if("error", record.error.as_deref())
         .flag_set("permanent", record.permanent)
+        .flag_set("event_over", record.event_over)
         .fence("fence", record.fence)
         .number_set("expires_at", expires(record.slot));
     // `state` is a reserved word of DynamoDB's expressions.
@@ -484,14 +491,7 @@ pub(super) async fn start_run(table: &Table, run: &RunRecord) -> Result<RunRecor
                 return Err(table.error("PutItem", &pk, &error));
             };
             table.readable("PutItem", &pk, &stands)?;
-            run_record(&stands).ok_or_else(|| {
-                table.failure(
-                    "PutItem",
-                    &pk,
-                    TableErrorKind::Unreadable,
-                    "its fields are damaged",
-                )
-            })
+            run_record(&stands).ok_or_else(|| table.damaged("PutItem", &pk))
         }
     }
 }

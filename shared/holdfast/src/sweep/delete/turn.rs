@@ -88,6 +88,7 @@ mod tests {
                 size_gib: None,
                 tier: None,
                 state_message: None,
+                kms_key: None,
                 description: String::new(),
                 tags: Tags::new(),
             });

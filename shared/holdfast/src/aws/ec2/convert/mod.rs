@@ -118,7 +118,7 @@ pub(super) fn volume(from: types::Volume) -> Option<Volume> {
 
 /// The SDK has a type of its own for a snapshot in each answer, with the same fields.
 macro_rules! snapshot {
-    ($from:expr, $owner_alias:expr, $tier:expr, $message:expr) => {
+    ($from:expr, $owner_alias:expr, $tier:expr, $message:expr, $key:expr) => {
         Some(Snapshot {
             id: SnapshotId::new(told($from.snapshot_id)?),
             volume: told($from.volume_id).map(VolumeId::new),
@@ -129,6 +129,7 @@ macro_rules! snapshot {
             size_gib: $from.volume_size,
             tier: $tier,
             state_message: $message,
+            kms_key: $key.filter(|key: &String| !key.is_empty()),
             description: $from.description.unwrap_or_default(),
             tags: tags(&$from.tags.unwrap_or_default()),
         })
@@ -137,18 +138,30 @@ macro_rules! snapshot {
 
 pub(super) fn snapshot(from: types::Snapshot) -> Option<Snapshot> {
     let tier = from.storage_tier.map(|t| t.as_str().to_owned());
-    snapshot!(from, from.owner_alias, tier, from.state_message)
+    snapshot!(
+        from,
+        from.owner_alias,
+        tier,
+        from.state_message,
+        from.kms_key_id
+    )
 }
 
-/// A member of `CreateSnapshots`' answer, which tells neither alias nor tier.
+/// A member of `CreateSnapshots`' answer, which tells neither alias, tier nor key.
 pub(super) fn set_member(from: types::SnapshotInfo) -> Option<Snapshot> {
-    snapshot!(from, None, None, None)
+    snapshot!(from, None, None, None, None)
 }
 
 /// The answer of `CreateSnapshot`.
 pub(super) fn created(from: CreateSnapshotOutput) -> Option<Snapshot> {
     let tier = from.storage_tier.map(|t| t.as_str().to_owned());
-    snapshot!(from, from.owner_alias, tier, from.state_message)
+    snapshot!(
+        from,
+        from.owner_alias,
+        tier,
+        from.state_message,
+        from.kms_key_id
+    )
 }
 
 pub(super) fn image(from: types::Image) -> Result<Image, Unreadable> {

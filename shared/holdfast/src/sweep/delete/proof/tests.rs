@@ -28,6 +28,7 @@ fn snapshot(n: usize, tags: Tags) -> Snapshot {
         size_gib: Some(8),
         tier: Some("standard".into()),
         state_message: None,
+        kms_key: None,
         description: "d".repeat(255),
         tags,
     }
