@@ -95,6 +95,7 @@ fn every_code_that_can_hold_a_backup_has_a_remedy() {
         "device-in-use",
         "launch-unknown",
         "interrupted",
+        "foreseen",
     ];
     let none = ReasonCode::ALL
         .iter()

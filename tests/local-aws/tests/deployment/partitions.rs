@@ -152,6 +152,8 @@ fn the_reconcile_reopens_slots_and_only_reads_what_deletions_go_by() {
         "check-dependencies",
         &[
             "head#check-dependencies",
+            "open#create-snapshots",
+            "open#create-images",
             "slot#nightly#i-1",
             "node#snap-1",
             "roster#7",
