@@ -3,6 +3,7 @@
 //! The AWS adapters implement them over the SDK, the simulated account in process.
 
 pub mod guest;
+mod ledger;
 pub mod records;
 pub mod restore;
 mod table_error;
