@@ -210,6 +210,13 @@ pub trait ReadEc2: Send + Sync {
     fn launch_template_versions(
         &self,
     ) -> impl Future<Output = Listing<LaunchTemplateVersion>> + Send;
+    /// The same again, given a complete list of a moment ago: the versions of those templates alone
+    /// that [differ](crate::inventory::differing) since are asked for, the others are
+    /// taken over, and so is [what vanished](crate::inventory::with_known).
+    fn launch_template_versions_again(
+        &self,
+        known: &[LaunchTemplateVersion],
+    ) -> impl Future<Output = Listing<LaunchTemplateVersion>> + Send;
     /// What these instance types bring along in instance-store disks.
     fn instance_types(
         &self,

@@ -198,6 +198,15 @@ impl ReadEc2 for Ports {
             .await
     }
 
+    async fn launch_template_versions_again(
+        &self,
+        known: &[LaunchTemplateVersion],
+    ) -> Listing<LaunchTemplateVersion> {
+        let work = self.ec2.launch_template_versions_again(known);
+        let name = "launch_template_versions_again";
+        self.look(name, Sight::Templates, None, work).await
+    }
+
     async fn instance_types(&self, names: &[String]) -> Listing<InstanceType> {
         self.call("instance_types", self.ec2.instance_types(names))
             .await
