@@ -105,6 +105,9 @@ impl Ports {
         work: impl Future<Output = T> + Send,
     ) -> T {
         let passed = self.gate.turn(self.run, name).await;
+        if self.gate.stalls(name) {
+            return std::future::pending().await;
+        }
         let answer = work.await;
         match passed {
             Passed::Through => answer,
