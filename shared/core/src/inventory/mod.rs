@@ -4,6 +4,7 @@
 //! `Unknown(text)` and never guessed at. Times are UTC.
 
 mod key;
+mod launch;
 mod lifecycle;
 mod listing;
 mod protection;
@@ -12,6 +13,7 @@ pub mod table;
 mod whole;
 
 pub use key::KeyState;
+pub use launch::LaunchParameters;
 pub use lifecycle::Lifecycle;
 pub use listing::{Items, List, Listing, Reading, Source};
 pub use protection::{
@@ -168,6 +170,8 @@ pub struct Instance {
     pub devices: Vec<InstanceDevice>,
     /// What EC2 tells of its last change of state.
     pub lifecycle: Lifecycle,
+    /// How it is launched, where that was kept.
+    pub launch: Option<Box<LaunchParameters>>,
     /// Its tags.
     pub tags: Tags,
 }

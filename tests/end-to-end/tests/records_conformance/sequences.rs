@@ -1,5 +1,6 @@
 //! Random operations over so few names and times that they meet each other.
 
+use holdfast_core::inventory::LaunchParameters;
 use holdfast_core::lineage::{Consistency, Edge, EdgeKind, Node, NodeState, SlotRecord, SlotState};
 use holdfast_core::plan::governed::Governed;
 use holdfast_core::policy::Trigger;
@@ -173,6 +174,11 @@ fn node(times: &[Timestamp]) -> impl Strategy<Value = Node> + use<> {
         } else {
             Vec::new()
         },
+        launch: facts.3.then(|| LaunchParameters {
+            subnet: Some("subnet-0a".to_owned()),
+            security_groups: vec!["sg-0b".to_owned()],
+            ..LaunchParameters::default()
+        }),
         tags: if facts.3 {
             [("Name".to_owned(), String::new())].into()
         } else {
