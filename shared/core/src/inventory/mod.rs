@@ -10,6 +10,7 @@ mod listing;
 mod protection;
 mod referrer;
 pub mod table;
+mod template;
 mod whole;
 
 pub use key::KeyState;
@@ -20,6 +21,7 @@ pub use protection::{
     Binned, FastRestore, ImageReference, ReferenceScope, ReferenceType, Share, SnapshotLock,
 };
 pub use referrer::{Referrer, ReferrerKind, TemplateName, TemplateUse, refresh_is_over};
+pub use template::{TemplateEntry, differing, with_known};
 pub use whole::Inventory;
 
 use std::collections::BTreeMap;

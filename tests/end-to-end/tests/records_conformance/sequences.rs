@@ -424,11 +424,13 @@ fn reads_of_deletions(times: &[Timestamp]) -> Vec<Operation> {
         Operation::WaitingOrphans,
         Operation::Condemned(owned(&ARTIFACTS)),
         Operation::Deletions(owned(&ARTIFACTS)),
+        Operation::Ledger(times[0]),
         Operation::Nodes(owned(&[&ARTIFACTS[..], &SOURCES[..]].concat())),
         Operation::Relations("snap-0a".into()),
     ];
     let wall = times[times.len() - 1];
     reads.extend(POLICIES.map(|p| Operation::Retired(p.to_owned(), times[0], wall)));
+    reads.extend(ARTIFACTS.map(|id| Operation::Proofs(id.to_owned())));
     reads.extend(HASHES.map(|hash| Operation::Tripped(hash.to_owned(), times[4], false)));
     reads
 }
