@@ -59,6 +59,7 @@ fn instance(n: usize, state: InstanceState) -> Instance {
         root_device: None,
         root_device_type: None,
         lifecycle: Default::default(),
+        launch: None,
         devices: vec![],
         tags: Tags::new(),
     }

@@ -4,6 +4,7 @@
 //! `Unknown(text)` and never guessed at. Times are UTC.
 
 mod key;
+mod launch;
 mod lifecycle;
 mod listing;
 mod protection;
@@ -13,6 +14,7 @@ mod template;
 mod whole;
 
 pub use key::KeyState;
+pub use launch::LaunchParameters;
 pub use lifecycle::Lifecycle;
 pub use listing::{Items, List, Listing, Reading, Source};
 pub use protection::{
@@ -170,6 +172,8 @@ pub struct Instance {
     pub devices: Vec<InstanceDevice>,
     /// What EC2 tells of its last change of state.
     pub lifecycle: Lifecycle,
+    /// How it is launched, where that was kept.
+    pub launch: Option<Box<LaunchParameters>>,
     /// Its tags.
     pub tags: Tags,
 }
