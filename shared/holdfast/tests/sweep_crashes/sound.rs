@@ -78,12 +78,19 @@ pub fn limited(world: &World, stage: &Stage<'_>, free: usize) -> Result<(), Stri
     Ok(())
 }
 
-/// Nothing went that a reference needed which its run had seen.
+/// Nothing went that a reference needed which its run had seen. What needed an AMI has lost it with
+/// that, and by that needs its snapshots no more: another run may not have seen it yet.
 fn heeded(stage: &Stage<'_>) -> Result<(), String> {
     let notes = stage.notes.lock().unwrap();
     for gone in &notes.gone {
+        let lost = |target: &String| {
+            let mut before = notes.gone.iter().filter(|one| one.moment < gone.moment);
+            target.starts_with("ami-") && before.any(|one| one.resource == *target)
+        };
         let mut needing = stage.references.iter().filter(|reference| {
-            reference.moment < gone.moment && reference.protects.contains(&gone.resource)
+            reference.moment < gone.moment
+                && reference.protects.contains(&gone.resource)
+                && !lost(&reference.target)
         });
         let ignored = needing.find(|reference| {
             notes.looks.iter().any(|look| {
@@ -95,8 +102,8 @@ fn heeded(stage: &Stage<'_>) -> Result<(), String> {
         });
         if let Some(reference) = ignored {
             return Err(format!(
-                "{} went at {} although its run had seen {reference:?}",
-                gone.resource, gone.moment
+                "{} went at {} although its run had seen {reference:?}; all that went: {:?}",
+                gone.resource, gone.moment, notes.gone
             ));
         }
     }
