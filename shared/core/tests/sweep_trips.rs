@@ -170,11 +170,13 @@ fn what_is_listed_and_picked_is_counted_and_what_was_not_read_is_left_out() {
     let counted = count(&account, &file, now(), now());
     let expected = [
         ("auto_scaling", 0),
+        ("fast_restore", 0),
         ("fleets", 0),
         ("images", 0),
         ("instances", 3),
         ("launch_configurations", 0),
         ("launch_templates", 0),
+        ("locks", 0),
         ("volumes", 1),
     ];
     let listed = expected.map(|(name, count)| (name.to_owned(), count));

@@ -54,7 +54,12 @@ impl Collapse {
 
     /// For a source, by its name in reports.
     fn of(source: &str) -> Self {
-        let volatile = [Source::Instances, Source::Volumes, Source::Fleets];
+        let volatile = [
+            Source::Instances,
+            Source::Volumes,
+            Source::Fleets,
+            Source::Locks,
+        ];
         match volatile.iter().any(|one| one.as_str() == source) {
             true => Self::VOLATILE,
             false => Self::STEADY,
@@ -72,8 +77,9 @@ const BACK_AT_MOST: SignedDuration = SignedDuration::from_mins(5);
 /// How far it may lie after it, before the figures are too old to compare with.
 const AHEAD_AT_MOST: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// The sources that are counted, and under which name a policy may declare each not in use.
-const COUNTED: [(Source, Option<EvidenceSource>); 7] = [
+/// The sources that are counted, and under which name a policy may declare each not in use. Not the
+/// Recycle Bin, whose contents go all together when their time is over.
+const COUNTED: [(Source, Option<EvidenceSource>); 9] = [
     (Source::Instances, None),
     (Source::Volumes, None),
     (Source::Images, None),
@@ -87,6 +93,8 @@ const COUNTED: [(Source, Option<EvidenceSource>); 7] = [
     ),
     (Source::AutoScaling, Some(EvidenceSource::AutoScaling)),
     (Source::Fleets, Some(EvidenceSource::Fleets)),
+    (Source::FastRestore, Some(EvidenceSource::FastRestore)),
+    (Source::Locks, None),
 ];
 
 /// Counts what is listed and what each active policy picks. What was not read to its end is left
@@ -131,6 +139,11 @@ pub fn count(
     ] {
         note(source, list.as_ref().and_then(|list| of(list, |_| true)));
     }
+    let restores = inventory.fast_restores.as_ref();
+    let restores = restores.and_then(|list| of(list, |_| true));
+    note(Source::FastRestore, restores);
+    let locks = of(&inventory.locks, |lock| lock.state != "expired");
+    note(Source::Locks, locks);
     let mut picked = BTreeMap::new();
     if instances.is_some() && volumes.is_some() {
         let active = policies.policies.iter().filter(|p| is_active(p));
@@ -402,6 +415,7 @@ mod tests {
             Source::LaunchTemplates,
             Source::LaunchConfigurations,
             Source::AutoScaling,
+            Source::FastRestore,
         ] {
             let cases = [
                 (100, 50, false),
@@ -422,7 +436,12 @@ mod tests {
 
     #[test]
     fn of_what_comes_and_goes_by_itself_more_is_asked() {
-        for source in [Source::Instances, Source::Volumes, Source::Fleets] {
+        for source in [
+            Source::Instances,
+            Source::Volumes,
+            Source::Fleets,
+            Source::Locks,
+        ] {
             let cases = [
                 (100, 50, false),
                 (100, 49, true),

@@ -79,8 +79,7 @@ async fn when<T>(wanted: bool, list: impl Future<Output = T>) -> Option<T> {
     if wanted { Some(list.await) } else { None }
 }
 
-/// A failed item for each source that was not read to its end. Of locks there is none: EC2 itself
-/// refuses what they protect.
+/// A failed item for each source that was not read to its end.
 #[must_use]
 pub fn unread(inventory: &Inventory) -> Vec<Item> {
     unread_of(&inventory.readings())
@@ -94,7 +93,7 @@ pub(super) fn unread_of(readings: &[Reading]) -> Vec<Item> {
         let Some(error) = &reading.error else {
             continue;
         };
-        if reading.source == Source::Locks || !told.insert(reading.source) {
+        if !told.insert(reading.source) {
             continue;
         }
         let detail = format!("{error}; what it could protect is held");

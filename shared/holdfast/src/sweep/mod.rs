@@ -3,7 +3,7 @@
 mod answer;
 mod census;
 mod delete;
-mod each;
+pub(crate) mod each;
 mod gather;
 mod known;
 pub mod lists;
@@ -151,7 +151,12 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
     let tripped = findings(&planned.settled.trips);
     let done = match held.as_ref().filter(|_| enforce) {
         None => {
-            let planned = only_plan(records, policies, planned, request.dry_run);
+            let keeps = match (request.dry_run, late) {
+                (true, _) => Keeps::Nothing,
+                (false, true) => Keeps::Pins,
+                (false, false) => Keeps::All,
+            };
+            let planned = only_plan(records, policies, planned, keeps);
             planned.await.map(Some)
         }
         Some(held) => {
@@ -259,20 +264,31 @@ fn planned_items(verdicts: &Verdicts<'_>) -> Items {
     items
 }
 
-/// What a sweep that deletes nothing says and, unless it is a dry run, keeps: it can only hold later
-/// deletions back.
+/// What a sweep that deletes nothing keeps of what it learnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeps {
+    /// A dry run.
+    Nothing,
+    /// One that comes late: by its old `now`, policies would seem to have governed for longer than
+    /// they have, and a wait that has begun since would be over.
+    Pins,
+    /// Any other: it can only hold later deletions back.
+    All,
+}
+
+/// What a sweep that deletes nothing says, and keeps.
 async fn only_plan<R: Records>(
     records: &R,
     policies: &PolicyFile,
     planned: Planned<'_>,
-    dry_run: bool,
+    keeps: Keeps,
 ) -> Result<Enforced, RunError> {
     let mut items = planned_items(&planned.verdicts);
-    if !dry_run {
+    if keeps != Keeps::Nothing {
         records.pin(&planned.pin, None).await?;
-        if let Some(counted) = &planned.counted {
-            items.extend(counted.save(records, policies, 0, None).await);
-        }
+    }
+    if let Some(counted) = planned.counted.as_ref().filter(|_| keeps == Keeps::All) {
+        items.extend(counted.save(records, policies, 0, None).await);
     }
     Ok(Enforced {
         items,

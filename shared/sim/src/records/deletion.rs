@@ -265,9 +265,17 @@ pub(super) fn save_census(
     if contents.census.as_ref().is_some_and(newer) {
         return Err(fenced("PutItem", "census"));
     }
-    contents.census = Some(Fenced {
-        value: census.clone(),
-        fence: lease.map_or(0, |lease| lease.fence),
-    });
+    let (mut value, stands) = (census.clone(), contents.census.as_ref());
+    let fence = match lease {
+        Some(lease) => lease.fence,
+        // One that only plans yields to what was counted since, and leaves alone where an enforcing
+        // one begins next.
+        None if stands.is_some_and(|stands| stands.value.wall > census.wall) => return Ok(()),
+        None => {
+            value.resume_at = stands.and_then(|stands| stands.value.resume_at.clone());
+            stands.map_or(0, |stands| stands.fence)
+        }
+    };
+    contents.census = Some(Fenced { value, fence });
     Ok(())
 }

@@ -200,15 +200,23 @@ impl<'a, E: ReadEc2> Look<'a, E> {
             ImageScope::Ids(ids.clone()),
         );
         let backing = SnapshotScope::Ids(backing.into_iter().collect());
-        let (images, instances, snapshots, launches, recipes, ()) = tokio::join!(
+        let (images, instances, snapshots, locks, launches, recipes, ()) = tokio::join!(
             self.ec2.images(&again),
             self.ec2.instances(&launched),
             self.ec2.snapshots(&backing),
+            // EC2 deregisters the AMI over a locked snapshot, and leaves that behind.
+            self.ec2.locks(),
             self.references(&condemned, ReferenceScope::Launches),
             self.references(&condemned, ReferenceScope::Recipes),
             self.templates_again(lists),
         );
-        let mut readings = vec![images.reading(), instances.reading(), snapshots.reading()];
+        let mut readings = vec![
+            images.reading(),
+            instances.reading(),
+            snapshots.reading(),
+            locks.reading(),
+        ];
+        lists.locks = locks;
         readings.extend(lists.templates.as_ref().map(Listing::reading));
         let told: Vec<Listing<ImageReference>> = launches.into_iter().chain(recipes).collect();
         for list in &told {
