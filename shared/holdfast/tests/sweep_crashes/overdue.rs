@@ -7,7 +7,7 @@ use holdfast::error::RunError;
 use holdfast::function::Invocation;
 use holdfast_core::event::{CreateEvent, Origin};
 use holdfast_core::policy::Protect;
-use holdfast_core::report::{Action, Mode, Outcome, ReasonCode, Report};
+use holdfast_core::report::{Action, Item, Mode, Outcome, ReasonCode, Report};
 use jiff::{SignedDuration, Timestamp};
 
 use super::interrupted::gate::{Run, side_by_side};
@@ -89,6 +89,33 @@ async fn a_sweep_whose_time_is_over_before_it_deletes_says_so_and_the_next_one_d
         assert_eq!(&made, expected, "{name}");
     });
     join_all(each).await;
+}
+
+#[tokio::test]
+async fn a_sweep_whose_time_is_over_at_the_last_look_leaves_the_rest_to_the_next_one() {
+    let world = world(0, PROMPT);
+    let mut stage = Stage::new(&world, 0);
+    stage.sweep(0, None).await.unwrap().unwrap();
+    stage.pause(false);
+    stage.gate.stall("snapshot_shares");
+    stage.time = Some(TIME);
+    let report = stage.sweep(1, None).await.unwrap().unwrap();
+    assert!(!stage.gate.is_to_stall());
+    assert!(!report.run.complete);
+    let over = |item: &&Item| {
+        let mut reasons = item.reasons.iter();
+        reasons.any(|reason| reason.code == ReasonCode::OutOfTime)
+    };
+    let left: Vec<&Item> = report.items.iter().filter(over).collect();
+    assert!(!left.is_empty());
+    assert!(left.iter().all(|item| item.outcome == Outcome::Deferred));
+    let census = stage.records.contents().census.unwrap().value;
+    let begins = census.resume_at.unwrap();
+    assert!(left.iter().any(|item| item.resource == begins), "{begins}");
+    stage.time = None;
+    stage.sweep(1, None).await.unwrap().unwrap();
+    let census = stage.records.contents().census.unwrap().value;
+    assert_eq!(census.resume_at, None, "it got through");
 }
 
 /// One run with so much time.
