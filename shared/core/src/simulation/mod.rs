@@ -34,7 +34,7 @@ pub use report::{
     Advice, AdviceCode, Against, Difference, Gap, Late, Level, Point, PolicyCourse, RestorePoint,
     RestorePoints, Simulation,
 };
-pub use standing::Standing;
+pub use standing::{Standing, Survivor};
 
 use jiff::{SignedDuration, Timestamp};
 
