@@ -72,6 +72,8 @@ struct Case<'a> {
     days: u32,
     /// A reconcile and a sweep come every so many hours, at half past.
     sweeps: i64,
+    /// The hour at whose end another simulation begins, with what stands then, and takes over.
+    begins_anew: Option<i64>,
 }
 
 fn at(text: &str) -> Timestamp {
@@ -121,6 +123,11 @@ impl Case<'_> {
             if hour % self.sweeps == self.sweeps / 2 {
                 stage.reconcile_and_sweep().await;
             }
+            if self.begins_anew == Some(hour) {
+                let from = now + minutes(45);
+                stage.pass(from);
+                course = Course::new(&policies, &fleet, &stage.standing().await, from, end);
+            }
         }
         let question = Question {
             policies: &policies,
@@ -166,6 +173,7 @@ async fn a_year_through_the_handlers_leaves_on_every_day_what_the_simulation_say
         ],
         days: 365,
         sweeps: 6,
+        begins_anew: None,
     };
     assert_eq!(case.run().await, ["images".to_owned()].into());
 }
@@ -183,6 +191,7 @@ async fn weeks_of_hourly_backups_and_sweeps_leave_in_every_hour_what_the_simulat
         ],
         days: 28,
         sweeps: 1,
+        begins_anew: None,
     };
     case.run().await;
 }
@@ -199,6 +208,7 @@ async fn a_group_that_outlives_its_volume_keeps_on_every_day_what_the_simulation
         ],
         days: 180,
         sweeps: 12,
+        begins_anew: None,
     };
     case.run().await;
 }
@@ -213,6 +223,26 @@ async fn a_volume_of_two_policies_has_the_backups_of_both() {
         pieces: vec![Piece::volume("vol-000000f1", both)],
         days: 21,
         sweeps: 6,
+        begins_anew: None,
+    };
+    case.run().await;
+}
+
+/// What an account has is a beginning like any other: sets, AMIs and the backups of a group go on as
+/// they would have.
+#[tokio::test]
+async fn a_simulation_that_begins_with_what_stands_goes_on_as_the_account_does() {
+    let machine = ("Backup", "machine");
+    let case = Case {
+        policies: &[MACHINES, TEAM],
+        pieces: vec![
+            Piece::machine("i-000000c0", &["vol-000000c1", "vol-000000c2"], machine),
+            Piece::volume("vol-000000d1", ("Team", "red")),
+            Piece::volume("vol-000000d2", ("Team", "blue")),
+        ],
+        days: 70,
+        sweeps: 6,
+        begins_anew: Some(24 * 35 + 9),
     };
     case.run().await;
 }

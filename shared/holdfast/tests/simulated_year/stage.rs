@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use holdfast::check::reconcile_all;
 use holdfast::create::{Means, create};
 use holdfast::function::Invocation;
-use holdfast::sweep::sweep;
+use holdfast::sweep::{lists, sweep};
 use holdfast_core::artifact;
 use holdfast_core::event::{CreateEvent, Origin, SweepEvent, SweepRequest};
 use holdfast_core::inventory::Tags;
+use holdfast_core::plan::judge::{Evidence, OnRecord};
 use holdfast_core::policy::{PolicyFile, Protect};
 use holdfast_core::report::{Mode, Outcome, ReasonCode, Report};
+use holdfast_core::simulation::Standing;
 use holdfast_sim::records::InMemoryRecords;
 use holdfast_sim::{Account, InProcess, Settings};
 use jiff::{SignedDuration, Timestamp};
@@ -170,6 +172,17 @@ impl<'p> Stage<'p> {
         let images = account.images();
         let images = images.map(|one| backup(&one.tags[artifact::SOURCE], &one.tags));
         snapshots.chain(images).collect()
+    }
+
+    /// The good backups, as `holdfast simulate` reads them.
+    pub async fn standing(&self) -> Vec<Standing> {
+        let inventory = lists::read(&self.ec2, self.policies).await;
+        let evidence = Evidence {
+            inventory: &inventory,
+            on_record: &OnRecord::default(),
+            account: Some("111122223333"),
+        };
+        Standing::of(self.policies, &evidence, self.now())
     }
 
     /// Snapshots of AMIs that are gone.
