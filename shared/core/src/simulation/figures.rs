@@ -369,8 +369,16 @@ pub(super) fn assumptions(question: &Question<'_>) -> Vec<String> {
         "every call succeeds at its heartbeat, and a backup is complete two minutes later".to_owned(),
         "a sweep runs at half past each hour, in enforce mode".to_owned(),
         "what needs a backup today needs it to the end, and nothing new begins to".to_owned(),
-        "a breaker that trips is released at once".to_owned(),
-        "schedules alone make backups: triggers and requests make none".to_owned(),
+        "a breaker that trips is told and released at once; what one sweep compares with the last \
+         (a list that shrinks to half, a policy that picks nothing any more, a clock that jumps) \
+         holds nothing"
+            .to_owned(),
+        "schedules alone make backups: triggers, the bakes they begin, and requests make none"
+            .to_owned(),
+        "slots that EC2's limits make late are told and not moved: a late backup counts as made at \
+         its heartbeat"
+            .to_owned(),
+        "what waits today in a grace, or since its source was gone, waits anew".to_owned(),
         "the first snapshot of a volume stores all that is provisioned; each later one what changed \
          since the one before it, where fleet says how much that is, else nothing is reckoned"
             .to_owned(),
