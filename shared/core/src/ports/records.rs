@@ -56,6 +56,9 @@ pub struct Head {
     pub slot: Timestamp,
     /// Whether nothing of it is left to do.
     pub complete: bool,
+    /// Whether it is the policy's first, for which nothing was promised: it is made whenever it is
+    /// first seen, and may take more than one run.
+    pub first: bool,
 }
 
 /// What the ledger knows of a function when it wakes.

@@ -266,7 +266,12 @@ fn census(times: &[Timestamp]) -> impl Strategy<Value = Census> + use<> {
 
 fn of_runs(times: &[Timestamp]) -> BoxedStrategy<Operation> {
     let time = || select(times.to_vec());
-    let head = (time(), any::<bool>()).prop_map(|(slot, complete)| Head { slot, complete });
+    let head = (time(), any::<bool>(), any::<bool>());
+    let head = head.prop_map(|(slot, complete, first)| Head {
+        slot,
+        complete,
+        first,
+    });
     let run = (one_of(&["r1", "r2"]), one_of(&POLICIES), time());
     let resources = proptest::option::of(some_of(&SOURCES));
     let run = (run, resources).prop_map(|((id, policy, slot), resources)| RunRecord {

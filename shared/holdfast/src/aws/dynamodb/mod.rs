@@ -6,6 +6,7 @@
 //! | `node#FROM` | `out#KIND#TO` | an edge, seen from the dependent one |
 //! | `node#TO` | `in#KIND#FROM` | the same edge, seen from the other end |
 //! | `slot#POLICY#SOURCE` | `SLOT`, `SLOT#REQUEST` | ledger: one creation |
+//! | `slot#POLICY#SOURCE#bakes` | `bakes` | ledger: which of a source's slots are of events |
 //! | `head#FUNCTION` | `head` | ledger: highest `now`, newest slot of each policy |
 //! | `open#FUNCTION` | `POLICY#SOURCE#SLOT` | ledger: a source left over by an event, or reopened |
 //! | `run#FUNCTION#ID` | `run` | ledger: an on-demand run |
@@ -23,6 +24,7 @@
 //! ever asked. The first word of the partition key is what `dynamodb:LeadingKeys` limits per role.
 
 mod attribute;
+mod bakes;
 mod census;
 mod deletion;
 mod graph;
@@ -420,7 +422,7 @@ impl Records for Table {
         source: &str,
         since: Timestamp,
     ) -> Result<Vec<SlotRecord>, TableError> {
-        ledger::bakes(self, policy, source, since).await
+        bakes::since(self, policy, source, since).await
     }
 
     async fn newest_made(
