@@ -257,7 +257,8 @@ async fn what_was_read_in_part_is_not_simulated_and_the_page_says_so() {
     world.inject(FaultRule::next("DescribeImages", Fault::Error(denied)).times(9));
     let file = folder().join("part.html");
     let file = file.to_str().unwrap();
-    world.holdfast(&["report", "--html", file, "--now", NOW]);
+    let output = world.holdfast(&["report", "--html", file, "--now", NOW]);
+    assert_eq!(output.status.code(), Some(3));
     let data = data(&std::fs::read_to_string(file).unwrap());
     let said = data["simulation"]["said"].as_str().unwrap();
     assert!(said.starts_with("Not simulated"), "{said}");

@@ -60,7 +60,7 @@ fn simulate(world: &World, more: &[&str]) -> Ran {
 async fn a_simulation_begins_with_the_accounts_fleet_and_backups_and_changes_nothing() {
     let world = world().await;
     let before = world.snapshots();
-    world.calls();
+    drop(world.calls());
     let ran = simulate(&world, &["--at", "2026-03-05T12:00:00Z"]);
     // A volume that no policy picks needs attention.
     assert_eq!(ran.status, 3, "{}", ran.err);
