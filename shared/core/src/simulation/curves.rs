@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::course::Course;
-use super::figures::assumptions;
+use super::figures::of_course;
 use super::{DAY, Question};
 
 /// The curves of a simulation that may have been ended early.
@@ -44,7 +44,7 @@ pub fn curves(question: &Question<'_>, go_on: &mut dyn FnMut() -> bool) -> Curve
         from,
         asked: days,
         days: 0,
-        assumptions: assumptions(question),
+        assumptions: of_course(),
         policies: policies
             .map(|policy| Curve {
                 policy: policy.name.clone(),
