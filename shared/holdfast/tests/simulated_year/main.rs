@@ -164,7 +164,8 @@ fn same(now: Timestamp, told: &BTreeSet<Backup>, found: &BTreeSet<Backup>) {
 }
 
 /// Volumes by themselves, machines of one volume and of two, some that come later and some that go,
-/// over both changes of the clocks. The breaker of the AMIs trips over those of a machine that is
+/// over both changes of the clocks. The simulation sweeps every hour; twice a day comes to the same
+/// by midnight, because all waits are of whole days. The breaker of the AMIs trips over those of a machine that is
 /// gone, and somebody releases it at once.
 #[tokio::test]
 async fn a_year_through_the_handlers_leaves_on_every_day_what_the_simulation_says() {
@@ -173,13 +174,13 @@ async fn a_year_through_the_handlers_leaves_on_every_day_what_the_simulation_say
         policies: &[NIGHTLY, MACHINES],
         pieces: vec![
             Piece::volume("vol-000000b1", nightly),
-            Piece::volume("vol-000000b2", nightly).until("2026-03-10T10:15:00Z"),
+            Piece::volume("vol-000000b2", nightly).until("2026-03-10T04:15:00Z"),
             Piece::volume("vol-000000b3", nightly).since("2026-02-01T08:15:00Z"),
             Piece::machine("i-000000c0", &["vol-000000c1", "vol-000000c2"], machine),
-            Piece::machine("i-000000e0", &["vol-000000e1"], machine).until("2026-05-20T09:15:00Z"),
+            Piece::machine("i-000000e0", &["vol-000000e1"], machine).until("2026-05-20T04:15:00Z"),
         ],
         days: 365,
-        sweeps: 6,
+        sweeps: 12,
         begins_anew: None,
     };
     let breakers = case.run().await;
@@ -231,7 +232,7 @@ async fn a_volume_of_two_policies_has_the_backups_of_both() {
         policies: &[NIGHTLY, &NIGHTLY.replacen("nightly", "again", 1)],
         pieces: vec![Piece::volume("vol-000000f1", both)],
         days: 21,
-        sweeps: 6,
+        sweeps: 12,
         begins_anew: None,
     };
     case.run().await;
@@ -250,7 +251,7 @@ async fn a_simulation_that_begins_with_what_stands_goes_on_as_the_account_does()
             Piece::volume("vol-000000d2", ("Team", "blue")),
         ],
         days: 70,
-        sweeps: 6,
+        sweeps: 12,
         begins_anew: Some(24 * 35 + 9),
     };
     case.run().await;
