@@ -152,6 +152,7 @@ fn instance(devices: &[(&str, Option<&str>)]) -> Instance {
         root_device: Some("/dev/xvda".into()),
         root_device_type: None,
         lifecycle: Default::default(),
+        launch: None,
         devices: devices
             .iter()
             .map(|(name, volume)| InstanceDevice {

@@ -11,13 +11,19 @@ use crate::output::table::{Look, Tone};
 /// Keys of the evidence that are told in a place of their own.
 const TOLD: [&str; 3] = ["verdict", "tags", "not_used"];
 
-/// One paragraph a resource.
+/// One paragraph a deletion.
 pub(super) fn proofs(lines: &[Line], now: Timestamp, look: Look) -> String {
-    let all: Vec<String> = lines.iter().map(|line| proof(line, now, look)).collect();
+    let of = |line: &Line| {
+        let newest = proof(line, "", now, look);
+        let earlier = line.earlier.iter();
+        let earlier = earlier.map(|line| proof(line, ", before it came back", now, look));
+        [vec![newest], earlier.collect()].concat()
+    };
+    let all: Vec<String> = lines.iter().flat_map(of).collect();
     all.join("\n")
 }
 
-fn proof(line: &Line, now: Timestamp, look: Look) -> String {
+fn proof(line: &Line, which: &str, now: Timestamp, look: Look) -> String {
     let item = &line.item;
     let when = |time: Timestamp| format!("{} ({})", seconds(time), relative(time, now));
     let mut facts: Vec<(String, String)> = Vec::new();
@@ -92,7 +98,7 @@ fn proof(line: &Line, now: Timestamp, look: Look) -> String {
     } else {
         Tone::Bad
     };
-    let mut text = format!("{}: {state}\n", item.resource);
+    let mut text = format!("{}: {state}{which}\n", item.resource);
     let mut before = String::new();
     let rows = facts.into_iter().map(|(name, words)| {
         // A name stands once, before the first of its words.

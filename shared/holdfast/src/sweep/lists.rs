@@ -51,6 +51,11 @@ pub async fn read<E: ReadEc2>(ec2: &E, policies: &PolicyFile) -> Inventory {
         fast_restores,
         recycle_bin
     );
+    let mut instances = instances;
+    for instance in &mut instances.items {
+        // No verdict needs it, and thousands of them would take room.
+        instance.launch = None;
+    }
     let rest = SnapshotScope::Ids(unlisted(&images.items, &snapshots.items));
     let mapped = ec2.snapshots(&rest).await;
     Inventory {

@@ -128,12 +128,19 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
         now,
         take_release: enforce,
     };
-    let mut lists = while_held(held.as_ref(), lists::read(ec2, policies)).await;
-    let planned = while_held(held.as_ref(), plan(records, &sweep, &lists)).await;
+    let overdue = || answer::overdue(invocation, now, origin.as_ref(), policies, enforce);
+    let reading = invocation.in_time(lists::read(ec2, policies));
+    let Some(mut lists) = while_held(held.as_ref(), reading).await else {
+        release(held).await;
+        return Ok(overdue());
+    };
+    let planning = invocation.in_time(plan(records, &sweep, &lists));
+    let Some(planned) = while_held(held.as_ref(), planning).await else {
+        release(held).await;
+        return Ok(overdue());
+    };
     if let Some(error) = lists.nothing_read() {
-        if let Some(held) = held {
-            held.release().await;
-        }
+        release(held).await;
         return Err(RunError::Inventory(error.clone()));
     }
     let release_unknown = planned.release_unknown;
@@ -143,7 +150,10 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
     let unread = lists::unread(&lists);
     let tripped = findings(&planned.settled.trips);
     let done = match held.as_ref().filter(|_| enforce) {
-        None => only_plan(records, policies, planned, request.dry_run).await,
+        None => {
+            let planned = only_plan(records, policies, planned, request.dry_run);
+            planned.await.map(Some)
+        }
         Some(held) => {
             let runner = Runner {
                 run: invocation.id.clone(),
@@ -165,23 +175,28 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
                 sweep: &sweep,
                 runner: &runner,
             };
-            match held.during(deleter.prepare(planned, &lists)).await {
-                Ok(prepared) => {
+            let preparing = invocation.in_time(deleter.prepare(planned, &lists));
+            match held.during(preparing).await {
+                Some(Ok(prepared)) => {
                     forget_artifacts(&mut lists);
-                    Ok(held.during(deleter.carry_out(prepared, &mut lists)).await)
+                    Ok(Some(
+                        held.during(deleter.carry_out(prepared, &mut lists)).await,
+                    ))
                 }
-                Err(error) => Err(error),
+                Some(Err(error)) => Err(error),
+                None => Ok(None),
             }
         }
     };
-    if let Some(held) = held {
-        held.release().await;
-    }
+    release(held).await;
+    let Some(done) = done? else {
+        return Ok(overdue());
+    };
     let Enforced {
         mut items,
         complete,
         looked,
-    } = done?;
+    } = done;
     let unseen = lists::unread_of(&looked);
     let complete = complete && unread.is_empty() && unseen.is_empty();
     items.extend(tripped);
@@ -210,6 +225,12 @@ async fn while_held<R: Records, T>(held: Option<&Held<'_, R>>, work: impl Future
     match held {
         Some(held) => held.during(work).await,
         None => work.await,
+    }
+}
+
+async fn release<R: Records>(held: Option<Held<'_, R>>) {
+    if let Some(held) = held {
+        held.release().await;
     }
 }
 
