@@ -14,7 +14,7 @@ pub fn seeds() -> std::ops::Range<u64> {
     let asked = asked.as_deref().and_then(|range| range.split_once('-'));
     match asked {
         Some((from, to)) => from.parse().unwrap()..to.parse().unwrap(),
-        None => 0..3,
+        None => 0..2,
     }
 }
 

@@ -51,6 +51,7 @@ impl ReadEc2 for Stamped {
         snapshots(scope: &SnapshotScope) -> Snapshot;
         images(scope: &ImageScope) -> Image;
         launch_template_versions() -> LaunchTemplateVersion;
+        launch_template_versions_again(known: &[LaunchTemplateVersion]) -> LaunchTemplateVersion;
         instance_types(names: &[String]) -> InstanceType;
         launch_configurations() -> Referrer;
         auto_scaling_groups() -> Referrer;
