@@ -11,13 +11,13 @@ use serde_json::Value;
 
 use super::holdfast;
 
-fn schema(name: &str) -> Value {
+pub fn schema(name: &str) -> Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/schema");
     let text = std::fs::read_to_string(folder.join(name)).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
-fn validator(schema: &Value) -> Validator {
+pub fn validator(schema: &Value) -> Validator {
     jsonschema::options()
         .should_validate_formats(true)
         .build(schema)
