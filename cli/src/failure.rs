@@ -51,7 +51,7 @@ impl From<RunError> for Failure {
             | RunError::Event(_) => Self::usage(error.to_string()),
             RunError::Inventory(error) => unlisted(&error),
             RunError::Table(error) => error.into(),
-            RunError::Busy { .. } => Self::failed(error.to_string()),
+            RunError::Busy { .. } | RunError::Overdue => Self::failed(error.to_string()),
         }
     }
 }

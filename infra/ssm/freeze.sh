@@ -120,37 +120,59 @@ data_mounts() {
         }' "$TABLE"
 }
 
-# Lets go what OVER lists, by whoever has moved it there and so is the only one.
+# Makes this freeze over, for whoever comes first, and notes who: the timer, a pre-script that failed,
+# or the post-script.
+claim() {
+    mv -T "$HELD" "$OVER" 2>/dev/null && echo "$1" >"$OVER/by"
+}
+
+# Lets go what OVER lists. Whoever claimed may have been killed half way, or met a file system that was
+# not frozen yet, so anybody may do it again: what was let go is noted, one by one.
 thaw() {
     left=0
     while read -r mount; do
-        if ! fsfreeze --unfreeze "$mount"; then
-            # Not frozen yet, or not any more, is as good.
+        grep -Fqx "$mount" "$OVER/gone" 2>/dev/null && continue
+        if fsfreeze --unfreeze "$mount"; then
+            echo "$mount" >>"$OVER/gone"
+        else
             say "cannot thaw $mount"
             left=1
         fi
     done <"$OVER/frozen"
-    [ ! -e "$OVER/hooked" ] || after_thaw || left=1
-    rm -f "$STATE/current"
-    return "$left"
+    if [ -e "$OVER/hooked" ]; then
+        if after_thaw; then rm -f "$OVER/hooked"; else left=1; fi
+    fi
+    # Not `: >`, whose failure would end the shell.
+    [ "$left" = 0 ] && printf '' >"$OVER/thawed" || return 1
+    release
 }
 
-# Makes this freeze over, for whoever comes first.
-claim() { mv -T "$HELD" "$OVER" 2>/dev/null; }
+# Thaws until nothing is left, TRIES times, PAUSE seconds apart. Another may be at it, too.
+thaw_all() {
+    tries=0
+    until [ -e "$OVER/thawed" ] || thaw; do
+        tries=$((tries + 1))
+        [ "$tries" -lt "$1" ] && [ -e "$OVER/frozen" ] || return 1
+        sleep "$2"
+    done
+}
+
+# Lets the next execution freeze.
+release() {
+    [ "$(readlink "$STATE/current")" != "$EXECUTION" ] || rm -f "$STATE/current"
+}
 
 timer() {
-    : >"$HELD/timer"
+    printf '' >"$HELD/timer"
     sleep "$AUTO_THAW"
-    if claim; then
-        echo timer >"$OVER/result"
-        thaw
-    fi
+    claim timer
+    # The last one that looks. A freeze that began in time may take minutes to come about.
+    thaw_all 60 5 || release
 }
 
 pre_failed() {
-    if claim; then
-        echo failed >"$OVER/result"
-        thaw
+    if claim pre; then
+        thaw_all 5 0.2
     fi
     end 201 "$*"
 }
@@ -183,7 +205,7 @@ pre() {
         fi
         end 204 "writes are held for $(readlink "$STATE/current")"
     fi
-    if ! { mkdir "$HELD" && : >"$HELD/frozen" && cp "$0" "$HELD/script"; }; then
+    if ! { mkdir "$HELD" && printf '' >"$HELD/frozen" && cp "$0" "$HELD/script"; }; then
         rm -rf "$HELD" "$STATE/current"
         end 201 "cannot keep account of a freeze in $STATE"
     fi
@@ -193,7 +215,7 @@ pre() {
     fi
     # Before anything is held, the database's locks included.
     arm || pre_failed "the timer could not be armed"
-    : >"$HELD/hooked" || end 201 "the timer came first"
+    printf '' >"$HELD/hooked" || end 201 "the timer came first"
     before_freeze || pre_failed "before_freeze failed"
     while read -r mount; do
         # Listed first: whoever thaws in the meantime knows of it.
@@ -204,33 +226,31 @@ pre() {
             pre_failed "cannot freeze $mount"
         fi
         if [ ! -e "$HELD/frozen" ]; then
-            fsfreeze --unfreeze "$mount"
+            # Unless the timer has seen to it already.
+            fsfreeze --unfreeze "$mount" && echo "$mount" >>"$OVER/gone"
             end 201 "the timer came while $mount was being frozen"
         fi
     done <"$HELD/mounts"
-    : >"$HELD/ready" || end 201 "the timer came first"
+    printf '' >"$HELD/ready" || end 201 "the timer came first"
     say "writes are held, for $AUTO_THAW s at most"
 }
 
 post() {
     mkdir -p "$STATE/over" || end 202 "cannot write to $STATE"
-    if claim; then
-        if thaw; then
-            echo thawed >"$OVER/result"
-            say "writes go on"
-            return
-        fi
-        echo failed >"$OVER/result"
-        end 202 "not every file system could be thawed"
-    fi
-    case $(cat "$OVER/result" 2>/dev/null) in
-    thawed) say "writes went on before" ;;
-    timer) end 203 "the timer let writes go before" ;;
-    *)
+    claim post
+    if [ ! -e "$OVER/frozen" ]; then
         # A pre-script that is still on its way comes too late.
         mkdir -p "$OVER"
+        release
         end 205 "nothing is held for $EXECUTION"
-        ;;
+    fi
+    thaw_all 5 0.2 || end 202 "not every file system could be thawed"
+    case $(cat "$OVER/by" 2>/dev/null) in
+    post) say "writes go on" ;;
+    timer) end 203 "the timer let writes go before" ;;
+    pre) end 205 "nothing is held for $EXECUTION: its pre-script failed" ;;
+    # Whoever it was has been killed, and may have been the timer.
+    *) end 203 "writes went on before" ;;
     esac
 }
 

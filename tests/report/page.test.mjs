@@ -220,7 +220,12 @@ test("five thousand snapshots, all unfolded, are drawn without stalling", async 
   await page.locator("#search").fill("data-050");
   await page.locator("#found button").first().click();
   await shot(page, "unfolded", false);
-  assert.equal(await page.locator("#simulation polyline").count(), 1);
+  // A curve for each policy, and in words what it was simulated from.
+  assert.equal(await page.locator("#simulation polyline").count(), 2);
+  assert.match(await page.locator("#simulation-said").textContent(), /for 365 days/);
+  const assumed = page.locator("#simulation-assumptions");
+  await assumed.locator("summary").press("Enter");
+  assert.ok(await assumed.locator("li", { hasText: "every call succeeds" }).isVisible());
   await page.locator("#simulation").scrollIntoViewIfNeeded();
   await shot(page, "curves", false);
 });

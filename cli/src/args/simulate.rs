@@ -26,6 +26,11 @@ A fleet file is YAML:
   volumes:
     - { name: archive, count: 3, size_gib: 2000, type: sc1, tags: { Backup: critical } }
 
+Left out, and said in the output: backups of triggers, bakes and requests (schedules alone make
+some); what a sweep's comparison with the last one would hold; the delay of slots that EC2's limits
+make late, and the stop of a breaker that trips (both are told, with dates). References stay as they
+are today.
+
 With --fleet it needs no AWS access. Changes nothing. Exit status 3: something is probably not meant
 so, or a list of the account could not be read.";
 

@@ -42,6 +42,7 @@ fn machine(state: InstanceState, launched: &str) -> Instance {
         root_device: None,
         root_device_type: Some("ebs".into()),
         lifecycle: Lifecycle::default(),
+        launch: None,
         devices: Vec::new(),
         tags: Tags::new(),
     }

@@ -61,6 +61,7 @@ fn machine(volumes: &[Tags]) -> Machine {
         root_device: Some("/dev/sd0".into()),
         root_device_type: Some("ebs".into()),
         lifecycle: Default::default(),
+        launch: None,
         devices: (0..volumes.len()).map(device).collect(),
         tags: Tags::from([("B".into(), "x".into())]),
     };

@@ -36,12 +36,28 @@ fn begun(highest: &str, slot: &str, complete: bool) -> Begun {
     let head = Head {
         slot: at(slot),
         complete,
+        first: false,
     };
     Begun {
         highest: Some(at(highest)),
         heads: BTreeMap::from([("p".to_owned(), head)]),
         doubts: vec![],
     }
+}
+
+#[test]
+fn a_first_slot_that_takes_more_than_one_run_is_the_first_all_the_same() {
+    let file = policies("retain: { last: 1 }");
+    let mut known = begun("2026-01-01T09:59:00Z", "2026-01-01T09:00:00Z", false);
+    let is_first = |known: &Begun, now: &str| {
+        let due = due(&file, Protect::Volumes, known, at(now));
+        (due[0].slot, due[0].first)
+    };
+    let (nine, ten) = (at("2026-01-01T09:00:00Z"), at("2026-01-01T10:00:00Z"));
+    assert_eq!(is_first(&known, "2026-01-01T09:59:30Z"), (nine, false));
+    known.heads.get_mut("p").unwrap().first = true;
+    assert_eq!(is_first(&known, "2026-01-01T09:59:30Z"), (nine, true));
+    assert_eq!(is_first(&known, "2026-01-01T10:00:00Z"), (ten, false));
 }
 
 #[test]
@@ -136,6 +152,7 @@ fn instance(devices: &[(&str, Option<&str>)]) -> Instance {
         root_device: Some("/dev/xvda".into()),
         root_device_type: None,
         lifecycle: Default::default(),
+        launch: None,
         devices: devices
             .iter()
             .map(|(name, volume)| InstanceDevice {

@@ -63,6 +63,13 @@ pub enum RunError {
          Check the credentials, the role's permissions and the endpoint; the next heartbeat tries again"
     )]
     Inventory(CallError),
+    /// The time was over while it still listed what is there, so nothing was begun.
+    #[error(
+        "the invocation's time was over while it still read EC2's lists; nothing was begun, and the \
+         next heartbeat tries again. Where that happens again, look for throttled calls or raise the \
+         function's timeout"
+    )]
+    Overdue,
     /// The table could not be used.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -81,6 +88,7 @@ impl RunError {
             Self::Event(_) => "Event",
             Self::Busy { .. } => "Busy",
             Self::Inventory(_) => "Inventory",
+            Self::Overdue => "Overdue",
             Self::Table(_) => "Table",
         }
     }

@@ -53,7 +53,7 @@ impl Invocation {
     }
 
     /// Does `work` as long as there is time; nothing when its time is over first. It is given up where
-    /// it stands, so it must only read.
+    /// it stands, as by a crash, so it must only read, or write what may be left half written.
     pub async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let Some(stop_at) = self.stop_at else {
             return Some(work.await);

@@ -3,8 +3,11 @@
 
 use std::process::Output;
 
-use holdfast_end_to_end::images::{MACHINE, POLICIES, stands, sweep, world};
-use holdfast_end_to_end::{World, codes, item_of};
+use holdfast_end_to_end::backups::{self, VOLUME, day};
+use holdfast_end_to_end::images::{MACHINE, POLICIES, stands, sweep, sweep_at, world};
+use holdfast_end_to_end::{World, codes, item_of, seed_backup};
+use holdfast_sim::request::{Request, RestoreSnapshotFromRecycleBin};
+use holdfast_sim::{Retained, RetentionRule};
 use serde_json::{Value, json};
 
 fn evidence(world: &World, arguments: &[&str]) -> (String, Output) {
@@ -124,6 +127,58 @@ async fn a_deletion_whose_end_nobody_heard_needs_attention_and_a_refused_one_doe
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_came_out_of_the_recycle_bin_and_went_again_shows_both_proofs() {
+    let world = World::with(
+        backups::POLICIES,
+        "enforce",
+        |settings| {
+            settings.recycle_bin = vec![RetentionRule::for_region(Retained::Snapshots, 7)];
+        },
+        |account| {
+            backups::volume(account, &[("Backup", "nightly")]);
+            for n in 0..3 {
+                seed_backup(account, "nightly", VOLUME, &day(n), &[]);
+            }
+        },
+    )
+    .await;
+    let id = backups::newest_first(&world)[2].clone();
+    let first = backups::sweep(&world).await;
+    assert_eq!(item_of(&first, &id)["outcome"], "deleted", "{first:#}");
+    let restore = RestoreSnapshotFromRecycleBin { id: id.clone() };
+    let request = Request::RestoreSnapshotFromRecycleBin(restore);
+    world.account(|account| account.call(&request)).unwrap();
+    let _ = world.calls();
+    let second = sweep_at(&world, "2026-03-02T11:00:00Z").await;
+    assert_eq!(item_of(&second, &id)["outcome"], "deleted", "{second:#}");
+
+    let (report, status) = shown(&world, &[&id]);
+    assert_eq!((status, &report["summary"]), (0, &json!({ "deleted": 1 })));
+    let item = item_of(&report, &id);
+    let earlier = item["earlier"].as_array().unwrap();
+    assert_eq!(earlier.len(), 1, "{item:#}");
+    for (proof, swept) in [(item, &second), (&earlier[0], &first)] {
+        assert_eq!(proof["outcome"], "deleted");
+        assert_eq!(proof["deletion"]["run"], swept["run"]["id"]);
+        assert_eq!(proof["evidence"]["run"]["id"], swept["run"]["id"]);
+        assert_eq!(codes(proof), ["expired"]);
+    }
+    let (text, _) = evidence(&world, &[&id]);
+    let heads = text.lines().filter(|line| line.starts_with(&id));
+    let expected = [
+        format!("{id}: deleted"),
+        format!("{id}: deleted, before it came back"),
+    ];
+    assert_eq!(heads.collect::<Vec<_>>(), expected);
+    let runs = world.holdfast(&["runs", "--since", "2d", "--json"]);
+    let runs: Value = serde_json::from_slice(&runs.stdout).unwrap();
+    for swept in [&first, &second] {
+        let run = item_of(&runs, swept["run"]["id"].as_str().unwrap());
+        assert_eq!(run["of_run"]["counts"]["deleted"], 1, "{runs:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_snapshots_and_amis_have_deletions() {
     let (world, _) = world("plan", POLICIES, 1).await;
     for wrong in [&["vol-0a1"][..], &["i-0a1"], &[]] {
@@ -138,7 +193,6 @@ async fn only_snapshots_and_amis_have_deletions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_ec2_refused_shows_its_code_and_words() {
-    use holdfast_end_to_end::backups;
     use holdfast_sim::{ApiError, Fault, FaultRule};
     let (world, ids) = backups::world("enforce", backups::POLICIES, 3).await;
     let refused = ApiError::new("OperationNotPermitted", "The snapshot is held by the law");

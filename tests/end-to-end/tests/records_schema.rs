@@ -101,6 +101,7 @@ async fn fill(table: &Table) {
     let head = Head {
         slot: wall(),
         complete: false,
+        first: false,
     };
     let lease = lease();
     let set = table.set_head("create-snapshots", "nightly", &head, &lease);
@@ -173,6 +174,7 @@ async fn write(table: &Table, name: &str) -> Result<(), TableError> {
     let head = Head {
         slot: wall() + SignedDuration::from_hours(1),
         complete: true,
+        first: false,
     };
     let function = "create-snapshots";
     match name {

@@ -8,7 +8,7 @@ use holdfast_core::id::{ImageId, InstanceId, VolumeId};
 use holdfast_end_to_end::backups::day;
 use holdfast_end_to_end::images::{MACHINE, seed_image};
 use holdfast_end_to_end::{World, at, seed_backup, tags};
-use holdfast_sim::{Account, InstanceSeed, Settings, VolumeSeed};
+use holdfast_sim::{Account, ApiError, Fault, FaultRule, InstanceSeed, Settings, VolumeSeed};
 use serde_json::{Value, json};
 
 const POLICIES: &str = r#"
@@ -226,13 +226,9 @@ async fn a_page_of_five_thousand_snapshots_is_small_and_says_how_many_it_shows()
         }
     })
     .await;
-    let curves = folder().join("curves.json");
-    let days: Vec<u32> = (0..120).map(|n| 100 * u32::min(n, 17)).collect();
-    let simulated = json!({ "policies": [{ "name": "nightly", "days": days }] });
-    std::fs::write(&curves, simulated.to_string()).unwrap();
     let file = folder().join("large.html");
-    let (file, curves) = (file.to_str().unwrap(), curves.to_str().unwrap());
-    let output = world.holdfast(&["report", "--html", file, "--now", NOW, "--curves", curves]);
+    let file = file.to_str().unwrap();
+    let output = world.holdfast(&["report", "--html", file, "--now", NOW]);
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{words}");
     let told = String::from_utf8_lossy(&output.stdout);
@@ -243,20 +239,37 @@ async fn a_page_of_five_thousand_snapshots_is_small_and_says_how_many_it_shows()
     let data = data(&page);
     assert_eq!(data["graph"]["nodes"].as_array().unwrap().len(), 5100);
     assert_eq!(data["graph"]["left_out"], json!({}));
-    assert_eq!(data["simulation"], simulated);
+    // At first all that stand. At the end, a Tuesday, 14 of each volume: the Sundays that weekly: 3
+    // keeps are among those.
+    let simulated = &data["simulation"]["policies"];
+    assert_eq!(simulated[0]["name"], "nightly");
+    let days = simulated[0]["days"].as_array().unwrap();
+    assert_eq!((days.len(), &days[0]), (366, &json!(5000)));
+    assert_eq!(days[365], json!(1400));
+    // Nothing is of the other policy.
+    assert_eq!(simulated[1]["days"], json!(vec![0; 366]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn curves_of_a_wrong_shape_and_a_folder_that_is_not_there_are_refused() {
+async fn what_was_read_in_part_is_not_simulated_and_the_page_says_so() {
     let (world, _) = world().await;
-    let wrong = folder().join("wrong.json");
-    std::fs::write(&wrong, "[1]").unwrap();
-    let wrong = wrong.to_str().unwrap();
+    let denied = ApiError::new("UnauthorizedOperation", "You are not authorized.");
+    world.inject(FaultRule::next("DescribeImages", Fault::Error(denied)).times(9));
+    let file = folder().join("part.html");
+    let file = file.to_str().unwrap();
+    let output = world.holdfast(&["report", "--html", file, "--now", NOW]);
+    assert_eq!(output.status.code(), Some(3));
+    let data = data(&std::fs::read_to_string(file).unwrap());
+    let said = data["simulation"]["said"].as_str().unwrap();
+    assert!(said.starts_with("Not simulated"), "{said}");
+    assert_eq!(data["simulation"]["policies"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_not_there_is_refused() {
+    let (world, _) = world().await;
     let none = folder().join("none/page.html");
     let none = none.to_str().unwrap();
-    let output = world.holdfast(&["report", "--html", none, "--curves", wrong]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("--curves takes"));
     let output = world.holdfast(&["report", "--html", none, "--now", NOW]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("none/page.html"));

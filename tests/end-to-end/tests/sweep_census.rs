@@ -79,6 +79,48 @@ async fn a_sweep_that_only_plans_keeps_its_counts_and_a_dry_run_does_not() {
 }
 
 #[tokio::test]
+async fn a_late_sweep_keeps_no_counts_by_which_a_wait_would_seem_to_be_over() {
+    let graced = POLICIES.replace("retain:", "grace: 1d\n    retain:");
+    let world = World::new(&graced, "enforce", |account| {
+        holdfast_end_to_end::backups::volume(account, &[("Backup", "nightly")]);
+    })
+    .await;
+    // The policy leaves the file and comes back: what it governs, it governs since then.
+    world.set_policies(&graced.replace("nightly", "weekly"));
+    sweep_at(&world, NOW).await;
+    world.set_policies(&graced);
+    sweep_at(&world, LATEST).await;
+    let kept = world.item("census", "census").unwrap();
+    let governed: Value = serde_json::from_str(kept["governed"]["S"].as_str().unwrap()).unwrap();
+    assert_eq!(governed["nightly"]["graced"], LATEST, "{governed:#}");
+    let late = sweep_at(&world, LATER).await;
+    assert_eq!(late["run"]["mode"], "plan");
+    assert_eq!(world.item("census", "census").unwrap(), kept);
+}
+
+#[tokio::test]
+async fn a_sweep_that_only_plans_leaves_alone_where_an_enforcing_one_begins_next() {
+    let (world, _) = with_instances("plan").await;
+    sweep_at(&world, NOW).await;
+    world.change("census", "census", |item| {
+        item["resume_at"] = json!({ "S": "snap-0000000000000000f" });
+        item["fence"] = json!({ "N": "7" });
+    });
+    sweep_at(&world, LATER).await;
+    let kept = world.item("census", "census").unwrap();
+    assert_eq!(kept["now"]["S"], LATER);
+    assert_eq!(kept["resume_at"]["S"], "snap-0000000000000000f");
+    assert_eq!(kept["fence"]["N"], "7");
+    // What was counted since stands.
+    world.change("census", "census", |item| {
+        item["wall"] = json!({ "S": "2999-01-01T00:00:00Z" });
+    });
+    let kept = world.item("census", "census").unwrap();
+    sweep_at(&world, LATEST).await;
+    assert_eq!(world.item("census", "census").unwrap(), kept);
+}
+
+#[tokio::test]
 async fn what_the_sweep_itself_deregistered_is_no_collapse() {
     let generous = images::POLICIES.replace("retain:", "limits: { free: 50 }\n    retain:");
     let (world, _) = images::world("enforce", &generous, 22).await;

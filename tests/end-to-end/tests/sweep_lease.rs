@@ -147,6 +147,7 @@ impl Records for Frozen {
         end_deletion(deletion: &Deletion, refused: Option<&str>, lease: &Lease) -> ();
         save_tripped(hash: &str, held: &[(String, String)], wall: Timestamp, lease: &Lease) -> ();
         tripped(hash: &str, wall: Timestamp, take: bool) -> Option<Vec<(String, String)>>;
+        proofs(resource: &str) -> Vec<(Deletion, DeletionState)>;
         deletions(resources: &[String]) -> BTreeMap<String, (Deletion, DeletionState)>;
         census() -> Option<Census>;
         save_census(census: &Census, lease: Option<&Lease>) -> ();

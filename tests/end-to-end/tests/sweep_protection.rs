@@ -109,6 +109,22 @@ async fn a_locked_snapshot_is_held_until_its_lock_is_taken_off() {
 }
 
 #[tokio::test]
+async fn an_ami_over_a_locked_snapshot_is_held_for_ec2_would_deregister_it() {
+    let (item, ami) = image_held(|world, ami| {
+        let lock = LockSnapshot {
+            id: ami.snapshots[1].clone(),
+            mode: "governance".to_owned(),
+            duration_days: Some(30),
+            ..LockSnapshot::default()
+        };
+        call(world, Request::LockSnapshot(lock));
+    })
+    .await;
+    assert_eq!(codes(&item), ["locked"]);
+    assert_eq!(item["reasons"][0]["path"][1], ami.snapshots[1].as_str());
+}
+
+#[tokio::test]
 async fn a_snapshot_with_fast_restore_is_held() {
     let fast = |id: &str| {
         Request::EnableFastSnapshotRestores(EnableFastSnapshotRestores {
@@ -178,6 +194,10 @@ async fn a_snapshot_that_a_binned_ami_of_somebody_else_maps_is_held_as_long_as_t
     let ids = backups::newest_first(&world);
     // Over a snapshot that is kept, too: it may expire while the AMI lies in the bin.
     let over_kept = world.register_image("golden-1", &[&ids[1]]);
+    // Others stay: no collapse of images.
+    for n in 3..5 {
+        let _ = world.register_image(&format!("golden-{n}"), &[&ids[0]]);
+    }
     let over_expired = world.register_image("golden-2", &[&ids[3]]);
     let first = backups::sweep(&world).await;
     assert_eq!(

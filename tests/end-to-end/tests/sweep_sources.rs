@@ -41,7 +41,7 @@ const CALLS: [(&str, &str, bool, bool); 20] = [
     ("DescribeFastSnapshotRestores", "fast_restore", true, true),
     ("ListImagesInRecycleBin", "recycle_bin", true, true),
     ("ListSnapshotsInRecycleBin", "recycle_bin", true, true),
-    ("DescribeLockedSnapshots", "locks", false, false),
+    ("DescribeLockedSnapshots", "locks", false, true),
     ("DescribeSnapshotAttribute", "shares", true, true),
     ("DescribeImageAttribute", "shares", false, true),
     ("DescribeImageReferences", "image_references", false, true),

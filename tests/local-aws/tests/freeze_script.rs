@@ -15,6 +15,9 @@ use tempfile::TempDir;
 const ONE: &str = "11111111-1111-4111-8111-111111111111";
 const TWO: &str = "22222222-2222-4222-8222-222222222222";
 
+/// What a shell says of a command that was killed.
+const KILLED: i32 = 128 + 9;
+
 fn infra(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra");
     fs::read_to_string(root.join(path)).unwrap()
@@ -58,7 +61,8 @@ impl Machine {
         ));
         fs::write(&machine.table, table).unwrap();
         // Frozen is what has a file of its name; a name in `broken` cannot be frozen. As the real
-        // one, it refuses what is frozen and what is not.
+        // one, it refuses what is frozen and what is not. A name that `kills` ends who thaws it, once;
+        // a name that is `stuck` cannot be thawed as many times as its file has lines.
         let state = machine.path("recorded");
         fs::create_dir_all(&state).unwrap();
         let state = state.display();
@@ -67,7 +71,10 @@ impl Machine {
             &format!(
                 "#!/bin/sh\necho \"$1 $2\" >>{state}/calls\nfile={state}/$(echo \"$2\" | tr / _)\n\
                  case $1 in\n--freeze) [ ! -e \"$file\" ] && [ ! -e \"$file.broken\" ] && \
-                 : >\"$file\" ;;\n--unfreeze) rm \"$file\" ;;\nesac\n"
+                 : >\"$file\" ;;\n--unfreeze)\n\
+                 if [ -e \"$file.kills\" ]; then rm \"$file.kills\"; kill -9 $PPID; exit 1; fi\n\
+                 if [ -s \"$file.stuck\" ]; then sed -i 1d \"$file.stuck\"; exit 1; fi\n\
+                 rm \"$file\" ;;\nesac\n"
             ),
         );
         machine
@@ -117,14 +124,16 @@ impl Machine {
             path.to_str().unwrap().to_owned()
         });
         fs::create_dir(root.join("bin")).unwrap();
-        // The timer waits until the test lets it fire; any other sleep is the real one.
+        // The timer waits until the test lets it fire; between attempts to thaw nobody waits; any
+        // other sleep is the real one.
         let gate = root.join("gate");
         assert!(run("mkfifo", &[gate.to_str().unwrap()]));
         assert!(run("mkfifo", &[root.join("thawed").to_str().unwrap()]));
         executable(
             &root.join("bin/sleep"),
             &format!(
-                "#!/bin/sh\n[ \"$1\" = 60 ] || exec /bin/sleep \"$@\"\nread -r _ <{}\n",
+                "#!/bin/sh\ncase $1 in\n0.2|5) ;;\n60) read -r _ <{} ;;\n\
+                 *) exec /bin/sleep \"$@\" ;;\nesac\n",
                 gate.display()
             ),
         );
@@ -202,6 +211,24 @@ impl Machine {
         } else {
             let file = self.recorded(mount);
             fs::write(format!("{}.broken", file.display()), "").unwrap();
+        }
+    }
+
+    /// Ends whoever thaws this recorded file system first, before it is thawed.
+    fn kill_thaw(&self, mount: &str) {
+        fs::write(format!("{}.kills", self.recorded(mount).display()), "").unwrap();
+    }
+
+    /// Makes so many attempts fail to thaw this recorded file system.
+    fn break_thaw(&self, mount: &str, times: usize) {
+        let file = format!("{}.stuck", self.recorded(mount).display());
+        fs::write(file, "\n".repeat(times)).unwrap();
+    }
+
+    /// Waits until the freeze that stands is over.
+    fn wait_until_released(&self) {
+        while self.path("state/current").symlink_metadata().is_ok() {
+            std::thread::yield_now();
         }
     }
 
@@ -331,10 +358,7 @@ fn the_timer_lets_writes_go_when_nobody_does_and_the_post_script_says_so() {
         assert_eq!(machine.call("post-script", ONE), 203);
         // And nothing stays behind that would stand in the way of the next.
         machine.configure(&format!("MOUNTS='{}'", machine.data[0]));
-        let freed = || machine.path("state/current").symlink_metadata().is_err();
-        while !freed() {
-            std::thread::yield_now();
-        }
+        machine.wait_until_released();
         assert_eq!(machine.call("pre-script", TWO), 0);
         assert_eq!(machine.frozen(), [true, false]);
         assert_eq!(machine.call("post-script", TWO), 0);
@@ -352,6 +376,76 @@ fn when_one_file_system_cannot_be_frozen_the_others_are_let_go_and_the_pre_scrip
         assert_eq!(machine.is_frozen(&machine.data[0]), machine.real);
         assert_eq!(machine.call("post-script", ONE), 205);
     }
+}
+
+#[test]
+fn what_a_killed_post_script_left_frozen_the_timer_lets_go() {
+    let machine = Machine::recorded_with(&[]);
+    assert_eq!(machine.call("pre-script", ONE), 0);
+    machine.kill_thaw(&machine.data[0]);
+    assert_eq!(machine.call("post-script", ONE), KILLED);
+    assert!(machine.is_frozen(&machine.data[0]));
+    // The file system is still held, so that nobody else is to freeze.
+    assert_eq!(machine.call("pre-script", TWO), 204);
+    machine.time_passes();
+    machine.wait_until_released();
+    assert_eq!(machine.frozen(), [false, false]);
+    // The post-script had come in time.
+    assert_eq!(machine.call("post-script", ONE), 0);
+}
+
+#[test]
+fn a_repeated_post_script_thaws_what_a_killed_one_left_frozen() {
+    let machine = Machine::recorded_with(&[]);
+    assert_eq!(machine.call("pre-script", ONE), 0);
+    machine.kill_thaw(&machine.data[1]);
+    assert_eq!(machine.call("post-script", ONE), KILLED);
+    assert_eq!(machine.frozen(), [true, true]);
+    assert_eq!(machine.call("post-script", ONE), 0);
+    assert_eq!(machine.frozen(), [false, false]);
+    machine.wait_until_released();
+}
+
+#[test]
+fn a_post_script_killed_before_it_said_who_it_is_is_not_taken_for_one_that_came_in_time() {
+    for machine in Machine::all() {
+        assert_eq!(machine.call("pre-script", ONE), 0);
+        // What a kill right after the claim leaves.
+        let over = machine.path("state/over").join(ONE);
+        fs::rename(machine.path(&format!("state/held-{ONE}")), over).unwrap();
+        machine.time_passes();
+        machine.wait_until_released();
+        assert_eq!(machine.frozen(), [false, false]);
+        assert_eq!(machine.call("post-script", ONE), 203);
+    }
+}
+
+#[test]
+fn what_a_failed_pre_script_could_not_thaw_is_told_and_tried_again_by_the_timer() {
+    let machine = Machine::recorded_with(&[]);
+    let [one, two] = &machine.data;
+    // The one mounted last is frozen first.
+    machine.break_freeze(one);
+    // Five attempts of the pre-script, five of the post-script.
+    machine.break_thaw(two, 10);
+    assert_eq!(machine.call("pre-script", ONE), 201);
+    assert!(machine.is_frozen(two));
+    // Not 205: something is held still.
+    assert_eq!(machine.call("post-script", ONE), 202);
+    assert!(machine.is_frozen(two));
+    machine.time_passes();
+    machine.wait_until_released();
+    assert!(!machine.is_frozen(two));
+    assert_eq!(machine.call("post-script", ONE), 205);
+}
+
+#[test]
+fn a_thaw_that_fails_once_is_tried_again_at_once() {
+    let machine = Machine::recorded_with(&[]);
+    assert_eq!(machine.call("pre-script", ONE), 0);
+    machine.break_thaw(&machine.data[0], 1);
+    assert_eq!(machine.call("post-script", ONE), 0);
+    assert_eq!(machine.frozen(), [false, false]);
 }
 
 #[test]

@@ -29,6 +29,9 @@ struct Line {
     /// Its proof as it was written down: whatever keys the sweep that wrote it had.
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<Value>,
+    /// Its earlier deletions, the newest first: it came back, and was deleted again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<Line>,
 }
 
 /// A deletion as the table has it.
@@ -74,11 +77,10 @@ pub async fn run(global: &Global, arguments: &EvidenceArguments) -> Result<Exit,
             ids.push(id.clone());
         }
     }
-    let mut deletions = account.table.deletions(&ids).await?;
-    let lines: Vec<Line> = ids
-        .iter()
-        .map(|id| line(id, deletions.remove(id)))
-        .collect();
+    let mut lines: Vec<Line> = Vec::with_capacity(ids.len());
+    for id in &ids {
+        lines.push(line(id, account.table.proofs(id).await?));
+    }
     let run = Run {
         region: account.region.clone(),
         ..head("evidence", now)
@@ -104,8 +106,12 @@ pub async fn run(global: &Global, arguments: &EvidenceArguments) -> Result<Exit,
     Ok(exit.merge(Exit::of_report(&report)))
 }
 
-fn line(id: &str, found: Option<(Deletion, DeletionState)>) -> Line {
-    let Some((deletion, state)) = found else {
+/// The line of the newest of these, with the others in it.
+fn line(id: &str, proofs: Vec<(Deletion, DeletionState)>) -> Line {
+    let mut lines = proofs
+        .into_iter()
+        .map(|(deletion, state)| proof(id, deletion, state));
+    let Some(newest) = lines.next() else {
         let words = "no deletion of it is on record: Holdfast neither deleted it nor meant to, or \
                      it did so in another account, Region or table";
         let reason = Reason::with(ReasonCode::NotFound, words);
@@ -113,8 +119,16 @@ fn line(id: &str, found: Option<(Deletion, DeletionState)>) -> Line {
             item: Item::new(Action::Delete, id, Outcome::Failed).reason(reason),
             deletion: None,
             evidence: None,
+            earlier: Vec::new(),
         };
     };
+    Line {
+        earlier: lines.collect(),
+        ..newest
+    }
+}
+
+fn proof(id: &str, deletion: Deletion, state: DeletionState) -> Line {
     let evidence: Value = serde_json::from_str(&deletion.evidence)
         .unwrap_or_else(|_| Value::String(deletion.evidence.clone()));
     let (outcome, word, reason) = ending(state, deletion.refused.as_deref());
@@ -140,6 +154,7 @@ fn line(id: &str, found: Option<(Deletion, DeletionState)>) -> Line {
             refused: deletion.refused,
         }),
         evidence: Some(evidence),
+        earlier: Vec::new(),
     }
 }
 
@@ -221,7 +236,7 @@ mod tests {
     }"#;
 
     fn of(state: DeletionState) -> Line {
-        line("snap-1", Some((deletion(PROOF), state)))
+        line("snap-1", vec![(deletion(PROOF), state)])
     }
 
     #[test]
@@ -253,7 +268,7 @@ mod tests {
                 refused: Some(words.into()),
                 ..deletion(PROOF)
             };
-            let line = line("snap-1", Some((refused, state)));
+            let line = line("snap-1", vec![(refused, state)]);
             let told = line.item.reasons.last().unwrap();
             assert_eq!(told.code.as_str(), code);
             assert!(told.detail.as_ref().unwrap().contains(words), "{told:?}");
@@ -311,10 +326,41 @@ mod tests {
     }
 
     #[test]
+    fn an_earlier_proof_of_what_came_back_is_shown_after_the_newest() {
+        let first = Deletion {
+            at: "2026-11-10T04:00:00Z".parse().unwrap(),
+            run: "r-0".into(),
+            ..deletion(PROOF)
+        };
+        let both = vec![
+            (deletion(PROOF), DeletionState::Intended),
+            (first, DeletionState::Deleted),
+        ];
+        let line = line("snap-1", both);
+        let look = Look {
+            colour: false,
+            fit: false,
+        };
+        let now = "2026-11-23T04:00:00Z".parse().unwrap();
+        let text = show::proofs(std::slice::from_ref(&line), now, look);
+        let heads = text.lines().filter(|line| line.starts_with("snap-1: "));
+        assert_eq!(
+            heads.collect::<Vec<_>>(),
+            ["snap-1: intended", "snap-1: deleted, before it came back"]
+        );
+        let json = serde_json::to_value(line).unwrap();
+        assert_eq!(json["deletion"]["run"], "r-1");
+        let earlier = &json["earlier"][0];
+        assert_eq!(earlier["deletion"]["run"], "r-0");
+        assert_eq!(earlier["evidence"]["tags"]["Name"], "db");
+        assert_eq!(earlier["earlier"], Value::Null);
+    }
+
+    #[test]
     fn evidence_that_is_no_json_is_shown_as_it_stands() {
         let line = line(
             "snap-1",
-            Some((deletion("by hand"), DeletionState::Deleted)),
+            vec![(deletion("by hand"), DeletionState::Deleted)],
         );
         assert_eq!(line.evidence, Some(Value::String("by hand".into())));
         assert!(line.item.reasons.is_empty());

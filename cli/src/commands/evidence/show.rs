@@ -11,13 +11,19 @@ use crate::output::table::{Look, Tone};
 /// Keys of the evidence that are told in a place of their own.
 const TOLD: [&str; 3] = ["verdict", "tags", "not_used"];
 
-/// One paragraph a resource.
+/// One paragraph a deletion.
 pub(super) fn proofs(lines: &[Line], now: Timestamp, look: Look) -> String {
-    let all: Vec<String> = lines.iter().map(|line| proof(line, now, look)).collect();
+    let of = |line: &Line| {
+        let newest = proof(line, "", now, look);
+        let earlier = line.earlier.iter();
+        let earlier = earlier.map(|line| proof(line, ", before it came back", now, look));
+        [vec![newest], earlier.collect()].concat()
+    };
+    let all: Vec<String> = lines.iter().flat_map(of).collect();
     all.join("\n")
 }
 
-fn proof(line: &Line, now: Timestamp, look: Look) -> String {
+fn proof(line: &Line, which: &str, now: Timestamp, look: Look) -> String {
     let item = &line.item;
     let when = |time: Timestamp| format!("{} ({})", seconds(time), relative(time, now));
     let mut facts: Vec<(String, String)> = Vec::new();
@@ -92,7 +98,7 @@ fn proof(line: &Line, now: Timestamp, look: Look) -> String {
     } else {
         Tone::Bad
     };
-    let mut text = format!("{}: {state}\n", item.resource);
+    let mut text = format!("{}: {state}{which}\n", item.resource);
     let mut before = String::new();
     let rows = facts.into_iter().map(|(name, words)| {
         // A name stands once, before the first of its words.
@@ -138,6 +144,7 @@ fn not_used(evidence: &Map<String, Value>) -> Option<String> {
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
+        Value::String(text) => text.is_empty(),
         Value::Array(all) => all.is_empty(),
         Value::Object(all) => all.is_empty(),
         _ => false,
@@ -161,15 +168,25 @@ fn listing(name: &str, rows: &[&Map<String, Value>], look: Look) -> String {
     }
     let header: Vec<String> = columns
         .iter()
-        .map(|column| format!("  {}", column.replace('_', " ").to_uppercase()))
+        .enumerate()
+        .map(|(n, column)| indented(n, &column.replace('_', " ").to_uppercase()))
         .collect();
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     let cells = rows.iter().map(|row| {
         let cell = |column: &&str| row.get(*column).map(inline).unwrap_or_default();
         columns
             .iter()
-            .map(|column| look.plain(format!("  {}", cell(column))))
+            .enumerate()
+            .map(|(n, column)| look.plain(indented(n, &cell(column))))
             .collect()
     });
     format!("  {name}:\n{}", look.table(&header, cells.collect()))
+}
+
+/// The first column stands below its title.
+fn indented(column: usize, text: &str) -> String {
+    match column {
+        0 => format!("  {text}"),
+        _ => text.to_owned(),
+    }
 }

@@ -3,6 +3,7 @@
 mod calendar;
 mod file;
 mod graph;
+mod outlook;
 mod page;
 mod picture;
 mod words;
@@ -15,7 +16,7 @@ use holdfast::create;
 use holdfast::inventory::{Inventory, List, Listing};
 use holdfast::plan::census::findings;
 use holdfast::plan::coverage::Coverage;
-use holdfast::plan::judge::Verdict;
+use holdfast::plan::judge::{Evidence, Verdict};
 use holdfast::plan::reconcile::Seen;
 use holdfast::policy::PolicyFile;
 use holdfast::ports::ReadEc2;
@@ -33,8 +34,9 @@ use crate::exit::Exit;
 use crate::failure::{Failure, unlisted};
 use crate::output::items::counts;
 use crate::output::{print_report, progress, visible};
+use outlook::outlook;
 use page::page;
-use picture::{LIMIT, Picture, Simulation, Sources};
+use picture::{LIMIT, Picture, Sources};
 
 /// Runs the command.
 ///
@@ -43,7 +45,6 @@ use picture::{LIMIT, Picture, Simulation, Sources};
 pub async fn run(global: &Global, arguments: &ReportArguments) -> Result<Exit, Failure> {
     let now = arguments.now.or_clock();
     let policies = load_policies(&arguments.policies.file, now)?;
-    let curves = arguments.curves.as_deref().map(curves).transpose()?;
     let account = Account::connect(global).await?;
     let Account { ec2, table, .. } = &account;
     let place = account.region.as_deref().unwrap_or("no Region");
@@ -94,6 +95,12 @@ pub async fn run(global: &Global, arguments: &ReportArguments) -> Result<Exit, F
     items.extend(verdicts.iter().map(Verdict::planned));
     items.extend(coverage.sources.iter().map(|source| source.item()));
     let report = Report::new(run, items);
+    let evidence = Evidence {
+        inventory: &inventory,
+        on_record: &planned.on_record,
+        account: inventory.own_account(report.run.account.as_deref()),
+    };
+    let outlook = outlook(&policies, &evidence, now);
     let picture = Picture::draw(&Sources {
         run: &report.run,
         summary: &report.summary,
@@ -103,7 +110,7 @@ pub async fn run(global: &Global, arguments: &ReportArguments) -> Result<Exit, F
         verdicts: &verdicts,
         coverage: &coverage,
         items: &others,
-        simulation: curves.as_ref(),
+        outlook: &outlook,
         now,
     });
     let page = page(&picture, &Uuid::new_v4().simple().to_string())
@@ -154,18 +161,6 @@ fn plain<I, T>(list: &List<I>, items: impl Iterator<Item = T>) -> Listing<T> {
         read_at: list.read_at,
         error: list.error.clone(),
     }
-}
-
-/// Curves of a simulation from a file.
-fn curves(path: &Path) -> Result<Simulation, Failure> {
-    let wrong = |error: String| {
-        Failure::usage(format!(
-            "{}: {error}; --curves takes {{\"policies\": [{{\"name\": \"…\", \"days\": [COUNT, …]}}]}}",
-            path.display()
-        ))
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
 }
 
 fn people(path: &Path, picture: &Picture<'_>, report: &Report, bytes: usize) -> String {

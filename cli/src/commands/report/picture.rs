@@ -9,10 +9,11 @@ use holdfast::plan::judge::{OnRecord, Verdict};
 use holdfast::policy::{PolicyFile, PolicyState};
 use holdfast::report::{Item, Outcome, Run};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::calendar::{Calendar, Known, calendar};
 use super::graph::{Facts, Graph, graph};
+use super::outlook::Outlook;
 use super::words::{Words, Written};
 
 /// The most that a page may take, in bytes.
@@ -34,7 +35,7 @@ pub struct Picture<'a> {
     items: &'a [Item],
     /// Of those, how many there was no room for.
     items_left_out: usize,
-    simulation: Option<&'a Simulation>,
+    simulation: &'a Outlook,
 }
 
 /// A policy as the page names it.
@@ -43,19 +44,6 @@ struct PolicyLine<'a> {
     name: &'a str,
     timezone: &'a str,
     state: &'static str,
-}
-
-/// Curves of a simulation: how many backups each policy has, day by day.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct Simulation {
-    policies: Vec<Curve>,
-}
-
-/// One policy's curve.
-#[derive(Debug, Deserialize, Serialize)]
-struct Curve {
-    name: String,
-    days: Vec<u64>,
 }
 
 /// What the page is drawn from.
@@ -77,8 +65,8 @@ pub struct Sources<'a> {
     pub coverage: &'a Coverage,
     /// What is no verdict and no source: creations, findings, lists that could not be read.
     pub items: &'a [Item],
-    /// Curves to draw.
-    pub simulation: Option<&'a Simulation>,
+    /// The next year, as far as it was simulated.
+    pub outlook: &'a Outlook,
     /// The time decided for.
     pub now: Timestamp,
 }
@@ -124,7 +112,7 @@ impl<'a> Picture<'a> {
             items: &sources.items[..sources.items.len().min(ITEMS)],
             items_left_out: sources.items.len().saturating_sub(ITEMS),
             calendar,
-            simulation: sources.simulation,
+            simulation: sources.outlook,
         }
     }
 

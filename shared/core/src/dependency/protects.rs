@@ -107,15 +107,20 @@ pub fn could_protect(source: Source, policy: Option<&Policy>, subject: &Subject)
         }
         Source::ImageReferences | Source::ImageRecipes => is_image,
         // What concerns snapshots concerns an AMI through its own.
-        Source::RecycleBin | Source::FastRestore => match subject {
-            Subject::Snapshot(_) => true,
-            Subject::Image { image, snapshots } => {
-                !snapshots.is_empty() || image.snapshots().next().is_some()
-            }
-        },
-        // EC2 itself refuses to delete what is locked.
-        Source::Locks => false,
+        Source::RecycleBin | Source::FastRestore => !is_image || has_snapshots(subject),
+        // EC2 itself refuses to delete a locked snapshot, but not to deregister the AMI over it (EBS
+        // User Guide, "Amazon EBS snapshot lock").
+        Source::Locks => is_image && has_snapshots(subject),
         Source::InstanceTypes | Source::Lineage => false,
+    }
+}
+
+fn has_snapshots(subject: &Subject) -> bool {
+    match subject {
+        Subject::Snapshot(_) => true,
+        Subject::Image { image, snapshots } => {
+            !snapshots.is_empty() || image.snapshots().next().is_some()
+        }
     }
 }
 

@@ -4,20 +4,24 @@
 //! `Unknown(text)` and never guessed at. Times are UTC.
 
 mod key;
+mod launch;
 mod lifecycle;
 mod listing;
 mod protection;
 mod referrer;
 pub mod table;
+mod template;
 mod whole;
 
 pub use key::KeyState;
+pub use launch::LaunchParameters;
 pub use lifecycle::Lifecycle;
 pub use listing::{Items, List, Listing, Reading, Source};
 pub use protection::{
     Binned, FastRestore, ImageReference, ReferenceScope, ReferenceType, Share, SnapshotLock,
 };
 pub use referrer::{Referrer, ReferrerKind, TemplateName, TemplateUse, refresh_is_over};
+pub use template::{TemplateEntry, differing, with_known};
 pub use whole::Inventory;
 
 use std::collections::BTreeMap;
@@ -168,6 +172,8 @@ pub struct Instance {
     pub devices: Vec<InstanceDevice>,
     /// What EC2 tells of its last change of state.
     pub lifecycle: Lifecycle,
+    /// How it is launched, where that was kept.
+    pub launch: Option<Box<LaunchParameters>>,
     /// Its tags.
     pub tags: Tags,
 }

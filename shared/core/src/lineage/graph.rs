@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::inventory::LaunchParameters;
+
 /// For how long after a recorded deletion a listing may still show the resource.
 ///
 /// EC2 promises no bound ("Ensuring idempotency and eventual consistency", EC2 Developer Guide);
@@ -145,6 +147,8 @@ pub struct Node {
     pub excluded: Vec<String>,
     /// Instance-store devices of its source, whose data it lacks.
     pub not_covered: Vec<String>,
+    /// How its source was launched when it was made; of an AMI.
+    pub launch: Option<LaunchParameters>,
     /// The source's tags that did not fit on the artifact.
     pub tags: BTreeMap<String, String>,
 }
@@ -205,6 +209,7 @@ impl Node {
             frozen_ms: None,
             excluded: Vec::new(),
             not_covered: Vec::new(),
+            launch: None,
             tags: BTreeMap::new(),
         }
     }
@@ -243,6 +248,7 @@ impl Node {
             frozen_ms: seen.frozen_ms.or(before.frozen_ms),
             excluded: list(&seen.excluded, &before.excluded),
             not_covered: list(&seen.not_covered, &before.not_covered),
+            launch: seen.launch.clone().or_else(|| before.launch.clone()),
             tags: tags.clone(),
         }
     }

@@ -5,6 +5,17 @@
 //! jumped makes every age wrong. Nobody can tell from inside, so a person is asked: everything
 //! condemned of the policy is held until a request names the plan that was shown. The table's
 //! counts can only hold deletions back.
+//!
+//! A false alarm costs one such request and some days' storage; a collapse that goes unseen may cost
+//! the backups that the missing half needs. So little is enough to trip, and only of what comes and
+//! goes by itself (machines of a group, Spot requests) more is asked: an alarm each night would soon
+//! be released unread.
+//!
+//! Between two sweeps a clock that jumped ahead and a pause look alike, and the clock needs no second
+//! one beside it: AWS refuses a request whose signature is more than some minutes off its own time
+//! (IAM User Guide, "Elements of an AWS API request signature"), so that neither of the two sweeps
+//! could have read or recorded anything by a wrong clock. A week without a sweep is asked about all the
+//! same, because the figures compared are that old.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,17 +31,55 @@ use crate::policy::{EvidenceSource, Policy, PolicyFile, PolicyState};
 use crate::ports::records::{Accepted, Census};
 use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
 
-/// From this many on, less than half of it is a collapse.
-const HALF_OF: u64 = 10;
-/// From this many on, none at all is a collapse.
-const NONE_OF: u64 = 5;
+/// When a fall in what a source lists is a collapse.
+#[derive(Clone, Copy, Debug)]
+struct Collapse {
+    /// From this many on, less than half of it is one.
+    half_of: u64,
+    /// From this many on, less than a quarter of it is one, or none at all where that is nothing.
+    quarter_of: u64,
+}
+
+impl Collapse {
+    /// Of what somebody makes and deletes.
+    const STEADY: Self = Self {
+        half_of: 4,
+        quarter_of: 2,
+    };
+    /// Of what comes and goes by itself.
+    const VOLATILE: Self = Self {
+        half_of: 10,
+        quarter_of: 5,
+    };
+
+    /// For a source, by its name in reports.
+    fn of(source: &str) -> Self {
+        let volatile = [
+            Source::Instances,
+            Source::Volumes,
+            Source::Fleets,
+            Source::Locks,
+        ];
+        match volatile.iter().any(|one| one.as_str() == source) {
+            true => Self::VOLATILE,
+            false => Self::STEADY,
+        }
+    }
+
+    fn is(self, before: u64, now: u64) -> bool {
+        let falls_below = |from, part: u64| before >= from && now.saturating_mul(part) < before;
+        falls_below(self.half_of, 2) || falls_below(self.quarter_of, 4)
+    }
+}
+
 /// How far the wall clock may lie before the last sweep's.
 const BACK_AT_MOST: SignedDuration = SignedDuration::from_mins(5);
-/// How far it may lie after it.
+/// How far it may lie after it, before the figures are too old to compare with.
 const AHEAD_AT_MOST: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// The sources that are counted, and under which name a policy may declare each not in use.
-const COUNTED: [(Source, Option<EvidenceSource>); 7] = [
+/// The sources that are counted, and under which name a policy may declare each not in use. Not the
+/// Recycle Bin, whose contents go all together when their time is over.
+const COUNTED: [(Source, Option<EvidenceSource>); 9] = [
     (Source::Instances, None),
     (Source::Volumes, None),
     (Source::Images, None),
@@ -44,6 +93,8 @@ const COUNTED: [(Source, Option<EvidenceSource>); 7] = [
     ),
     (Source::AutoScaling, Some(EvidenceSource::AutoScaling)),
     (Source::Fleets, Some(EvidenceSource::Fleets)),
+    (Source::FastRestore, Some(EvidenceSource::FastRestore)),
+    (Source::Locks, None),
 ];
 
 /// Counts what is listed and what each active policy picks. What was not read to its end is left
@@ -88,6 +139,11 @@ pub fn count(
     ] {
         note(source, list.as_ref().and_then(|list| of(list, |_| true)));
     }
+    let restores = inventory.fast_restores.as_ref();
+    let restores = restores.and_then(|list| of(list, |_| true));
+    note(Source::FastRestore, restores);
+    let locks = of(&inventory.locks, |lock| lock.state != "expired");
+    note(Source::Locks, locks);
     let mut picked = BTreeMap::new();
     if instances.is_some() && volumes.is_some() {
         let active = policies.policies.iter().filter(|p| is_active(p));
@@ -168,7 +224,7 @@ pub fn trips(
             let counts = (before, current.listed.get(name));
             if let (Some(&before), Some(&now)) = counts
                 && !declared.is_some_and(unused)
-                && collapsed(before, now)
+                && Collapse::of(name).is(before, now)
             {
                 reasons.push(tripped(format!(
                     "{name}: {now} listed now, {before} when the last sweep counted"
@@ -188,10 +244,6 @@ pub fn trips(
 fn tripped(what: String) -> Reason {
     let detail = format!("{what}; if that is right, release this plan by its hash");
     Reason::with(ReasonCode::CircuitBreaker, detail)
-}
-
-fn collapsed(before: u64, now: u64) -> bool {
-    (before >= HALF_OF && now.saturating_mul(2) < before) || (before >= NONE_OF && now == 0)
 }
 
 fn jumped(before: Timestamp, now: Timestamp) -> bool {
@@ -289,7 +341,7 @@ pub fn next(
         }
         for (name, &before) in &previous.listed {
             let now = *next.listed.entry(name.clone()).or_insert(before);
-            if waits && collapsed(before, now) {
+            if waits && Collapse::of(name).is(before, now) {
                 next.listed.insert(name.clone(), before);
             }
         }
@@ -343,4 +395,67 @@ fn accepted(
         }
     }
     accepted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn falls(source: Source, cases: &[(u64, u64, bool)]) {
+        for &(before, now, expected) in cases {
+            let found = Collapse::of(source.as_str()).is(before, now);
+            assert_eq!(found, expected, "{source:?}: {before} then {now}");
+        }
+    }
+
+    #[test]
+    fn of_what_somebody_makes_and_deletes_less_than_half_of_four_is_a_collapse() {
+        for source in [
+            Source::Images,
+            Source::LaunchTemplates,
+            Source::LaunchConfigurations,
+            Source::AutoScaling,
+            Source::FastRestore,
+        ] {
+            let cases = [
+                (100, 50, false),
+                (100, 49, true),
+                (9, 5, false),
+                (9, 1, true),
+                (4, 2, false),
+                (4, 1, true),
+                (3, 1, false),
+                (2, 0, true),
+                (2, 1, false),
+                (1, 0, false),
+                (3, 30, false),
+            ];
+            falls(source, &cases);
+        }
+    }
+
+    #[test]
+    fn of_what_comes_and_goes_by_itself_more_is_asked() {
+        for source in [
+            Source::Instances,
+            Source::Volumes,
+            Source::Fleets,
+            Source::Locks,
+        ] {
+            let cases = [
+                (100, 50, false),
+                (100, 49, true),
+                (10, 5, false),
+                (10, 4, true),
+                (9, 3, false),
+                (9, 2, true),
+                (9, 1, true),
+                (5, 2, false),
+                (5, 1, true),
+                (4, 0, false),
+                (3, 300, false),
+            ];
+            falls(source, &cases);
+        }
+    }
 }

@@ -89,7 +89,7 @@ pub fn due<'p>(
                 policy,
                 slot,
                 fresh: false,
-                first: false,
+                first: head.is_some_and(|head| head.first),
                 missed: Vec::new(),
                 unfinished: None,
             });

@@ -3,6 +3,7 @@
 //! The AWS adapters implement them over the SDK, the simulated account in process.
 
 pub mod guest;
+mod ledger;
 pub mod records;
 pub mod restore;
 mod table_error;
@@ -208,6 +209,13 @@ pub trait ReadEc2: Send + Sync {
     /// Every version of every launch template.
     fn launch_template_versions(
         &self,
+    ) -> impl Future<Output = Listing<LaunchTemplateVersion>> + Send;
+    /// The same again, given a complete list of a moment ago: the versions of those templates alone
+    /// that [differ](crate::inventory::differing) since are asked for, the others are
+    /// taken over, and so is [what vanished](crate::inventory::with_known).
+    fn launch_template_versions_again(
+        &self,
+        known: &[LaunchTemplateVersion],
     ) -> impl Future<Output = Listing<LaunchTemplateVersion>> + Send;
     /// What these instance types bring along in instance-store disks.
     fn instance_types(

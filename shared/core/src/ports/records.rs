@@ -12,6 +12,7 @@ use crate::lineage::{Edge, Node, NodeState, SlotRecord};
 use crate::plan::{governed::Governed, settle::Retired};
 use crate::policy::Trigger;
 
+pub use super::ledger::Ledger;
 pub use super::table_error::{TableError, TableErrorKind};
 
 /// For how long a lease is valid after it was taken or renewed, on the wall clock.
@@ -56,6 +57,9 @@ pub struct Head {
     pub slot: Timestamp,
     /// Whether nothing of it is left to do.
     pub complete: bool,
+    /// Whether it is the policy's first, for which nothing was promised: it is made whenever it is
+    /// first seen, and may take more than one run.
+    pub first: bool,
 }
 
 /// What the ledger knows of a function when it wakes.
@@ -196,41 +200,6 @@ pub struct Relations {
     pub node: Option<Node>,
     /// Edges from it and to it.
     pub edges: BTreeSet<Edge>,
-}
-
-/// What the run ledger holds of a stretch of time, for people to read; nothing is decided by it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ledger {
-    /// Creations, by policy, source, slot and request.
-    pub creations: Vec<SlotRecord>,
-    /// On-demand and event-triggered runs, by function and identifier.
-    pub requests: Vec<RunRecord>,
-    /// Deletions, by resource.
-    pub deletions: Vec<(Deletion, DeletionState)>,
-}
-
-impl Ledger {
-    /// What of it lies at or after `since`, in its order. A creation counts by its slot, and by when
-    /// it was last asked for or failed.
-    #[must_use]
-    pub fn since(mut self, since: Timestamp) -> Self {
-        self.creations.retain(|record| {
-            let times = [Some(record.slot), record.requested_at, record.failed_at];
-            times.into_iter().flatten().any(|time| time >= since)
-        });
-        self.requests.retain(|run| run.started >= since);
-        self.deletions.retain(|(deletion, _)| deletion.at >= since);
-        let key = |r: &SlotRecord| {
-            let request = r.request.clone();
-            (r.policy.clone(), r.source.clone(), r.slot, request)
-        };
-        self.creations.sort_by_cached_key(key);
-        self.requests
-            .sort_by_cached_key(|run| (run.function.clone(), run.id.clone()));
-        self.deletions
-            .sort_by_cached_key(|(deletion, _)| deletion.resource.clone());
-        self
-    }
 }
 
 /// Holdfast's records.
@@ -412,7 +381,8 @@ pub trait Records: Send + Sync {
     ) -> impl Future<Output = Result<Vec<Retired>, TableError>> + Send;
 
     /// Records the intent to delete, before the call; again after a call that EC2 refused and that
-    /// is to be tried again, with the words.
+    /// is to be tried again, with the words. The proof of an earlier deletion of the same resource,
+    /// which the Recycle Bin gave back, stays on record beside it.
     fn intend_deletion(
         &self,
         deletion: &Deletion,
@@ -445,7 +415,14 @@ pub trait Records: Send + Sync {
         take: bool,
     ) -> impl Future<Output = Result<Option<Vec<(String, String)>>, TableError>> + Send;
 
-    /// What is recorded of the deletions of these resources.
+    /// Every deletion of a resource on record, the newest first: more than one where the Recycle Bin
+    /// gave it back.
+    fn proofs(
+        &self,
+        resource: &str,
+    ) -> impl Future<Output = Result<Vec<(Deletion, DeletionState)>, TableError>> + Send;
+
+    /// What is recorded of the newest deletions of these resources.
     fn deletions(
         &self,
         resources: &[String],

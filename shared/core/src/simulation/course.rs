@@ -8,7 +8,7 @@ use super::account::{Backups, Made, PENDING};
 use super::class::{Class, Scenes, classes};
 use super::fleet::Fleet;
 use super::pace::Bucket;
-use super::standing::{Standing, without_limits};
+use super::standing::{Standing, Survivor, without_limits};
 use crate::plan::judge::{Evidence, Judged, OnRecord, Verdicts, governing};
 use crate::plan::settle::{Recorded, WINDOW, allowance, settle};
 use crate::policy::{Policy, PolicyFile, PolicyState, Protect};
@@ -126,16 +126,20 @@ impl<'p> Course<'p> {
         self.now = to;
     }
 
-    /// Every backup that stands, with its policy and what it is of: the volume of a snapshot, the
-    /// instance of an AMI. Those of a moment stand in the order of policy and source.
+    /// Every backup that stands, complete or not.
     #[must_use]
-    pub fn survivors(&self) -> BTreeSet<(String, String, Timestamp)> {
+    pub fn survivors(&self) -> BTreeSet<Survivor> {
         let mut survivors = BTreeSet::new();
         for entry in self.backups.iter() {
             let class = &self.classes[entry.class];
             let policy = &self.policies.policies[class.policy].name;
             let of = class.members.iter().flat_map(|one| &one.parts[entry.part]);
-            survivors.extend(of.map(|of| (policy.clone(), of.clone(), entry.time)));
+            survivors.extend(of.map(|of| Survivor {
+                policy: policy.clone(),
+                of: of.clone(),
+                slot: entry.slot,
+                time: entry.time,
+            }));
         }
         survivors
     }

@@ -365,16 +365,13 @@ fn late(course: &Course<'_>) -> BTreeMap<usize, Vec<Late>> {
 
 /// What a simulation takes for granted.
 pub(super) fn assumptions(question: &Question<'_>) -> Vec<String> {
-    let mut all = vec![
-        "every call succeeds at its heartbeat, and a backup is complete two minutes later".to_owned(),
-        "a sweep runs at half past each hour, in enforce mode".to_owned(),
-        "what needs a backup today needs it to the end, and nothing new begins to".to_owned(),
-        "a breaker that trips is released at once".to_owned(),
-        "schedules alone make backups: triggers and requests make none".to_owned(),
+    let mut all = of_course();
+    all.push(
         "the first snapshot of a volume stores all that is provisioned; each later one what changed \
-         since the one before it, where fleet says how much that is, else nothing is reckoned"
+         since the one before it, where the fleet file says how much that is, else nothing is \
+         reckoned"
             .to_owned(),
-    ];
+    );
     if let Some(price) = question.price {
         all.push(format!(
             "a GB-month costs {price}, in the currency that it was given in"
@@ -387,4 +384,22 @@ pub(super) fn assumptions(question: &Question<'_>) -> Vec<String> {
         ));
     }
     all
+}
+
+/// What decides which backups there are takes this for granted.
+pub(super) fn of_course() -> Vec<String> {
+    [
+        "every call succeeds at its heartbeat, and a backup is complete two minutes later",
+        "a sweep runs at half past each hour, in enforce mode",
+        "what needs a backup today needs it to the end, and nothing new begins to",
+        "a breaker that trips (simulate warns of each) is released at once; what one sweep compares \
+         with the last (a list that shrinks to half, a policy that picks nothing any more, a clock \
+         that jumps) holds nothing",
+        "schedules alone make backups: triggers, the bakes they begin, and requests make none",
+        "slots that EC2's limits make late (simulate tells which) are not moved: a late backup \
+         counts as made at its heartbeat",
+        "what waits today in a grace, or since its source was gone, waits anew",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }

@@ -266,6 +266,7 @@ fn instance(at: &At<'_>, fleet: &mut Fleet, names: &mut BTreeSet<String>, found:
             root_device_type: Some("ebs".to_owned()),
             devices,
             lifecycle: Lifecycle::default(),
+            launch: None,
             tags: named.tags.clone(),
         };
         fleet.instances.push(named.lasting(instance));

@@ -1,4 +1,4 @@
-//! The backups that stand when a simulation begins.
+//! The backups that stand when a simulation begins, and those that stand later.
 
 use jiff::Timestamp;
 
@@ -32,6 +32,19 @@ pub struct Standing {
     /// Whether something needs it today, or somebody pinned, locked or shared it: the simulation
     /// takes it that this stays so.
     pub held: bool,
+}
+
+/// A backup that stands at some moment of a simulation. Those of a moment stand in this order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Survivor {
+    /// The policy that governs it.
+    pub policy: String,
+    /// What it is of: the volume of a snapshot, the instance of an AMI.
+    pub of: String,
+    /// The slot it answers, UTC.
+    pub slot: Timestamp,
+    /// The point in time it holds, UTC.
+    pub time: Timestamp,
 }
 
 impl Standing {

@@ -68,6 +68,7 @@ impl Stage {
             root_device: Some("/dev/sd0".into()),
             root_device_type: Some("ebs".into()),
             lifecycle: Default::default(),
+            launch: None,
             devices: volumes.iter().enumerate().map(device).collect(),
             tags: tags(own),
         });

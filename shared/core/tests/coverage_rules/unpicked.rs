@@ -145,3 +145,61 @@ fn nothing_is_called_unpicked_by_half_a_list() {
         assert_eq!(stage.found(&policies), [""; 0], "{cut:?}");
     }
 }
+
+/// As [`NIGHTLY`], with a monthly policy of other tags.
+fn with_monthly() -> String {
+    format!(
+        "{NIGHTLY}  - name: monthly\n    protect: volumes\n    \
+         select: {{ volumes: {{ tags: {{ Keep: long }} }} }}\n    \
+         schedule: \"cron(0 3 1 * ? *)\"\n    retain: {{ last: 12 }}\n"
+    )
+}
+
+#[test]
+fn a_source_that_one_policy_picks_no_more_is_found_though_another_does() {
+    let mut stage = Stage::default();
+    stage.volume("vol-1", &[], &[PICKED[0], ("Keep", "long")]);
+    stage.snapshot("snap-1", "nightly", "vol-1", "2026-11-23T03:00:00Z");
+    stage.snapshot("snap-2", "monthly", "vol-1", "2026-11-01T03:00:00Z");
+    assert_eq!(stage.found(&with_monthly()), [""; 0]);
+    stage.volume_mut("vol-1").tags = super::stage::tags(&[PICKED[0], ("Keep", "lnog")]);
+    let found = [
+        "monthly monthly matches-nothing",
+        "vol-1 monthly not-picked",
+    ];
+    assert_eq!(stage.found(&with_monthly()), found);
+    let findings = stage.coverage(&with_monthly()).findings();
+    let detail = findings[1].reasons[0].detail.as_deref().unwrap();
+    assert!(detail.contains("snap-2"), "{detail}");
+    // That it is meant can be said, and is taken for granted after a while.
+    let meant = format!(
+        "{}  - name: ended\n    protect: volumes\n    state: retired\n    \
+         select: {{ volumes: {{ tags: {{ Keep: lnog }} }} }}\n    \
+         schedule: \"cron(0 3 1 * ? *)\"\n    retain: {{ last: 1 }}\n",
+        with_monthly()
+    );
+    assert_eq!(stage.found(&meant), found[..1]);
+    // Two months and 30 days before the time that it is.
+    for (time, told) in [
+        ("2026-08-26T03:00:00Z", true),
+        ("2026-08-20T03:00:00Z", false),
+    ] {
+        stage.snapshots[1].start = Some(super::stage::at(time));
+        let items = if told { &found[..] } else { &found[..1] };
+        assert_eq!(stage.found(&with_monthly()), items, "{time}");
+    }
+}
+
+#[test]
+fn a_volume_that_was_in_an_ami_and_is_left_out_now_is_found() {
+    let mut stage = Stage::default();
+    stage.machine("i-1", &["vol-1", "vol-2"], &PICKED);
+    stage.image("ami-1", "golden", "i-1", "2026-11-23T03:00:00Z");
+    stage.snapshots[0].volume = Some(VolumeId::new("vol-2"));
+    assert_eq!(stage.found(GOLDEN), [""; 0]);
+    let data = GOLDEN.replace("select: {", "select: { exclude: { data_volumes: true },");
+    assert_eq!(stage.found(&data), ["vol-2 golden not-picked"]);
+    // It is gone, and was not left out.
+    stage.volume_mut("vol-2").state = VolumeState::Deleting;
+    assert_eq!(stage.found(&data), [""; 0]);
+}

@@ -108,6 +108,7 @@ pub fn instance(id: &str, state: InstanceState, image: Option<&str>) -> Instance
         root_device: None,
         root_device_type: None,
         lifecycle: Default::default(),
+        launch: None,
         devices: vec![],
         tags: Tags::new(),
     }

@@ -120,6 +120,7 @@ pub fn instance(id: &str, image: Option<&str>, state: InstanceState) -> Instance
         root_device: None,
         root_device_type: None,
         lifecycle: Default::default(),
+        launch: None,
         devices: Vec::new(),
         tags: Tags::new(),
     }

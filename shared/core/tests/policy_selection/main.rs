@@ -55,6 +55,7 @@ fn instance(id: &str, own: &[(&str, &str)], volumes: &[&str]) -> Instance {
         root_device: Some("/dev/sda".to_owned()),
         root_device_type: Some("ebs".to_owned()),
         lifecycle: Default::default(),
+        launch: None,
         devices: volumes
             .iter()
             .zip('a'..)

@@ -85,6 +85,7 @@ pub fn instance(id: &str, state: InstanceState, image: &str) -> Instance {
         root_device: None,
         root_device_type: None,
         lifecycle: Default::default(),
+        launch: None,
         devices: vec![],
         tags: Tags::new(),
     }

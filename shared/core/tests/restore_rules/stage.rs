@@ -77,6 +77,7 @@ pub fn machine(devices: &[(&str, &str)]) -> Machine {
             root_device_type: Some("ebs".into()),
             devices: devices.collect(),
             lifecycle: Lifecycle::default(),
+            launch: None,
             tags: Tags::new(),
         },
         launch: LaunchParameters {

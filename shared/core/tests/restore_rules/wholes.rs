@@ -2,7 +2,7 @@
 
 use holdfast_core::id::{LaunchTemplateId, SnapshotId};
 use holdfast_core::inventory::{ImageMapping, LaunchTemplateVersion, MappingTarget, SnapshotState};
-use holdfast_core::lineage::{SlotRecord, SlotState};
+use holdfast_core::lineage::{Node, NodeState, SlotRecord, SlotState};
 use holdfast_core::plan::restore::{
     InstanceGround, InstanceWish, Keys, Making, plan_instance, sets, whole,
 };
@@ -109,17 +109,19 @@ fn an_instance_is_launched_by_what_is_known_and_nothing_is_invented() {
         target: MappingTarget::InstanceStore("ephemeral0".into()),
     });
     let versions = [version(1, true, &[]), version(2, false, &["snap-7"])];
-    let planned = |source: Option<&Machine>, wish: &InstanceWish| {
+    let mut node = None;
+    let planned_by = |node: Option<&Node>, source: Option<&Machine>, wish: &InstanceWish| {
         plan_instance(&InstanceGround {
             image: &image,
             stored: &stored,
-            node: None,
+            node,
             source,
             versions: &versions,
             made: &[],
             wish,
         })
     };
+    let planned = |source, wish: &InstanceWish| planned_by(None, source, wish);
     let source = machine(&[]);
     let plain = InstanceWish::default();
     let plan = planned(Some(&source), &plain).unwrap();
@@ -136,6 +138,25 @@ fn an_instance_is_launched_by_what_is_known_and_nothing_is_invented() {
         code(planned(Some(&terminated), &plain)),
         ReasonCode::LaunchUnknown
     );
+
+    // Unless the lineage knows what they were when the AMI was made.
+    let recorded = node.insert(Node::new(
+        "ami-1",
+        NodeState::Available,
+        at("2026-03-01T00:00:00Z"),
+    ));
+    recorded.launch = Some(machine(&[]).launch);
+    for source in [None, Some(&terminated)] {
+        let plan = planned_by(node.as_ref(), source, &plain).unwrap();
+        let Making::Instance(request) = &plan.making else {
+            panic!("{plan:?}")
+        };
+        assert_eq!(request.by, LaunchBy::Parameters(machine(&[]).launch));
+    }
+    // Half of it is not enough.
+    node.as_mut().unwrap().launch.as_mut().unwrap().subnet = None;
+    let half = planned_by(node.as_ref(), None, &plain);
+    assert_eq!(code(half), ReasonCode::LaunchUnknown);
 
     let by = |text: &str| InstanceWish {
         template: TemplateChoice::parse(text),

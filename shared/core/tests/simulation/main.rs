@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod compared;
+mod curves;
 mod fleet_file;
 mod told;
 
@@ -71,8 +72,8 @@ fn counts(course: &PolicyCourse) -> Vec<u64> {
 /// The times of what stands of a source.
 fn standing(course: &Course<'_>, source: &str) -> Vec<String> {
     let all = course.survivors().into_iter();
-    let of_source = all.filter(|(_, of, _)| of == source);
-    of_source.map(|(.., time)| time.to_string()).collect()
+    let of_source = all.filter(|one| one.of == source);
+    of_source.map(|one| one.time.to_string()).collect()
 }
 
 #[test]

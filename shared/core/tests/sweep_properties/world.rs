@@ -257,6 +257,7 @@ fn machine(id: String, state: InstanceState, image: Option<ImageId>, tags: Tags)
         root_device: None,
         root_device_type: None,
         lifecycle: Default::default(),
+        launch: None,
         devices: vec![],
         tags,
     }

@@ -192,8 +192,15 @@ impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
         // What was known when this run woke may have changed before it got the lease.
         let begun = self.records.begun(FUNCTION).await?;
         let late = is_late(&begun, self.now);
-        let mut lists = Lists::all(self.ec2, self.account).await;
-        let (changes, failed) = self.compare(&mut lists, Scope::All { late }).await?;
+        let reading = Lists::all(self.ec2, self.account);
+        let Some(mut lists) = self.invocation.in_time(reading).await else {
+            return Ok(overdue());
+        };
+        let comparing = self.compare(&mut lists, Scope::All { late });
+        let Some(compared) = self.invocation.in_time(comparing).await else {
+            return Ok(overdue());
+        };
+        let (changes, failed) = compared?;
         let mut written = self.write(held, changes, failed).await?;
         written.items.extend(doubts);
         if late {
@@ -206,10 +213,15 @@ impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
             written.items.push(item);
         } else {
             // A late one would ask of the present what was promised for the past.
-            let stands = coverage_of(self.ec2, &lists.seen(), self.policies, self.now).await;
+            let seen = lists.seen();
+            let looking = coverage_of(self.ec2, &seen, self.policies, self.now);
+            let Some(stands) = self.invocation.in_time(looking).await else {
+                written.items.extend(overdue().items);
+                written.complete = false;
+                return Ok(written);
+            };
             written.items.extend(stands.findings());
             let (records, policies) = (self.records, self.policies);
-            let seen = lists.seen();
             let lost = lost::events(records, policies, &seen, self.invocation, self.now).await?;
             written.items.extend(lost.items);
             written.complete &= lost.complete;
@@ -221,9 +233,15 @@ impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
     /// new: only what has something to write asks for the lease.
     async fn artifacts(&self, named: &[String], deregistered: bool) -> Result<Written, RunError> {
         let ids: BTreeSet<String> = named.iter().cloned().collect();
-        let mut lists = Lists::of(self.ec2, &ids, self.account).await;
-        let scope = Scope::Artifacts(&ids);
-        let (mut changes, failed) = self.compare(&mut lists, scope).await?;
+        let reading = Lists::of(self.ec2, &ids, self.account);
+        let Some(mut lists) = self.invocation.in_time(reading).await else {
+            return Ok(overdue());
+        };
+        let comparing = self.compare(&mut lists, Scope::Artifacts(&ids));
+        let Some(compared) = self.invocation.in_time(comparing).await else {
+            return Ok(overdue());
+        };
+        let (mut changes, failed) = compared?;
         if deregistered && !changes.items.is_empty() {
             alarm(&mut changes, &self.records.deletions(named).await?);
         }
@@ -292,6 +310,19 @@ impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
 fn event_lease(ids: &BTreeSet<String>) -> String {
     let last = ids.first().and_then(|id| id.bytes().last()).unwrap_or(0);
     format!("{FUNCTION}#events#{}", last % EVENT_LEASES)
+}
+
+/// The time was over while it still read. What an event told is made up for by the next reconcile.
+fn overdue() -> Written {
+    let words = "its time was over while it still read EC2's lists or its own records; the next \
+                 reconcile makes up for it. Where that happens again, look for throttled calls or \
+                 raise the function's timeout";
+    let item = Item::new(Action::Check, FUNCTION, Outcome::Failed)
+        .reason(Reason::with(ReasonCode::OutOfTime, words));
+    Written {
+        items: vec![item],
+        complete: false,
+    }
 }
 
 /// Another run is at work. An event that meets it is lost, and the next reconcile makes up for it.

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 50;
 pub(super) struct Agenda {
     /// When each source's newest backup was asked for, by policy.
     newest: BTreeMap<String, BTreeMap<String, Timestamp>>,
-    /// Policies that begin their first slot.
+    /// Policies that make their first slot.
     first: BTreeSet<String>,
 }
 
@@ -33,7 +33,7 @@ impl Agenda {
         self.newest.get(policy)?.get(source).copied()
     }
 
-    /// Whether a policy begins its first slot.
+    /// Whether a policy makes its first slot.
     pub(super) fn is_first(&self, policy: &str) -> bool {
         self.first.contains(policy)
     }

@@ -143,9 +143,11 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         held: &Held<'_, R>,
     ) -> Result<JobEnd, RunError> {
         let set_head = async |complete: bool| {
+            let agenda = self.agenda.get();
             let head = Head {
                 slot: job.slot,
                 complete,
+                first: agenda.is_some_and(|agenda| agenda.is_first(&job.policy.name)),
             };
             let lease = held.token().await;
             self.records

@@ -355,10 +355,13 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
         }
     }
 
-    /// Everything that can be picked, or an error: from half a list, half a backup would follow.
+    /// Everything that can be picked, or an error: from half a list, half a backup would follow. Its
+    /// time over, nothing was begun, and the slots are due as before.
     async fn fleet(&self) -> Result<Fleet, RunError> {
-        let (instances, volumes) =
-            tokio::join!(self.ec2.instances(&InstanceScope::All), self.ec2.volumes());
+        let reading =
+            async { tokio::join!(self.ec2.instances(&InstanceScope::All), self.ec2.volumes()) };
+        let read = self.invocation.in_time(reading).await;
+        let (instances, volumes) = read.ok_or(RunError::Overdue)?;
         Ok(Fleet {
             instances: whole(instances)?,
             volumes: whole(volumes)?,

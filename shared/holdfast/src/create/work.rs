@@ -150,6 +150,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
                 return self.not_taken(creation, before, item, passing).await;
             }
         };
+        let intended = self.intend(creation, before).await?;
+        let before = intended.as_ref().or(before);
         let (guard, mut told) = match self.freeze(creation, before).await? {
             Ready::Go(guard, told) => (guard, told),
             Ready::Stop(progress) => return Ok(progress),
@@ -176,6 +178,27 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         let mut progress = progress.unwrap_or_else(|error| self.interrupted(creation, &error));
         progress.items.extend(told);
         Ok(progress)
+    }
+
+    /// Records what is about to be done where the guest is asked first, which takes its time; none
+    /// where the request follows at once, or where an earlier one is on record.
+    async fn intend(
+        &self,
+        creation: &Creation,
+        before: Option<&SlotRecord>,
+    ) -> Result<Option<SlotRecord>, TableError> {
+        let asks = self.order.policy.consistency.application().is_some();
+        let step = ledger::step(before.map(|r| r.state), SlotStep::Intend);
+        let Some(state) = step.ok().filter(|_| asks) else {
+            return Ok(None);
+        };
+        let lease = self.held.good_for(CALL_TIMEOUT).await?;
+        let record = SlotRecord {
+            state,
+            ..self.blank(&creation.source, before, lease.fence)
+        };
+        self.creator.records.write_slot(&record, before).await?;
+        Ok(Some(record))
     }
 
     /// Records the request and sends the call; none where the ledger does not allow it.
@@ -280,6 +303,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Work<'_, '_, E, R> {
         if error.class == ErrorClass::Throttled {
             self.pace(creation).surprised();
         }
+        // Not what was denied: the SDK does not repeat it, but the operator who reads of it gives the
+        // permission back, and then the backup is to be made before the next slot, not after it.
         let permanent = matches!(error.class, ErrorClass::Permanent | ErrorClass::InUse)
             && !(record.attempt < PARAMETER_ATTEMPTS && fleet_moved_on(creation, error));
         if let Ok(state) = ledger::step(Some(record.state), SlotStep::Fail) {

@@ -7,23 +7,38 @@ use holdfast_core::lineage::Node;
 use holdfast_core::ports::records::{Deletion, DeletionState, Records, TableError};
 use holdfast_core::report::whole_second;
 
+use crate::sweep::each::each;
+
 type Deletions = BTreeMap<String, (Deletion, DeletionState)>;
 
-/// What the table tells.
-pub(super) struct Recorded(Result<(BTreeMap<String, Node>, Deletions), TableError>);
+/// What the table tells; of each artifact whose record this version cannot read, that.
+pub(super) struct Recorded {
+    known: Result<(BTreeMap<String, Node>, Deletions), TableError>,
+    unreadable: BTreeMap<String, TableError>,
+}
 
 impl Recorded {
     pub(super) async fn read<R: Records>(records: &R, ids: &[String]) -> Self {
-        let (nodes, deletions) = tokio::join!(records.nodes(ids), records.deletions(ids));
-        Self(nodes.and_then(|nodes| Ok((nodes, deletions?))))
+        let (nodes, deletions) = tokio::join!(
+            each(ids, async |ids| records.nodes(ids).await),
+            each(ids, async |ids| records.deletions(ids).await),
+        );
+        let mut unreadable = BTreeMap::new();
+        let known = nodes.and_then(|(nodes, unread)| {
+            unreadable.extend(unread);
+            let (deletions, unread) = deletions?;
+            unreadable.extend(unread);
+            Ok((nodes, deletions))
+        });
+        Self { known, unreadable }
     }
 
     pub(super) fn node(&self, id: &str) -> Option<&Node> {
-        self.0.as_ref().ok()?.0.get(id)
+        self.known.as_ref().ok()?.0.get(id)
     }
 
     pub(super) fn deletion(&self, id: &str) -> Option<&Deletion> {
-        Some(&self.0.as_ref().ok()?.1.get(id)?.0)
+        Some(&self.known.as_ref().ok()?.1.get(id)?.0)
     }
 
     /// What became of an artifact that EC2 does not list, in words: where it is, and how it went.
@@ -33,9 +48,9 @@ impl Recorded {
             Some(words) => words.as_str(),
             None => "EC2 does not have it",
         };
-        let (nodes, deletions) = match &self.0 {
-            Ok(known) => known,
-            Err(error) => return format!("{gone}; {error}"),
+        let (nodes, deletions) = match (&self.known, self.unreadable.get(id)) {
+            (Ok(known), None) => known,
+            (Err(error), _) | (_, Some(error)) => return format!("{gone}; {error}"),
         };
         let ended = deletions.get(id).map(|(deletion, state)| {
             let Deletion {

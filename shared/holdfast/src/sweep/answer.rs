@@ -1,7 +1,10 @@
 //! What a sweep says of itself as a whole.
 
 use holdfast_core::event::Origin;
-use holdfast_core::report::{Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run};
+use holdfast_core::policy::PolicyFile;
+use holdfast_core::report::{
+    Action, Item, Mode, Outcome, Reason, ReasonCode, Report, Run, sources,
+};
 use jiff::Timestamp;
 
 use super::FUNCTION;
@@ -58,6 +61,28 @@ pub(super) fn busy(
         mode: Some(Mode::Enforce),
         complete: false,
         ..run_info(invocation, now, origin, policy_sha256)
+    };
+    Report::new(run, vec![item])
+}
+
+/// The report of a sweep whose time was over before it could delete anything.
+pub(super) fn overdue(
+    invocation: &Invocation,
+    now: Timestamp,
+    origin: Option<&Origin>,
+    policies: &PolicyFile,
+    enforce: bool,
+) -> Report {
+    let words = "its time was over while it still read EC2's lists or its own records; nothing was \
+                 deleted, and the next sweep begins anew. Where that happens again, look for \
+                 throttled calls or raise the function's timeout; a release has to be asked for again";
+    let item = Item::new(Action::Check, FUNCTION, Outcome::Failed)
+        .reason(Reason::with(ReasonCode::OutOfTime, words));
+    let run = Run {
+        mode: Some(if enforce { Mode::Enforce } else { Mode::Plan }),
+        complete: false,
+        evidence: sources(&[], policies),
+        ..run_info(invocation, now, origin, &policies.sha256)
     };
     Report::new(run, vec![item])
 }

@@ -13,7 +13,7 @@ const AT_ONCE: usize = 8;
 ///
 /// # Errors
 /// The table's, where it is not about a single record.
-pub(super) async fn each<T>(
+pub(crate) async fn each<T>(
     ids: &[String],
     read: impl AsyncFn(&[String]) -> Result<BTreeMap<String, T>, TableError>,
 ) -> Result<(BTreeMap<String, T>, BTreeMap<String, TableError>), TableError> {

@@ -51,6 +51,11 @@ pub async fn read<E: ReadEc2>(ec2: &E, policies: &PolicyFile) -> Inventory {
         fast_restores,
         recycle_bin
     );
+    let mut instances = instances;
+    for instance in &mut instances.items {
+        // No verdict needs it, and thousands of them would take room.
+        instance.launch = None;
+    }
     let rest = SnapshotScope::Ids(unlisted(&images.items, &snapshots.items));
     let mapped = ec2.snapshots(&rest).await;
     Inventory {
@@ -74,8 +79,7 @@ async fn when<T>(wanted: bool, list: impl Future<Output = T>) -> Option<T> {
     if wanted { Some(list.await) } else { None }
 }
 
-/// A failed item for each source that was not read to its end. Of locks there is none: EC2 itself
-/// refuses what they protect.
+/// A failed item for each source that was not read to its end.
 #[must_use]
 pub fn unread(inventory: &Inventory) -> Vec<Item> {
     unread_of(&inventory.readings())
@@ -89,7 +93,7 @@ pub(super) fn unread_of(readings: &[Reading]) -> Vec<Item> {
         let Some(error) = &reading.error else {
             continue;
         };
-        if reading.source == Source::Locks || !told.insert(reading.source) {
+        if !told.insert(reading.source) {
             continue;
         }
         let detail = format!("{error}; what it could protect is held");

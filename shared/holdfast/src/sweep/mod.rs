@@ -3,7 +3,7 @@
 mod answer;
 mod census;
 mod delete;
-mod each;
+pub(crate) mod each;
 mod gather;
 mod known;
 pub mod lists;
@@ -128,12 +128,19 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
         now,
         take_release: enforce,
     };
-    let mut lists = while_held(held.as_ref(), lists::read(ec2, policies)).await;
-    let planned = while_held(held.as_ref(), plan(records, &sweep, &lists)).await;
+    let overdue = || answer::overdue(invocation, now, origin.as_ref(), policies, enforce);
+    let reading = invocation.in_time(lists::read(ec2, policies));
+    let Some(mut lists) = while_held(held.as_ref(), reading).await else {
+        release(held).await;
+        return Ok(overdue());
+    };
+    let planning = invocation.in_time(plan(records, &sweep, &lists));
+    let Some(planned) = while_held(held.as_ref(), planning).await else {
+        release(held).await;
+        return Ok(overdue());
+    };
     if let Some(error) = lists.nothing_read() {
-        if let Some(held) = held {
-            held.release().await;
-        }
+        release(held).await;
         return Err(RunError::Inventory(error.clone()));
     }
     let release_unknown = planned.release_unknown;
@@ -143,7 +150,15 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
     let unread = lists::unread(&lists);
     let tripped = findings(&planned.settled.trips);
     let done = match held.as_ref().filter(|_| enforce) {
-        None => only_plan(records, policies, planned, request.dry_run).await,
+        None => {
+            let keeps = match (request.dry_run, late) {
+                (true, _) => Keeps::Nothing,
+                (false, true) => Keeps::Pins,
+                (false, false) => Keeps::All,
+            };
+            let planned = only_plan(records, policies, planned, keeps);
+            planned.await.map(Some)
+        }
         Some(held) => {
             let runner = Runner {
                 run: invocation.id.clone(),
@@ -165,23 +180,28 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
                 sweep: &sweep,
                 runner: &runner,
             };
-            match held.during(deleter.prepare(planned, &lists)).await {
-                Ok(prepared) => {
+            let preparing = invocation.in_time(deleter.prepare(planned, &lists));
+            match held.during(preparing).await {
+                Some(Ok(prepared)) => {
                     forget_artifacts(&mut lists);
-                    Ok(held.during(deleter.carry_out(prepared, &mut lists)).await)
+                    Ok(Some(
+                        held.during(deleter.carry_out(prepared, &mut lists)).await,
+                    ))
                 }
-                Err(error) => Err(error),
+                Some(Err(error)) => Err(error),
+                None => Ok(None),
             }
         }
     };
-    if let Some(held) = held {
-        held.release().await;
-    }
+    release(held).await;
+    let Some(done) = done? else {
+        return Ok(overdue());
+    };
     let Enforced {
         mut items,
         complete,
         looked,
-    } = done?;
+    } = done;
     let unseen = lists::unread_of(&looked);
     let complete = complete && unread.is_empty() && unseen.is_empty();
     items.extend(tripped);
@@ -213,6 +233,12 @@ async fn while_held<R: Records, T>(held: Option<&Held<'_, R>>, work: impl Future
     }
 }
 
+async fn release<R: Records>(held: Option<Held<'_, R>>) {
+    if let Some(held) = held {
+        held.release().await;
+    }
+}
+
 /// Lets go of the lists of what may be deleted and of what it was made of. Those of what may refer
 /// to it stay.
 fn forget_artifacts(lists: &mut Inventory) {
@@ -238,20 +264,31 @@ fn planned_items(verdicts: &Verdicts<'_>) -> Items {
     items
 }
 
-/// What a sweep that deletes nothing says and, unless it is a dry run, keeps: it can only hold later
-/// deletions back.
+/// What a sweep that deletes nothing keeps of what it learnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeps {
+    /// A dry run.
+    Nothing,
+    /// One that comes late: by its old `now`, policies would seem to have governed for longer than
+    /// they have, and a wait that has begun since would be over.
+    Pins,
+    /// Any other: it can only hold later deletions back.
+    All,
+}
+
+/// What a sweep that deletes nothing says, and keeps.
 async fn only_plan<R: Records>(
     records: &R,
     policies: &PolicyFile,
     planned: Planned<'_>,
-    dry_run: bool,
+    keeps: Keeps,
 ) -> Result<Enforced, RunError> {
     let mut items = planned_items(&planned.verdicts);
-    if !dry_run {
+    if keeps != Keeps::Nothing {
         records.pin(&planned.pin, None).await?;
-        if let Some(counted) = &planned.counted {
-            items.extend(counted.save(records, policies, 0, None).await);
-        }
+    }
+    if let Some(counted) = planned.counted.as_ref().filter(|_| keeps == Keeps::All) {
+        items.extend(counted.save(records, policies, 0, None).await);
     }
     Ok(Enforced {
         items,

@@ -161,6 +161,24 @@ fn where_no_slot_gets_through_no_source_starves() {
 }
 
 #[test]
+fn a_first_slot_is_late_in_none_of_the_runs_that_it_takes() {
+    cases("first", 1, async |_| {
+        let words = "    start_within: 10m\n";
+        let fleet = Fleet::new("volumes", words, |account| seed_volumes(account, 3));
+        let mut created = 0;
+        for (minutes, calls) in [(15, 1.0), (20, 1.0), (25, 9.0)] {
+            let report = fleet.beat(minutes, calls).await;
+            created += count(&report, Outcome::Created);
+            let reasons = report.items.iter().flat_map(|item| &item.reasons);
+            let late = reasons.filter(|r| r.code == ReasonCode::Late).count();
+            assert_eq!(late, 0, "{report:?}");
+        }
+        assert_eq!(created, 3);
+        Ok(())
+    });
+}
+
+#[test]
 fn what_is_started_late_and_what_waits_although_it_is_late_are_told() {
     cases("late", 1, async |_| {
         let words = "    start_within: 10m\n";

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
+use holdfast_core::lineage::SlotState;
+use holdfast_core::ports::records::Records;
 use holdfast_core::report::{Outcome, ReasonCode, Report};
 use holdfast_sim::Guest;
 use jiff::SignedDuration;
@@ -116,5 +118,29 @@ fn a_run_killed_between_freeze_and_call_leaves_the_thaw_to_the_guests_timer_and_
             end.map_err(|words| format!("{} {carried_out}: {words}", calls[at]))
         }));
         ends.await.into_iter().collect()
+    });
+}
+
+#[test]
+fn what_is_intended_is_on_record_before_a_guest_is_asked() {
+    cases("intended", 1, async |_| {
+        let (first, _) = calls().await?;
+        let mut stage = Stage::freezing();
+        let cut = Cut {
+            after: first as u64,
+            carried_out: false,
+        };
+        stage.runs(vec![stage.heartbeat(0)], Some(cut)).await;
+        assert_eq!(stage.gate.killed_at(), ["pre-script"]);
+        let (slot, source) = stage.scheduled().into_iter().next().unwrap();
+        let policy = stage.policies.policies[0].name.clone();
+        let records = &stage.records;
+        let found = records
+            .slots(&policy, slot, None, std::slice::from_ref(&source))
+            .await;
+        let record = &found.unwrap()[&source];
+        let state = (record.state, record.attempt, record.requested_at);
+        assert_eq!(state, (SlotState::Intended, 0, None));
+        Ok(())
     });
 }

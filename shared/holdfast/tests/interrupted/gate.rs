@@ -34,6 +34,8 @@ struct State {
     dead: BTreeMap<usize, &'static str>,
     /// Calls of the records that fail, each once.
     refused: Vec<&'static str>,
+    /// Calls that are never answered, each once.
+    stalled: Vec<&'static str>,
 }
 
 /// Shared by the ports of all runs of one case.
@@ -46,6 +48,12 @@ pub enum Passed {
     Through,
     /// It is carried out, and not answered.
     AnswerLost,
+}
+
+/// Takes a name out of those that something is to become of, where it is among them.
+fn take(names: &mut Vec<&'static str>, name: &str) -> bool {
+    let place = names.iter().position(|one| *one == name);
+    place.map(|place| names.remove(place)).is_some()
 }
 
 impl Gate {
@@ -66,9 +74,24 @@ impl Gate {
 
     /// Whether this call of the records fails.
     pub fn refuses(&self, name: &str) -> bool {
-        let mut state = self.state();
-        let place = state.refused.iter().position(|refused| *refused == name);
-        place.map(|place| state.refused.remove(place)).is_some()
+        take(&mut self.state().refused, name)
+    }
+
+    /// Never answers the next call of this name.
+    #[allow(dead_code, reason = "not every kind of run meets an API that hangs")]
+    pub fn stall(&self, name: &'static str) {
+        self.state().stalled.push(name);
+    }
+
+    /// Whether this call is never answered.
+    pub fn stalls(&self, name: &str) -> bool {
+        take(&mut self.state().stalled, name)
+    }
+
+    /// Whether a call that is never to be answered was not made.
+    #[allow(dead_code, reason = "not every kind of run meets an API that hangs")]
+    pub fn is_to_stall(&self) -> bool {
+        !self.state().stalled.is_empty()
     }
 
     /// How many calls a run has made.

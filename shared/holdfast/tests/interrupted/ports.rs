@@ -105,6 +105,9 @@ impl Ports {
         work: impl Future<Output = T> + Send,
     ) -> T {
         let passed = self.gate.turn(self.run, name).await;
+        if self.gate.stalls(name) {
+            return std::future::pending().await;
+        }
         let answer = work.await;
         match passed {
             Passed::Through => answer,
@@ -196,6 +199,15 @@ impl ReadEc2 for Ports {
         let work = self.ec2.launch_template_versions();
         self.look("launch_template_versions", Sight::Templates, None, work)
             .await
+    }
+
+    async fn launch_template_versions_again(
+        &self,
+        known: &[LaunchTemplateVersion],
+    ) -> Listing<LaunchTemplateVersion> {
+        let work = self.ec2.launch_template_versions_again(known);
+        let name = "launch_template_versions_again";
+        self.look(name, Sight::Templates, None, work).await
     }
 
     async fn instance_types(&self, names: &[String]) -> Listing<InstanceType> {
@@ -383,6 +395,7 @@ impl Records for Ports {
         end_deletion(deletion: &Deletion, refused: Option<&str>, lease: &Lease) -> ();
         save_tripped(hash: &str, held: &[(String, String)], wall: Timestamp, lease: &Lease) -> ();
         tripped(hash: &str, wall: Timestamp, take: bool) -> Option<Vec<(String, String)>>;
+        proofs(resource: &str) -> Vec<(Deletion, DeletionState)>;
         deletions(resources: &[String]) -> BTreeMap<String, (Deletion, DeletionState)>;
         census() -> Option<Census>;
         save_census(census: &Census, lease: Option<&Lease>) -> ();

@@ -7,6 +7,7 @@
 #[path = "../interrupted/mod.rs"]
 mod interrupted;
 mod outcome;
+mod overdue;
 mod reference;
 mod restored;
 mod sound;

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 
 use super::interrupted::ports::standing;
 use super::stage::Stage;
-use super::world::World;
+use super::world::{Backup, World};
 
 /// What must hold at any time.
 pub fn safe(world: &World, stage: &Stage<'_>) -> Result<(), String> {
@@ -26,17 +26,25 @@ pub fn sound(world: &World, stage: &Stage<'_>, last: &Report) -> Result<(), Stri
 
 /// No sweep's call took away what policies promise, what is locked, and what is not Holdfast's.
 ///
-/// Of a snapshot that several AMIs share the tags name one. Where a stranger deregisters another of
-/// them, nothing alive tells that it was that one's too.
+/// Of a snapshot that several AMIs share the tags name one, and a stranger may deregister another:
+/// then nothing alive tells that it was that one's too. What the tags do tell is heeded.
 fn spared(world: &World, stage: &Stage<'_>) -> Result<(), String> {
     let (promised, notes) = (world.promised(), stage.notes.lock().unwrap());
     for gone in &notes.gone {
         let id = &gone.resource;
-        let backups = world.backups.iter();
-        let backups: Vec<_> = backups.filter(|backup| backup.parts.contains(id)).collect();
-        let untold = backups.len() > 1 && stage.bereaved.contains(id);
-        if promised.contains(id) && !untold || world.never.contains(id) {
-            return Err(format!("{id} went at {}, of {backups:?}", gone.moment));
+        let of = |backup: &&&Backup| backup.parts.contains(id);
+        let shared = world
+            .backups
+            .iter()
+            .filter(|b| b.parts.contains(id))
+            .count()
+            > 1;
+        let told = |backup: &&&Backup| {
+            !shared || !stage.bereaved.contains(id) || world.is_made_with(id, backup)
+        };
+        let promising: Vec<_> = promised.iter().filter(of).filter(told).collect();
+        if !promising.is_empty() || world.never.contains(id) {
+            return Err(format!("{id} went at {}, of {promising:?}", gone.moment));
         }
     }
     Ok(())
@@ -70,12 +78,19 @@ pub fn limited(world: &World, stage: &Stage<'_>, free: usize) -> Result<(), Stri
     Ok(())
 }
 
-/// Nothing went that a reference needed which its run had seen.
+/// Nothing went that a reference needed which its run had seen. What needed an AMI has lost it with
+/// that, and by that needs its snapshots no more: another run may not have seen it yet.
 fn heeded(stage: &Stage<'_>) -> Result<(), String> {
     let notes = stage.notes.lock().unwrap();
     for gone in &notes.gone {
+        let lost = |target: &String| {
+            let mut before = notes.gone.iter().filter(|one| one.moment < gone.moment);
+            target.starts_with("ami-") && before.any(|one| one.resource == *target)
+        };
         let mut needing = stage.references.iter().filter(|reference| {
-            reference.moment < gone.moment && reference.protects.contains(&gone.resource)
+            reference.moment < gone.moment
+                && reference.protects.contains(&gone.resource)
+                && !lost(&reference.target)
         });
         let ignored = needing.find(|reference| {
             notes.looks.iter().any(|look| {
@@ -87,8 +102,8 @@ fn heeded(stage: &Stage<'_>) -> Result<(), String> {
         });
         if let Some(reference) = ignored {
             return Err(format!(
-                "{} went at {} although its run had seen {reference:?}",
-                gone.resource, gone.moment
+                "{} went at {} although its run had seen {reference:?}; all that went: {:?}",
+                gone.resource, gone.moment, notes.gone
             ));
         }
     }

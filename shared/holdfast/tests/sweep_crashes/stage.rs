@@ -35,6 +35,8 @@ pub struct Stage<'w> {
     pub stranger: Option<u64>,
     /// The leases run out between two calls, once in so many.
     pub lapse: Option<u64>,
+    /// How much time each sweep has, where not for ever.
+    pub time: Option<SignedDuration>,
     /// Whether one ever ran out while its holder thought it had it.
     pub lapsed: bool,
     runs: usize,
@@ -54,6 +56,7 @@ impl<'w> Stage<'w> {
             bereaved: BTreeSet::new(),
             stranger: None,
             lapse: None,
+            time: None,
             lapsed: false,
             runs: 0,
         }
@@ -84,13 +87,17 @@ impl<'w> Stage<'w> {
         let gate = self.gate.clone();
         let runs: Vec<Run<'w, Result<Report, String>>> = (first..self.runs)
             .map(|run| {
-                let ports = self.ports(run);
+                let (ports, time) = (self.ports(run), self.time);
                 let event = SweepEvent::Request(SweepRequest {
                     now: Some(now),
                     ..SweepRequest::default()
                 });
                 let work = async move {
-                    let invocation = invocation(run);
+                    let stop_at = time.map(|time| Timestamp::now() + time);
+                    let invocation = Invocation {
+                        stop_at,
+                        ..invocation(run)
+                    };
                     let mode = Mode::Enforce;
                     let swept = sweep(&ports, &ports, policies, mode, event, &invocation).await;
                     swept.map_err(|error| error.to_string())
@@ -99,6 +106,12 @@ impl<'w> Stage<'w> {
             })
             .collect();
         side_by_side(&gate, runs, |waiting| self.between(waiting)).await
+    }
+
+    /// The ports of a run of its own.
+    pub fn another(&mut self) -> Ports {
+        self.runs += 1;
+        self.ports(self.runs - 1)
     }
 
     fn ports(&self, run: usize) -> Ports {
@@ -198,7 +211,7 @@ impl<'w> Stage<'w> {
     }
 }
 
-fn invocation(run: usize) -> Invocation {
+pub fn invocation(run: usize) -> Invocation {
     Invocation {
         id: format!("run-{run}"),
         account: Some("111122223333".into()),

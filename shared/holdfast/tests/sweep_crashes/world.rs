@@ -99,9 +99,9 @@ pub struct Backup {
 }
 
 impl World {
-    /// The newest good backups that each policy promises to keep, part by part.
-    pub fn promised(&self) -> BTreeSet<String> {
-        let mut promised = BTreeSet::new();
+    /// The newest good backups that each policy promises to keep.
+    pub fn promised(&self) -> Vec<&Backup> {
+        let mut promised = Vec::new();
         for (policy, last) in LAST {
             let good = self.backups.iter().filter(|b| b.policy == policy && b.good);
             let mut by_source: BTreeMap<&str, Vec<&Backup>> = BTreeMap::new();
@@ -110,11 +110,17 @@ impl World {
             }
             for mut backups in by_source.into_values() {
                 backups.sort_by_key(|backup| std::cmp::Reverse(backup.slot));
-                let kept = backups.into_iter().take(last);
-                promised.extend(kept.flat_map(|backup| backup.parts.iter().cloned()));
+                promised.extend(backups.into_iter().take(last));
             }
         }
         promised
+    }
+
+    /// Whether the tags of a snapshot name this backup as the one that it was made with.
+    pub fn is_made_with(&self, id: &str, backup: &Backup) -> bool {
+        let snapshot = self.account.snapshot(&SnapshotId::new(id));
+        let slot = snapshot.and_then(|s| s.tags.get("holdfast:slot"));
+        slot.and_then(|slot| slot.parse().ok()) == Some(backup.slot)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The account's own types into the ports'.
 
 use holdfast_core::inventory::{
-    Attachment, Image, ImageMapping, Instance, InstanceDevice, InstanceType, LaunchTemplateVersion,
-    Lifecycle, MappingTarget, Snapshot, Volume,
+    Attachment, Image, ImageMapping, Instance, InstanceDevice, InstanceType, LaunchParameters,
+    LaunchTemplateVersion, Lifecycle, MappingTarget, Snapshot, Volume,
 };
 
 use crate::model;
@@ -10,6 +10,17 @@ use crate::model::device::DeviceTarget;
 use crate::model::image::DeregistrationProtection;
 
 pub(super) fn instance(i: model::instance::Instance) -> Instance {
+    let settings = i.launch;
+    let launch = LaunchParameters {
+        instance_type: Some(i.instance_type.clone()),
+        zone: Some(i.zone),
+        subnet: settings.subnet,
+        security_groups: settings.security_groups,
+        key_name: settings.key_name,
+        instance_profile: settings.instance_profile,
+        metadata_tokens: settings.metadata_tokens,
+        ebs_optimized: settings.ebs_optimized,
+    };
     Instance {
         id: i.id,
         state: i.state,
@@ -31,6 +42,7 @@ pub(super) fn instance(i: model::instance::Instance) -> Instance {
             code: i.state_reason,
             words: i.transition_reason,
         },
+        launch: Some(Box::new(launch)),
         tags: i.tags,
     }
 }

@@ -176,6 +176,13 @@ impl ReadEc2 for InProcess {
         self.every_template_version()
     }
 
+    async fn launch_template_versions_again(
+        &self,
+        known: &[LaunchTemplateVersion],
+    ) -> Listing<LaunchTemplateVersion> {
+        self.template_versions_again(known)
+    }
+
     async fn instance_types(&self, names: &[String]) -> Listing<InstanceType> {
         // By filter, so that an unknown name is absent rather than an error; at most 100 a page.
         let smaller = self.in_pages_of_at_most(100);

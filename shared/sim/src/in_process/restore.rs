@@ -4,8 +4,8 @@ use holdfast_core::id::{InstanceId, VolumeId};
 use holdfast_core::inventory::{Image, Listing, Source, Tags};
 use holdfast_core::ports::CallError;
 use holdfast_core::ports::restore::{
-    Disk, LaunchBy, LaunchParameters, LaunchRequest, Machine, RestoreEc2, Stored, StoredScope,
-    TemplateChoice, TemplateVersion, VersionRequest, VolumeRequest, Wanted,
+    Disk, LaunchBy, LaunchRequest, Machine, RestoreEc2, Stored, StoredScope, TemplateChoice,
+    TemplateVersion, VersionRequest, VolumeRequest, Wanted,
 };
 
 use super::convert::{instance, snapshot, template_version, volume};
@@ -60,20 +60,10 @@ fn disk(v: model::volume::Volume) -> Disk {
 }
 
 fn machine(i: model::instance::Instance) -> Machine {
-    let settings = i.launch.clone();
-    let launch = LaunchParameters {
-        instance_type: Some(i.instance_type.clone()),
-        zone: Some(i.zone.clone()),
-        subnet: settings.subnet,
-        security_groups: settings.security_groups,
-        key_name: settings.key_name,
-        instance_profile: settings.instance_profile,
-        metadata_tokens: settings.metadata_tokens,
-        ebs_optimized: settings.ebs_optimized,
-    };
+    let instance = instance(i);
     Machine {
-        instance: instance(i),
-        launch,
+        launch: instance.launch.as_deref().cloned().unwrap_or_default(),
+        instance,
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use holdfast_core::id::{ImageId, LaunchTemplateId};
-use holdfast_core::inventory::{LaunchTemplateVersion, Listing, Source};
+use holdfast_core::inventory::{
+    LaunchTemplateVersion, Listing, Source, TemplateEntry, differing, with_known,
+};
 use holdfast_core::ports::{CallError, ErrorClass};
 
 use super::InProcess;
@@ -16,7 +18,23 @@ const PAGE: i32 = 200;
 
 impl InProcess {
     pub(super) fn every_template_version(&self) -> Listing<LaunchTemplateVersion> {
-        let templates = self.in_pages_of_at_most(PAGE).list(
+        let templates = self.templates();
+        self.versions_of_all(templates)
+    }
+
+    pub(super) fn template_versions_again(
+        &self,
+        known: &[LaunchTemplateVersion],
+    ) -> Listing<LaunchTemplateVersion> {
+        let mut templates = self.templates();
+        templates.items = differing(templates.items, known);
+        let mut all = self.versions_of_all(templates);
+        all.items = with_known(all.items, known);
+        all
+    }
+
+    fn templates(&self) -> Listing<TemplateEntry> {
+        self.in_pages_of_at_most(PAGE).list(
             Source::LaunchTemplates,
             |page| {
                 Request::DescribeLaunchTemplates(request::DescribeLaunchTemplates {
@@ -28,8 +46,15 @@ impl InProcess {
                 Response::LaunchTemplates(page) => Some(page),
                 _ => None,
             },
-            |t| (t.id, t.default_version),
-        );
+            |t| TemplateEntry {
+                id: t.id,
+                default: Some(t.default_version),
+                latest: Some(t.latest_version),
+            },
+        )
+    }
+
+    fn versions_of_all(&self, templates: Listing<TemplateEntry>) -> Listing<LaunchTemplateVersion> {
         let mut all = Listing {
             items: Vec::new(),
             source: Source::LaunchTemplates,
@@ -37,8 +62,8 @@ impl InProcess {
             read_at: templates.read_at,
             error: templates.error,
         };
-        for (id, default) in templates.items {
-            let versions = self.versions_of(&id, default);
+        for template in templates.items {
+            let versions = self.versions_of(&template);
             all.pages += versions.pages;
             all.items.extend(versions.items);
             all.error = all.error.or(versions.error);
@@ -48,11 +73,12 @@ impl InProcess {
 
     /// As the adapter over the SDK reads them: what is listed and not found makes the list
     /// incomplete, and what cannot be resolved stays unresolved.
-    fn versions_of(&self, id: &LaunchTemplateId, default: i64) -> Listing<LaunchTemplateVersion> {
+    fn versions_of(&self, template: &TemplateEntry) -> Listing<LaunchTemplateVersion> {
+        let (id, default) = (&template.id, template.default);
         let mut list = self.versions(id, false);
         if let Some(error) = &mut list.error {
             error.resource = id.to_string();
-        } else if let Some(why) = LaunchTemplateVersion::lacking(&list.items, Some(default)) {
+        } else if let Some(why) = LaunchTemplateVersion::lacking(&list.items, default) {
             list.error = Some(CallError {
                 operation: "DescribeLaunchTemplateVersions",
                 resource: id.to_string(),

@@ -103,8 +103,10 @@ pub struct Contents {
     pub marks: BTreeMap<String, Fenced<Option<Timestamp>>>,
     /// Snapshots that are marked as left of an AMI that somebody else deregistered.
     pub orphans: BTreeMap<String, Fenced<()>>,
-    /// Deletions, by the resource.
+    /// The newest deletions, by the resource.
     pub deletions: BTreeMap<String, Fenced<DeletionRecord>>,
+    /// Earlier deletions of what came back and was deleted again: by the resource, then by time.
+    pub earlier: BTreeMap<String, BTreeMap<Timestamp, DeletionRecord>>,
     /// Deletions that the breaker counts: by policy and UTC day, then by time and resource.
     pub retired: BTreeMap<(String, String), BTreeMap<String, Fenced<Retired>>>,
     /// What tripped breakers held, by the plan's hash.
@@ -119,7 +121,9 @@ impl Contents {
     /// The ledger.
     pub(super) fn ledger(&self) -> Ledger {
         let slots = self.slots.values().flat_map(BTreeMap::values);
-        let deletions = self.deletions.values().map(|record| &record.value);
+        let newest = self.deletions.values().map(|record| &record.value);
+        let earlier = self.earlier.values().flat_map(BTreeMap::values);
+        let deletions = newest.chain(earlier);
         Ledger {
             creations: slots.cloned().collect(),
             requests: self.runs.values().cloned().collect(),
@@ -145,6 +149,12 @@ impl Contents {
         }
         for deletion in self.deletions.values_mut() {
             back(&mut deletion.value.deletion.at);
+        }
+        for earlier in self.earlier.values_mut() {
+            for (_, mut record) in std::mem::take(earlier) {
+                back(&mut record.deletion.at);
+                earlier.insert(record.deletion.at, record);
+            }
         }
         for plan in self.tripped.values_mut() {
             back(&mut plan.value.at);

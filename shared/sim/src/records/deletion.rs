@@ -124,7 +124,22 @@ pub(super) fn intend(
         let of_day = contents.retired.entry(day).or_default();
         put(of_day, &key, counted, lease)?;
     }
+    put_aside(contents, deletion, lease);
     set_state(contents, deletion.clone(), DeletionState::Intended, lease)
+}
+
+/// Keeps the proof of another deletion that this intent is about to take the place of.
+fn put_aside(contents: &mut Contents, deletion: &Deletion, lease: &Lease) {
+    let id = &deletion.resource;
+    let stands = contents.deletions.get(id).filter(|r| r.yields_to(lease));
+    let Some(proof) = stands.map(|record| &record.value) else {
+        return;
+    };
+    let of = |deletion: &Deletion| (deletion.at, deletion.run.clone());
+    if proof.state == DeletionState::Deleted && of(&proof.deletion) != of(deletion) {
+        let earlier = contents.earlier.entry(id.clone()).or_default();
+        earlier.insert(proof.deletion.at, proof.clone());
+    }
 }
 
 fn set_state(
@@ -174,6 +189,18 @@ pub(super) fn deletions(
         Some((id.clone(), (record.deletion.clone(), record.state)))
     };
     resources.iter().filter_map(recorded).collect()
+}
+
+/// All deletions of a resource, the newest first.
+pub(super) fn proofs(contents: &Contents, resource: &str) -> Vec<(Deletion, DeletionState)> {
+    let newest = contents.deletions.get(resource).map(|record| &record.value);
+    let of = |deletion: &Deletion| (deletion.at, deletion.run.clone());
+    let earlier = contents.earlier.get(resource).into_iter();
+    let earlier = earlier
+        .flat_map(|all| all.values().rev())
+        .filter(|one| newest.is_none_or(|newest| of(&newest.deletion) != of(&one.deletion)));
+    let all = newest.into_iter().chain(earlier);
+    all.map(|r| (r.deletion.clone(), r.state)).collect()
 }
 
 /// Over a plan that was released and not carried out whole, too: it is offered again.
@@ -238,9 +265,17 @@ pub(super) fn save_census(
     if contents.census.as_ref().is_some_and(newer) {
         return Err(fenced("PutItem", "census"));
     }
-    contents.census = Some(Fenced {
-        value: census.clone(),
-        fence: lease.map_or(0, |lease| lease.fence),
-    });
+    let (mut value, stands) = (census.clone(), contents.census.as_ref());
+    let fence = match lease {
+        Some(lease) => lease.fence,
+        // One that only plans yields to what was counted since, and leaves alone where an enforcing
+        // one begins next.
+        None if stands.is_some_and(|stands| stands.value.wall > census.wall) => return Ok(()),
+        None => {
+            value.resume_at = stands.and_then(|stands| stands.value.resume_at.clone());
+            stands.map_or(0, |stands| stands.fence)
+        }
+    };
+    contents.census = Some(Fenced { value, fence });
     Ok(())
 }

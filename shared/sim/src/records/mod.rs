@@ -322,6 +322,10 @@ impl Records for InMemoryRecords {
         Ok(deletion::tripped(contents, plan_hash, wall, take))
     }
 
+    async fn proofs(&self, resource: &str) -> Result<Vec<(Deletion, DeletionState)>, TableError> {
+        Ok(deletion::proofs(&self.state().contents, resource))
+    }
+
     async fn deletions(
         &self,
         resources: &[String],

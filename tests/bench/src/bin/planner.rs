@@ -198,6 +198,7 @@ fn instance(number: usize, image: String) -> Instance {
         root_device: None,
         root_device_type: None,
         lifecycle: Default::default(),
+        launch: None,
         devices: Vec::new(),
         tags: Tags::new(),
     }

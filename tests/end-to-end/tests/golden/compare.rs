@@ -37,7 +37,9 @@ impl Golden {
         }
         match fs::read_to_string(&path) {
             Ok(wanted) if wanted == text => {}
-            Ok(wanted) => self.wrong.push(format!("{name}: {}", difference(&wanted, text))),
+            Ok(wanted) => self
+                .wrong
+                .push(format!("{name}: {}", difference(&wanted, text))),
             Err(error) => self.wrong.push(format!("{name}: {error}")),
         }
     }
@@ -52,7 +54,9 @@ impl Golden {
             }
             match self.update {
                 true => fs::remove_file(entry.path()).unwrap(),
-                false => self.wrong.push(format!("{name}: nothing is compared with it")),
+                false => self
+                    .wrong
+                    .push(format!("{name}: nothing is compared with it")),
             }
         }
         assert!(
@@ -76,10 +80,18 @@ fn difference(wanted: &str, text: &str) -> String {
     let tail = back.take_while(|(a, b)| a == b).count();
     let lines = |mark: char, lines: &[&str]| -> String {
         let middle = &lines[..lines.len() - tail];
-        let shown = middle.iter().take(SHOWN).map(|line| format!("\n{mark} {line}"));
+        let shown = middle
+            .iter()
+            .take(SHOWN)
+            .map(|line| format!("\n{mark} {line}"));
         shown.collect()
     };
-    format!("from line {}{}{}", same + 1, lines('-', old), lines('+', new))
+    format!(
+        "from line {}{}{}",
+        same + 1,
+        lines('-', old),
+        lines('+', new)
+    )
 }
 
 #[cfg(test)]

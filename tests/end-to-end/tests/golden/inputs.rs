@@ -42,7 +42,10 @@ pub fn write(folder: &Path) {
         ("wrong.yaml", WRONG),
         ("fleet.yaml", FLEET),
         ("times.txt", TIMES),
-        ("dry-run.json", r#"{"dry_run": true, "now": "2026-03-02T10:30:00Z"}"#),
+        (
+            "dry-run.json",
+            r#"{"dry_run": true, "now": "2026-03-02T10:30:00Z"}"#,
+        ),
         ("unknown.json", r#"{"reconcile": true}"#),
     ];
     for (name, text) in files {

@@ -120,6 +120,9 @@ impl Stage {
             Json::Report => check(&schema("report-1.schema.json"), name, &value),
             _ => fits(&schema("lineage-1.schema.json"), name, &value),
         }
+        if let Some(simulation) = value.get("simulation") {
+            fits(&schema("simulation-1.schema.json"), name, simulation);
+        }
         let text = self.tokens.apply(&ran.out, false);
         self.golden.check(&format!("{name}.json"), &text);
     }
@@ -141,15 +144,39 @@ async fn every_command_prints_what_was_read_and_found_right() {
 fn without_aws(stage: &mut Stage) {
     let at = ["--now", NOW];
     let check = ["policies", "check", "policies.yaml"];
-    stage.both("policies-check", &[&check[..], &at].concat(), Json::Report, false);
+    stage.both(
+        "policies-check",
+        &[&check[..], &at].concat(),
+        Json::Report,
+        false,
+    );
     let wrong = ["policies", "check", "wrong.yaml"];
     stage.both("policies-check-wrong", &wrong, Json::Report, false);
     let retention = [
-        "retention", "--policies", "policies.yaml", "--policy", "nightly", "--times", "times.txt",
+        "retention",
+        "--policies",
+        "policies.yaml",
+        "--policy",
+        "nightly",
+        "--times",
+        "times.txt",
     ];
-    stage.both("retention", &[&retention[..], &at].concat(), Json::Report, false);
+    stage.both(
+        "retention",
+        &[&retention[..], &at].concat(),
+        Json::Report,
+        false,
+    );
     let simulate = [
-        "simulate", "--policies", "policies.yaml", "--fleet", "fleet.yaml", "--from", NOW, "--days", "21",
+        "simulate",
+        "--policies",
+        "policies.yaml",
+        "--fleet",
+        "fleet.yaml",
+        "--from",
+        NOW,
+        "--days",
+        "21",
     ];
     stage.both("simulate", &simulate, Json::Report, false);
     let script = stage.run(&["completions", "bash"]);
@@ -163,10 +190,22 @@ fn without_aws(stage: &mut Stage) {
 fn looking(stage: &mut Stage, named: &Named) {
     let at = ["--now", NOW];
     let explain = [
-        "explain", named.kept.as_str(), &named.expired, &named.pinned, &named.image, &named.foreign,
+        "explain",
+        named.kept.as_str(),
+        &named.expired,
+        &named.pinned,
+        &named.image,
+        &named.foreign,
     ];
     let adopt = ["adopt", "--policy", "ledger", named.foreign.as_str()];
-    let event = ["events", "send", "dry-run.json", "--function", "sweep-retention", "--local"];
+    let event = [
+        "events",
+        "send",
+        "dry-run.json",
+        "--function",
+        "sweep-retention",
+        "--local",
+    ];
     let cases: [(&str, &[&str], bool); 9] = [
         ("plan", &["plan"], true),
         ("coverage", &["coverage"], true),
@@ -183,20 +222,47 @@ fn looking(stage: &mut Stage, named: &Named) {
         stage.both(name, &[arguments, now].concat(), Json::Report, false);
     }
     let against = [
-        "simulate", "--policies", "other.yaml", "--against", "policies.yaml", "--from", NOW, "--days", "10",
+        "simulate",
+        "--policies",
+        "other.yaml",
+        "--against",
+        "policies.yaml",
+        "--from",
+        NOW,
+        "--days",
+        "10",
     ];
     stage.both("simulate-against", &against, Json::Report, false);
     for (name, arguments) in [
         ("ls", &["ls"][..]),
-        ("ls-filtered", &["ls", "--policy", "nightly", "--sort", "size", "--since", "2026-02-24T00:00:00Z"]),
+        (
+            "ls-filtered",
+            &[
+                "ls",
+                "--policy",
+                "nightly",
+                "--sort",
+                "size",
+                "--since",
+                "2026-02-24T00:00:00Z",
+            ],
+        ),
         ("runs", &["runs"]),
         ("unpin", &["unpin", &named.pinned]),
     ] {
         stage.both(name, arguments, Json::Report, true);
     }
     stage.both("lineage", &["lineage", &named.image], Json::Lineage, false);
-    stage.people("lineage-table", &["lineage", &named.image, "--format", "table"], false);
-    stage.people("lineage-dot", &["lineage", &named.volume, "--format", "dot"], false);
+    stage.people(
+        "lineage-table",
+        &["lineage", &named.image, "--format", "table"],
+        false,
+    );
+    stage.people(
+        "lineage-dot",
+        &["lineage", &named.volume, "--format", "dot"],
+        false,
+    );
 }
 
 /// What is asked for in a wrong way, or is not there.
@@ -204,8 +270,21 @@ fn refusing(stage: &mut Stage, named: &Named) {
     for (name, arguments) in [
         ("run-misspelt", &["run", "nigthly", "--local"][..]),
         ("run-without-function", &["run", "nightly"]),
-        ("sweep-enforce-unasked", &["sweep", "--enforce", "--function", "sweep-retention"]),
-        ("events-send-unknown", &["events", "send", "unknown.json", "--function", "sweep-retention", "--local"]),
+        (
+            "sweep-enforce-unasked",
+            &["sweep", "--enforce", "--function", "sweep-retention"],
+        ),
+        (
+            "events-send-unknown",
+            &[
+                "events",
+                "send",
+                "unknown.json",
+                "--function",
+                "sweep-retention",
+                "--local",
+            ],
+        ),
         ("lineage-unknown", &["lineage", "vol-00000000000000bad"]),
         ("runs-unknown", &["runs", "of-nobody"]),
         ("explain-volume", &["explain", &named.volume]),
@@ -235,25 +314,63 @@ fn restoring(stage: &mut Stage, named: &Named) {
     let template = [&instance[..], &["--into-template", "web"]].concat();
     stage.both("restore-into-template", &template, Json::Report, true);
     // The first makes it, the second finds it made.
-    stage.both("restore-volume-yes", &[&volume[..], &["--yes"]].concat(), Json::Report, true);
+    stage.both(
+        "restore-volume-yes",
+        &[&volume[..], &["--yes"]].concat(),
+        Json::Report,
+        true,
+    );
 }
 
 fn changing(stage: &mut Stage, named: &Named) {
     let unpin = ["unpin", named.pinned.as_str(), "--yes"];
-    let adopt = ["adopt", "--policy", "ledger", named.foreign.as_str(), "--yes", "--now", NOW];
-    let run = ["run", "ledger", "--local", "--id", "before-the-upgrade", "--now", NOW];
+    let adopt = [
+        "adopt",
+        "--policy",
+        "ledger",
+        named.foreign.as_str(),
+        "--yes",
+        "--now",
+        NOW,
+    ];
+    let run = [
+        "run",
+        "ledger",
+        "--local",
+        "--id",
+        "before-the-upgrade",
+        "--now",
+        NOW,
+    ];
     stage.both("unpin-yes", &unpin, Json::Report, true);
     stage.both("adopt-yes", &adopt, Json::Report, false);
     stage.both("run", &run, Json::Report, false);
-    stage.both("runs-one", &["runs", "before-the-upgrade"], Json::Report, true);
+    stage.both(
+        "runs-one",
+        &["runs", "before-the-upgrade"],
+        Json::Report,
+        true,
+    );
 }
 
 /// On the wall clock, by which alone deletions are carried out.
 fn sweeping(stage: &mut Stage) {
     stage.world.advance(&jiff::Timestamp::now().to_string());
     stage.world.deploy(&["sweep-retention"]);
-    let enforce = ["sweep", "--enforce", "--yes", "--function", "sweep-retention"];
+    let enforce = [
+        "sweep",
+        "--enforce",
+        "--yes",
+        "--function",
+        "sweep-retention",
+    ];
     stage.both("sweep-enforce", &enforce, Json::Report, true);
+    // By the hash that the sweep told, what the breaker held goes after all.
+    let plan = stage.run(&["sweep", "--json"]);
+    let plan: Value = serde_json::from_str(&plan.out).unwrap();
+    let hash = plan["run"]["plan_hash"].as_str().unwrap();
+    let release = [&enforce[..], &["--override", hash]].concat();
+    stage.both("sweep-override", &release, Json::Report, true);
     let gone = "snap-00000000000000100";
     let image = "ami-00000000000000440";
     stage.both("evidence", &["evidence", gone, image], Json::Report, true);

@@ -7,6 +7,8 @@ use regex_lite::{Captures, Regex};
 
 /// In the place of a time of this test's own day: as wide as one to the second.
 const TODAY: &str = "<time-of-this-test->";
+/// In the place of a later time, such as the end of a week that begins in this test.
+const LATER: &str = "<later-than-today--->";
 /// In the place of an age by the wall clock; a column of these is as wide as [`AGE_COLUMN`].
 const AGE: &str = "<age>";
 const AGE_COLUMN: usize = 10;
@@ -24,6 +26,7 @@ pub struct Tokens {
     port: Regex,
     size: Regex,
     age: Regex,
+    moment: Regex,
     age_header: Regex,
 }
 
@@ -42,7 +45,8 @@ impl Tokens {
             hash: regex(r"\b[0-9a-f]{32,64}\b"),
             port: regex(r"127\.0\.0\.1:\d+"),
             size: regex(r"\d+ KiB"),
-            age: regex(r"((?:in )?\d+[smhd](?: \d+[smhd])?(?: ago)?)( {2,}|\)|\n)"),
+            age: regex(r"\b((?:in )?\d+[smhd](?: \d+[smhd])?(?: ago)?)( {2,}|\)|\n)"),
+            moment: regex(r"(-> {2}|\()now( {2,}|\)|\n)"),
             age_header: regex(r"\bAGE {2,}"),
         }
     }
@@ -57,27 +61,43 @@ impl Tokens {
         let began = self.began;
         let time = |found: &Captures<'_>| {
             let time: Timestamp = found[0].parse().unwrap();
-            match time.duration_since(began).abs() < near {
-                true => TODAY.to_owned(),
-                false => found[0].to_owned(),
-            }
+            let off = time.duration_since(began);
+            let token = match off.abs() < near {
+                true => TODAY,
+                false if off.is_positive() => LATER,
+                false => return found[0].to_owned(),
+            };
+            token.to_owned()
         };
         text = self.time.replace_all(&text, time).into_owned();
-        text = self.port.replace_all(&text, "127.0.0.1:<port>").into_owned();
+        text = self
+            .port
+            .replace_all(&text, "127.0.0.1:<port>")
+            .into_owned();
         text = self.size.replace_all(&text, "<n> KiB").into_owned();
         // As wide as what they stand for: columns stay columns.
-        text = self.numbered(&text, |t| &t.identifier, |word, n| {
-            let kind = word.split('-').next().unwrap_or_default();
-            let width = word.len() - kind.len() - "-new".len();
-            (kind.to_owned(), format!("{kind}-new{n:0width$}"))
-        });
-        text = self.numbered(&text, |t| &t.uuid, |_, n| {
-            ("uuid".to_owned(), format!("uuid{n:0>32}"))
-        });
-        text = self.numbered(&text, |t| &t.hash, |word, n| {
-            let width = word.len() - "hash".len();
-            ("hash".to_owned(), format!("hash{n:0width$}"))
-        });
+        text = self.numbered(
+            &text,
+            |t| &t.identifier,
+            |word, n| {
+                let kind = word.split('-').next().unwrap_or_default();
+                let width = word.len() - kind.len() - "-new".len();
+                (kind.to_owned(), format!("{kind}-new{n:0width$}"))
+            },
+        );
+        text = self.numbered(
+            &text,
+            |t| &t.uuid,
+            |_, n| ("uuid".to_owned(), format!("uuid{n:0>32}")),
+        );
+        text = self.numbered(
+            &text,
+            |t| &t.hash,
+            |word, n| {
+                let width = word.len() - "hash".len();
+                ("hash".to_owned(), format!("hash{n:0width$}"))
+            },
+        );
         if wall {
             text = self.ages(&text);
         }
@@ -110,13 +130,15 @@ impl Tokens {
     }
 
     fn ages(&self, text: &str) -> String {
-        let text = self.age_header.replace_all(text, |_: &Captures<'_>| {
-            format!("{:<AGE_COLUMN$}", "AGE")
-        });
+        let text = self
+            .age_header
+            .replace_all(text, |_: &Captures<'_>| format!("{:<AGE_COLUMN$}", "AGE"));
         let age = |found: &Captures<'_>| match &found[2] {
             end @ (")" | "\n") => format!("{AGE}{end}"),
             _ => format!("{AGE:<AGE_COLUMN$}"),
         };
+        // A second later it is no longer `now`.
+        let text = self.moment.replace_all(&text, "${1}0s ago${2}");
         self.age.replace_all(&text, age).into_owned()
     }
 }
@@ -150,7 +172,9 @@ mod tests {
     fn ages_by_the_wall_clock_are_one_word_and_their_column_one_width() {
         let tokens = Tokens::new(Vec::new());
         assert_eq!(
-            tokens.ages("ID  AGE         STATE\nx   3d 4h ago   good\ny   12d ago     bad (2h ago)\n"),
+            tokens.ages(
+                "ID  AGE         STATE\nx   3d 4h ago   good\ny   12d ago     bad (2h ago)\n"
+            ),
             "ID  AGE       STATE\nx   <age>     good\ny   <age>     bad (<age>)\n"
         );
     }

@@ -4,6 +4,7 @@
 mod looking;
 mod running;
 mod schema;
+mod simulating;
 mod sweeping;
 mod unpinning;
 

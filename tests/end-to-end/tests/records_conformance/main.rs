@@ -8,7 +8,9 @@ mod sequences;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use holdfast::aws::dynamodb::Table;
 use holdfast_core::lineage::{Node, NodeState, SlotState};
-use holdfast_core::ports::records::{Acquired, Lease, Records, TableErrorKind};
+use holdfast_core::ports::records::{
+    Acquired, Deletion, DeletionState, Lease, Records, TableErrorKind,
+};
 use holdfast_local_aws::dynamodb::{DynamoDb, Storage};
 use holdfast_local_aws::template::Template;
 use holdfast_sim::records::InMemoryRecords;
@@ -109,6 +111,46 @@ async fn a_mark_of_a_newer_run_is_fenced_against_the_deletion_of_an_older_one() 
         assert_eq!(ended.unwrap_err().kind, TableErrorKind::Fenced);
         let condemned = records.condemned(&ids).await.unwrap();
         assert!(condemned.contains_key("snap-0a"));
+    }
+    let both = empty().await;
+    case(&both.table).await;
+    case(&both.memory).await;
+}
+
+#[tokio::test]
+async fn a_second_deletion_of_what_came_back_leaves_the_proof_of_the_first() {
+    async fn case(records: &impl Records) {
+        let of = |run: &str, hours: i64| Deletion {
+            run: run.into(),
+            evidence: format!("{{ \"of\": \"{run}\" }}"),
+            ..sequences::deletion("snap-0a", wall() + SignedDuration::from_hours(hours))
+        };
+        let (first, second, third) = (of("r1", 0), of("r2", 2), of("r3", 4));
+        records.intend_deletion(&first, &lease(1)).await.unwrap();
+        records.end_deletion(&first, None, &lease(1)).await.unwrap();
+        // One that came to nothing is no proof: the next takes its place.
+        records.intend_deletion(&second, &lease(2)).await.unwrap();
+        let refused = records.end_deletion(&second, Some("no"), &lease(2)).await;
+        refused.unwrap();
+        records.intend_deletion(&third, &lease(3)).await.unwrap();
+        records.intend_deletion(&third, &lease(3)).await.unwrap();
+        let intended = (third.clone(), DeletionState::Intended);
+        let proof = (first.clone(), DeletionState::Deleted);
+        let proofs = records.proofs("snap-0a").await.unwrap();
+        assert_eq!(proofs, [intended.clone(), proof.clone()]);
+        records.end_deletion(&third, None, &lease(3)).await.unwrap();
+        let gone = (third, DeletionState::Deleted);
+        let proofs = records.proofs("snap-0a").await.unwrap();
+        assert_eq!(proofs, [gone.clone(), proof.clone()]);
+        let newest = records.deletions(&["snap-0a".to_owned()]).await.unwrap();
+        assert_eq!(newest["snap-0a"], gone);
+        let since = wall() - SignedDuration::from_hours(1);
+        let ledger = records.ledger(since).await.unwrap().read;
+        assert_eq!(ledger.deletions, [proof.clone(), gone]);
+        let stale = records.intend_deletion(&of("r0", 6), &lease(2)).await;
+        assert_eq!(stale.unwrap_err().kind, TableErrorKind::Fenced);
+        assert_eq!(records.proofs("snap-0a").await.unwrap().len(), 2);
+        assert_eq!(records.proofs("snap-0b").await.unwrap(), []);
     }
     let both = empty().await;
     case(&both.table).await;

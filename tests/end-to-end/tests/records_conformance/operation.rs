@@ -50,6 +50,7 @@ pub enum Operation {
     EndDeletion(Deletion, Option<String>, Lease),
     SaveTripped(String, Vec<(String, String)>, Timestamp, Lease),
     Tripped(String, Timestamp, bool),
+    Proofs(String),
     Deletions(Vec<String>),
     Census,
     SaveCensus(Census, Option<Lease>),
@@ -132,6 +133,7 @@ impl Operation {
                 words(records.save_tripped(hash, held, *wall, lease).await)
             }
             Self::Tripped(hash, wall, take) => words(records.tripped(hash, *wall, *take).await),
+            Self::Proofs(id) => words(records.proofs(id).await),
             Self::Deletions(ids) => words(records.deletions(ids).await),
             Self::Census => words(records.census().await),
             Self::SaveCensus(census, lease) => {

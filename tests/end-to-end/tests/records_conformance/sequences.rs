@@ -1,5 +1,6 @@
 //! Random operations over so few names and times that they meet each other.
 
+use holdfast_core::inventory::LaunchParameters;
 use holdfast_core::lineage::{Consistency, Edge, EdgeKind, Node, NodeState, SlotRecord, SlotState};
 use holdfast_core::plan::governed::Governed;
 use holdfast_core::policy::Trigger;
@@ -173,6 +174,11 @@ fn node(times: &[Timestamp]) -> impl Strategy<Value = Node> + use<> {
         } else {
             Vec::new()
         },
+        launch: facts.3.then(|| LaunchParameters {
+            subnet: Some("subnet-0a".to_owned()),
+            security_groups: vec!["sg-0b".to_owned()],
+            ..LaunchParameters::default()
+        }),
         tags: if facts.3 {
             [("Name".to_owned(), String::new())].into()
         } else {
@@ -266,7 +272,12 @@ fn census(times: &[Timestamp]) -> impl Strategy<Value = Census> + use<> {
 
 fn of_runs(times: &[Timestamp]) -> BoxedStrategy<Operation> {
     let time = || select(times.to_vec());
-    let head = (time(), any::<bool>()).prop_map(|(slot, complete)| Head { slot, complete });
+    let head = (time(), any::<bool>(), any::<bool>());
+    let head = head.prop_map(|(slot, complete, first)| Head {
+        slot,
+        complete,
+        first,
+    });
     let run = (one_of(&["r1", "r2"]), one_of(&POLICIES), time());
     let resources = proptest::option::of(some_of(&SOURCES));
     let run = (run, resources).prop_map(|((id, policy, slot), resources)| RunRecord {
@@ -413,11 +424,13 @@ fn reads_of_deletions(times: &[Timestamp]) -> Vec<Operation> {
         Operation::WaitingOrphans,
         Operation::Condemned(owned(&ARTIFACTS)),
         Operation::Deletions(owned(&ARTIFACTS)),
+        Operation::Ledger(times[0]),
         Operation::Nodes(owned(&[&ARTIFACTS[..], &SOURCES[..]].concat())),
         Operation::Relations("snap-0a".into()),
     ];
     let wall = times[times.len() - 1];
     reads.extend(POLICIES.map(|p| Operation::Retired(p.to_owned(), times[0], wall)));
+    reads.extend(ARTIFACTS.map(|id| Operation::Proofs(id.to_owned())));
     reads.extend(HASHES.map(|hash| Operation::Tripped(hash.to_owned(), times[4], false)));
     reads
 }

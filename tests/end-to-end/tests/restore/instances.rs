@@ -6,7 +6,7 @@ use holdfast_core::id::{ImageId, InstanceId, LaunchTemplateId, SnapshotId};
 use holdfast_core::inventory::InstanceState;
 use holdfast_end_to_end::images::template_over;
 use holdfast_end_to_end::lineage::edges;
-use holdfast_end_to_end::{World, at, codes, device, item_of, tags};
+use holdfast_end_to_end::{World, at, codes, device, item_of, items, report, resources, tags};
 use holdfast_sim::request::{DisableImage, Request, TerminateInstances};
 use holdfast_sim::{BlockDevice, ImageSeed, Instance};
 use serde_json::json;
@@ -151,6 +151,30 @@ async fn of_a_source_the_newest_good_image_is_taken_and_a_disabled_one_passed_ov
         (vec!["disabled"], 3)
     );
     assert!(report.to_string().contains("enable-image"), "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_gone_is_launched_as_the_lineage_recorded_it() {
+    let world = world().await;
+    let create = world.function("create-images");
+    let baked = report(&create, &world.heartbeat("2026-03-02T03:00:00Z")).await;
+    let image = resources(&items(&baked, "created")).remove(0);
+    let before = instance(&world, MACHINE);
+    world.account(|account| {
+        let request = Request::TerminateInstances(TerminateInstances {
+            ids: vec![MACHINE.to_owned()],
+        });
+        account.call(&request).unwrap();
+        account.advance_to(at("2026-03-04T00:00:00Z"));
+        assert!(account.instance(&InstanceId::new(MACHINE)).is_none());
+    });
+    let (report, status) = restore(&world, &["instance", &image, "--yes"]);
+    assert_eq!(status, 0, "{report:#}");
+    let new = instance(&world, &made(&report));
+    assert_eq!(new.image.as_str(), image);
+    assert_eq!(new.instance_type, before.instance_type);
+    assert_eq!(new.launch, before.launch);
+    assert!(report.to_string().contains("by the lineage"), "{report:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

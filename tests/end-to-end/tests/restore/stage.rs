@@ -6,12 +6,17 @@ use holdfast_sim::{Account, InstanceSeed, LaunchSettings, SnapshotSeed, Volume, 
 use jiff::SignedDuration;
 use serde_json::Value;
 
-/// Daily sets of the machine's volumes.
+/// Daily sets of the machine's volumes, and AMIs of it.
 pub const POLICIES: &str = r#"
 version: 1
 policies:
   - name: nightly
     protect: volumes
+    select: { instances: { tags: { Backup: nightly } } }
+    schedule: "cron(0 3 * * ? *)"
+    retain: { last: 9 }
+  - name: bake
+    protect: instances
     select: { instances: { tags: { Backup: nightly } } }
     schedule: "cron(0 3 * * ? *)"
     retain: { last: 9 }

@@ -1,12 +1,15 @@
-// A simulation's curves: how many backups each policy has, day by day.
+// The simulation's curves, how many backups each policy has, day by day, and what they rest on.
 
 const DASHES = ["", "6 3", "2 3", "10 3 2 3", "1 4"];
 const INKS = ["--accent", "--kept", "--held", "--retire", "--failed"];
 
 function startCurves() {
   const simulation = PICTURE.simulation;
-  if (!simulation || simulation.policies.length === 0) return;
-  byName("simulation").hidden = false;
+  byName("simulation-said").textContent = simulation.said;
+  const assumed = byName("simulation-assumptions");
+  assumed.hidden = simulation.assumptions.length === 0;
+  assumed.querySelector("ul").replaceChildren(...simulation.assumptions.map((one) => make("li", null, one)));
+  if (!simulation.policies.some((policy) => policy.days.length > 1)) return;
   const [wide, high, left, foot] = [900, 300, 60, 24];
   const days = Math.max(2, ...simulation.policies.map((policy) => policy.days.length));
   const most = Math.max(1, ...simulation.policies.map((policy) => policy.days.reduce((a, b) => Math.max(a, b), 0)));

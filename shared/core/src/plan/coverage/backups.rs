@@ -27,6 +27,8 @@ pub(super) struct Backups<'a> {
     makers: BTreeMap<&'a str, BTreeSet<String>>,
     /// The newest good one of a source by any policy, of the file or not.
     of_any: HashMap<&'a str, (Timestamp, &'a str)>,
+    /// The newest usable AMI that a volume is in, by the place of the governing policy.
+    within: BTreeMap<(usize, &'a str), (Timestamp, &'a str)>,
     snapshots_complete: bool,
     images_complete: bool,
 }
@@ -44,13 +46,14 @@ impl<'a> Backups<'a> {
             newest: HashMap::new(),
             makers: BTreeMap::new(),
             of_any: HashMap::new(),
+            within: BTreeMap::new(),
             snapshots_complete,
             images_complete: seen.images.is_complete() && snapshots_complete,
         };
         let listed = || seen.snapshots.items.iter().chain(&seen.named.items);
-        let completed: BTreeSet<&str> = listed()
+        let completed: HashMap<&str, &Snapshot> = listed()
             .filter(|snapshot| snapshot.state == SnapshotState::Completed)
-            .map(|snapshot| snapshot.id.as_str())
+            .map(|snapshot| (snapshot.id.as_str(), snapshot))
             .collect();
         for snapshot in listed() {
             let owner = snapshot.owner.as_deref();
@@ -110,6 +113,17 @@ impl<'a> Backups<'a> {
         })
     }
 
+    /// Every source with a good backup by a policy of the file, at its place there, and the newest;
+    /// then every volume in an AMI of one, and that AMI.
+    pub(super) fn by_place(&self) -> impl Iterator<Item = (usize, &'a str, (Timestamp, &'a str))> {
+        let good = self.newest.iter().filter_map(|((place, source), newest)| {
+            let good = newest.good?;
+            Some((*place, *source, good))
+        });
+        let within = self.within.iter();
+        good.chain(within.map(|((place, volume), newest)| (*place, *volume, *newest)))
+    }
+
     fn snapshot(&mut self, snapshot: &'a Snapshot, place: Option<usize>, policy: String) {
         let (Some(source), Some(time)) = (volume_of(snapshot), snapshot.start) else {
             return;
@@ -132,7 +146,7 @@ impl<'a> Backups<'a> {
         image: &'a Image,
         place: Option<usize>,
         policy: String,
-        completed: &BTreeSet<&str>,
+        completed: &HashMap<&str, &'a Snapshot>,
     ) {
         let named = image.tags.get(crate::artifact::SOURCE).map(String::as_str);
         let named = named.filter(|source| source.starts_with("i-"));
@@ -142,11 +156,18 @@ impl<'a> Backups<'a> {
         };
         let whole = || {
             let mut snapshots = image.snapshots();
-            has_evidence(image) && snapshots.all(|id| completed.contains(id.as_str()))
+            has_evidence(image) && snapshots.all(|id| completed.contains_key(id.as_str()))
         };
         match image.state {
             ImageState::Available if whole() => {
-                self.good(source, place, policy, (time, image.id.as_str()));
+                let backup = (time, image.id.as_str());
+                self.good(source, place, policy, backup);
+                let Some(place) = place else { return };
+                let snapshots = image.snapshots();
+                for volume in snapshots.filter_map(|id| volume_of(completed.get(id.as_str())?)) {
+                    let newest = self.within.entry((place, volume)).or_insert(backup);
+                    *newest = backup.max(*newest);
+                }
             }
             ImageState::Pending => self.pending(source, place, time),
             _ => {}

@@ -34,6 +34,12 @@ pub(super) struct Picks {
 }
 
 impl Picks {
+    /// Whether an instance or a volume is in its backups, or has a volume there.
+    pub(super) fn takes(&self, source: &str) -> bool {
+        self.volumes.contains(&VolumeId::new(source))
+            || self.instances.contains(&InstanceId::new(source))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.sources.is_empty() && self.instances.is_empty()
     }

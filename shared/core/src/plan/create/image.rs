@@ -114,6 +114,7 @@ impl Order<'_> {
             stopped: instance.state == InstanceState::Stopped,
             excluded: left_out,
             not_covered: devices.to_vec(),
+            launch: instance.launch.as_deref().cloned(),
             shared,
             left_running: in_group
                 .then_some("it belongs to an Auto Scaling group, which may replace it then"),

@@ -103,6 +103,7 @@ pub fn lineage(
                 volume(of.as_str());
             }
             let mut node = artifact(id.as_str(), *created, run.clone());
+            node.launch = creation.launch.clone();
             node.tags = left(&creation.source);
             edges.push(Edge::new(id.as_str(), EdgeKind::ImageOf, &creation.source));
             nodes.push(node);

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::artifact::{self, ArtifactKind, MAX_TAGS, Stamp};
 use crate::id::VolumeId;
-use crate::inventory::{Tags, VolumeState};
+use crate::inventory::{LaunchParameters, Tags, VolumeState};
 use crate::policy::{GroupBy, Policy};
 use crate::ports::{ImageRequest, SetRequest, SnapshotRequest};
 use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
@@ -44,6 +44,8 @@ pub struct Creation {
     pub excluded: Vec<VolumeId>,
     /// Instance-store devices of the source.
     pub not_covered: Vec<String>,
+    /// How the source is launched; of an AMI.
+    pub launch: Option<LaunchParameters>,
     /// Volumes it takes that other instances write to as well, with those, in words.
     pub shared: Vec<String>,
     /// Why EC2 is not to reboot the instance, where the policy would.

@@ -154,14 +154,14 @@ fn launch(
             LaunchBy::Template(choice.clone())
         }
         None => {
-            notes.push(
+            let (parameters, whence) = parameters(ground)?;
+            notes.push(format!(
                 "type, subnet, security groups, key pair, instance profile, metadata and EBS \
-                 options are as the source instance has them; user data, addresses, further \
-                 network interfaces, tenancy and purchase options are not taken over (a launch \
-                 template can have them: --launch-template)"
-                    .to_owned(),
-            );
-            LaunchBy::Parameters(parameters(image, ground.source)?)
+                 options are as the {whence}; user data, addresses, further network interfaces, \
+                 tenancy and purchase options are not taken over (a launch template can have them: \
+                 --launch-template)"
+            ));
+            LaunchBy::Parameters(parameters)
         }
     };
     notes.push(
@@ -211,37 +211,45 @@ fn launched_before(made: &[Machine]) -> Result<Option<String>, Reason> {
     }
 }
 
-/// How the source is launched. EC2 forgets subnet and groups of an instance once it is terminated,
-/// and the lineage has no launch parameters: then nobody knows, and nothing is invented.
-fn parameters(image: &Image, source: Option<&Machine>) -> Result<LaunchParameters, Reason> {
-    let unknown = |why: String| {
-        let words = format!(
-            "{why}, and the lineage does not record how it was launched: name a launch template \
-             (--launch-template lt-…), or write the AMI into one (--into-template lt-…)"
-        );
-        Reason::with(ReasonCode::LaunchUnknown, words)
+/// How the source is launched, and how that is known. EC2 forgets subnet and groups of an instance
+/// once it is terminated; then it is what the lineage recorded when the AMI was made. Where neither
+/// tells, nobody knows, and nothing is invented.
+fn parameters(ground: &InstanceGround<'_>) -> Result<(LaunchParameters, String), Reason> {
+    let lacking = match ground.source {
+        Some(machine) => match lacks(&machine.launch) {
+            None => {
+                let whence = "source instance has them now".to_owned();
+                return Ok((machine.launch.clone(), whence));
+            }
+            Some(what) => format!(
+                "EC2 does not tell the {what} of {}, which is {}",
+                machine.instance.id, machine.instance.state
+            ),
+        },
+        None => {
+            let which = ground.image.source_instance.as_ref();
+            let which = which.map_or("its source instance", |id| id.as_str());
+            format!("{which} is not there any more")
+        }
     };
-    let Some(machine) = source else {
-        let which = image.source_instance.as_ref();
-        let which = which.map_or("its source instance", |id| id.as_str());
-        return Err(unknown(format!("{which} is not there any more")));
-    };
-    let id = &machine.instance.id;
-    let launch = &machine.launch;
-    let lacks = if launch.instance_type.is_none() {
-        Some("type")
-    } else if launch.subnet.is_none() {
-        Some("subnet")
-    } else {
-        None
-    };
-    match lacks {
-        Some(what) => Err(unknown(format!(
-            "EC2 does not tell the {what} of {id}, which is {}",
-            machine.instance.state
-        ))),
-        None => Ok(launch.clone()),
+    let recorded = ground.node.and_then(|node| node.launch.as_ref());
+    if let Some(launch) = recorded.filter(|launch| lacks(launch).is_none()) {
+        let whence = "source instance had them when the AMI was made (by the lineage)".to_owned();
+        return Ok((launch.clone(), whence));
     }
+    let words = format!(
+        "{lacking}, and the lineage does not record how it was launched: name a launch template \
+         (--launch-template lt-…), or write the AMI into one (--into-template lt-…)"
+    );
+    Err(Reason::with(ReasonCode::LaunchUnknown, words))
+}
+
+/// What of these parameters nothing can be launched without.
+fn lacks(launch: &LaunchParameters) -> Option<&'static str> {
+    if launch.instance_type.is_none() {
+        return Some("type");
+    }
+    launch.subnet.is_none().then_some("subnet")
 }
 
 fn version(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_core::plan::governed::Governed;
-use holdfast_core::ports::records::{Accepted, Census, Lease, TableError};
+use holdfast_core::ports::records::{Accepted, Census, Lease, TableError, TableErrorKind};
 use serde::{Deserialize, Serialize};
 
 use super::Table;
@@ -101,13 +101,14 @@ struct AcceptedText {
 }
 
 /// Reads before it writes, so that a record of another schema version is refused and not
-/// overwritten.
+/// overwritten. Without a lease, as of a sweep that only plans, it yields to what was counted since
+/// and leaves alone where an enforcing one begins next.
 pub(super) async fn save(
     table: &Table,
     census: &Census,
     lease: Option<&Lease>,
 ) -> Result<(), TableError> {
-    table.get(CENSUS, CENSUS).await?;
+    let stands = table.get(CENSUS, CENSUS).await?;
     let counts = |counts: &BTreeMap<String, u64>| serde_json::json!(counts).to_string();
     let item = Item::keyed(CENSUS, CENSUS)
         .time("now", census.now)
@@ -118,14 +119,29 @@ pub(super) async fn save(
         .text_if(
             "governed",
             census.governed.as_ref().map(governed_text).as_deref(),
-        )
-        .text_if("resume_at", census.resume_at.as_deref());
+        );
     let Some(lease) = lease else {
-        let whatever = "attribute_not_exists(pk) OR attribute_exists(pk)";
-        return table
-            .put(item.fence("fence", 0), whatever, Item::new())
-            .await;
+        let stands = stands.unwrap_or_default();
+        if stands
+            .timestamp("wall")
+            .is_some_and(|wall| wall > census.wall)
+        {
+            return Ok(());
+        }
+        let fence = stands.fence_of("fence").unwrap_or(0);
+        let item = item
+            .fence("fence", fence)
+            .text_if("resume_at", stands.get("resume_at"));
+        let same = "attribute_not_exists(pk) OR (fence = :fence AND wall = :wall)";
+        let values = Item::new()
+            .fence(":fence", fence)
+            .text(":wall", stands.get("wall").unwrap_or_default());
+        return match table.put(item, same, values).await {
+            Err(error) if error.kind == TableErrorKind::Fenced => Ok(()),
+            done => done,
+        };
     };
+    let item = item.text_if("resume_at", census.resume_at.as_deref());
     let newer = "attribute_not_exists(pk) OR fence <= :fence";
     let fence = Item::new().fence(":fence", lease.fence);
     table

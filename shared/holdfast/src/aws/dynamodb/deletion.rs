@@ -1,5 +1,6 @@
 //! Deletions: marks, intents with their evidence, ends, and the breaker's window.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
@@ -16,6 +17,10 @@ const MARK: &str = "mark";
 /// Where the marked orphans are found without knowing them.
 const ORPHANS: &str = "delete#orphans";
 pub(super) const DELETION: &str = "deletion";
+/// Before the time of an earlier deletion, in its sort key.
+const EARLIER: &str = "deletion#";
+/// The state of what is gone.
+const GONE: &str = "deleted";
 const TRIPPED: &str = "tripped";
 /// Writes sent at once.
 const AT_ONCE: usize = 8;
@@ -33,6 +38,10 @@ fn tripped_pk(hash: &str) -> String {
 }
 
 const NEWER: &str = "attribute_not_exists(pk) OR fence <= :fence";
+
+/// That no proof of another deletion stands there.
+const NO_OTHER_PROOF: &str = "\
+    attribute_not_exists(#state) OR #state <> :gone OR (#run = :run AND #at = :at)";
 
 fn fence(lease: &Lease) -> Item {
     Item::new().fence(":fence", lease.fence)
@@ -150,7 +159,9 @@ fn deletion_item(deletion: &Deletion, lease: &Lease, state: &str) -> Item {
         .fence("fence", lease.fence)
 }
 
-/// Records the intent, and counts it in the breaker's window: what may have been deleted counts.
+/// Records the intent, and counts it in the breaker's window: what may have been deleted counts. The
+/// proof of an earlier deletion of the same artifact, which came back from the Recycle Bin, is put
+/// aside first; where there is none, that costs no request.
 pub(super) async fn intend(
     table: &Table,
     deletion: &Deletion,
@@ -166,13 +177,35 @@ pub(super) async fn intend(
             .fence("fence", lease.fence);
         table.put(counted, NEWER, fence(lease)).await?;
     }
-    table
-        .put(
-            deletion_item(deletion, lease, "intended"),
-            NEWER,
-            fence(lease),
-        )
-        .await
+    let item = deletion_item(deletion, lease, "intended");
+    let values = fence(lease)
+        .text(":gone", GONE)
+        .text(":run", &deletion.run)
+        .time(":at", deletion.at);
+    let names = [("#state", "state"), ("#run", "run"), ("#at", "at")];
+    let condition = format!("({NEWER}) AND ({NO_OTHER_PROOF})");
+    let put = table.put_unless(item.clone(), &condition, &names, values);
+    let Some(stands) = put.await? else {
+        return Ok(());
+    };
+    put_aside(table, stands, lease).await?;
+    table.put(item, NEWER, fence(lease)).await
+}
+
+/// Copies the proof of a deletion to a key of its own. Again after a crash it writes the same.
+async fn put_aside(table: &Table, stands: Item, lease: &Lease) -> Result<(), TableError> {
+    let record = stands.owned("pk").unwrap_or_default();
+    let ours = stands.fence_of("fence").is_some_and(|f| f <= lease.fence);
+    let readable = table.readable("PutItem", &record, &stands);
+    if readable.is_err() || !ours || stands.get("state") != Some(GONE) {
+        return Err(table.fenced("PutItem", &record, Some(&stands)));
+    }
+    let at = stands.owned("at");
+    let at = at.ok_or_else(|| table.damaged("PutItem", &record))?;
+    let copy = stands
+        .text("sk", &format!("{EARLIER}{at}"))
+        .fence("fence", lease.fence);
+    table.put(copy, NEWER, fence(lease)).await
 }
 
 pub(super) async fn end(
@@ -181,11 +214,7 @@ pub(super) async fn end(
     refused: Option<&str>,
     lease: &Lease,
 ) -> Result<(), TableError> {
-    let state = if refused.is_some() {
-        "refused"
-    } else {
-        "deleted"
-    };
+    let state = if refused.is_some() { "refused" } else { GONE };
     let ended = Deletion {
         refused: refused.map(str::to_owned),
         ..deletion.clone()
@@ -212,7 +241,7 @@ pub(super) async fn end(
 pub(super) fn deletion_record(item: &Item) -> Option<(Deletion, DeletionState)> {
     let state = match item.get("state")? {
         "intended" => DeletionState::Intended,
-        "deleted" => DeletionState::Deleted,
+        GONE => DeletionState::Deleted,
         "refused" => DeletionState::Refused,
         _ => return None,
     };
@@ -248,6 +277,30 @@ pub(super) async fn recorded(
     };
     let items = table.batch(&keys).await?;
     Ok(items.iter().filter_map(read).collect())
+}
+
+/// All deletions of a resource, the newest first.
+pub(super) async fn proofs(
+    table: &Table,
+    resource: &str,
+) -> Result<Vec<(Deletion, DeletionState)>, TableError> {
+    let pk = delete_pk(resource);
+    let (mut newest, mut earlier) = (Vec::new(), Vec::new());
+    for (sk, item) in table.query_each(&pk).await? {
+        let place = match sk.as_str() {
+            DELETION => &mut newest,
+            other if other.starts_with(EARLIER) => &mut earlier,
+            _ => continue,
+        };
+        let damaged = || table.damaged("Query", &format!("{pk} {sk}"));
+        place.push(deletion_record(&item?).ok_or_else(damaged)?);
+    }
+    let key = |(deletion, _): &(Deletion, DeletionState)| (deletion.at, deletion.run.clone());
+    // A run that was cut off between the two writes left the newest on record twice.
+    earlier.retain(|one| newest.iter().all(|newest| key(newest) != key(one)));
+    earlier.sort_by_cached_key(|one| Reverse(key(one)));
+    newest.extend(earlier);
+    Ok(newest)
 }
 
 pub(super) async fn save_tripped(

@@ -148,6 +148,10 @@ fn read_node(item: &Item) -> Option<Node> {
             .and_then(|ms| u32::try_from(ms).ok()),
         excluded: item.list("excluded"),
         not_covered: item.list("not_covered"),
+        // Only a restore asks for it, and can do without.
+        launch: item
+            .get("launch")
+            .and_then(|text| serde_json::from_str(text).ok()),
         tags: item.text_map("tags"),
     })
 }
@@ -181,6 +185,10 @@ fn node_update(
         .fence(&fence_name(lease), lease.fence);
     if let Some(ms) = node.frozen_ms {
         attributes = attributes.number_set("frozen_ms", i64::from(ms));
+    }
+    let launch = node.launch.as_ref().map(serde_json::to_string);
+    if let Some(Ok(text)) = launch {
+        attributes = attributes.text("launch", &text);
     }
     let mut sets = Vec::new();
     let mut names = HashMap::new();

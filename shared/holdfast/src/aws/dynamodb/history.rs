@@ -12,7 +12,7 @@ use super::ledger::{RUN, run_record, slot_record};
 const FILTER: &str = "\
     (begins_with(pk, :slots) AND (#slot >= :since OR requested_at >= :since OR failed_at >= :since)) \
     OR (begins_with(pk, :runs) AND sk = :run AND started >= :since) \
-    OR (begins_with(pk, :deletions) AND sk = :deletion AND #at >= :since)";
+    OR (begins_with(pk, :deletions) AND begins_with(sk, :deletion) AND #at >= :since)";
 
 /// What the ledger holds from `since` on. There is no index by time, so this is a scan: strongly
 /// consistent, to the last page.

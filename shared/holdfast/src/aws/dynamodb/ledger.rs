@@ -12,14 +12,16 @@ use holdfast_core::ports::records::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::attribute::{Item, key, standing_delete, standing_put, standing_update};
-use super::{SCHEMA, THIS_SCHEMA, Table};
+use super::{SCHEMA, THIS_SCHEMA, Table, bakes};
 
 /// How long ledger records stay; the lineage graph has no end.
 const LEDGER_TIME: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// By how much the clocks of two runs may differ.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
-/// How long a source that nobody finishes, because its policy is gone, stays on the list.
-const OPEN_TIME: SignedDuration = SignedDuration::from_hours(8 * 24);
+/// How long the record of a bake stays. It answers for an event that an instance shows as its last
+/// change of state for as long as it runs, or stands stopped: without it, the event would be taken for
+/// lost. Ten years are longer than any does.
+const BAKE_TIME: SignedDuration = SignedDuration::from_hours(3660 * 24);
 const HEAD: &str = "head";
 pub(super) const RUN: &str = "run";
 /// Prefix of the attributes of a head record that hold a policy's newest slot.
@@ -33,8 +35,13 @@ pub(super) fn slot_pk(policy: &str, source: &str) -> String {
     format!("slot#{policy}#{source}")
 }
 
-fn expires(slot: Timestamp) -> i64 {
-    (slot + LEDGER_TIME).as_second()
+fn expires(slot: Timestamp, trigger: Option<Trigger>) -> i64 {
+    let time = if trigger.is_some() {
+        BAKE_TIME
+    } else {
+        LEDGER_TIME
+    };
+    (slot + time).as_second()
 }
 
 /// The latest time that an honest record can hold: an event of more than [`MAX_FUTURE`] ahead of the
@@ -63,10 +70,12 @@ fn heads(item: &Item, wall: Timestamp) -> Begun {
         if let Some(slot) = map.timestamp("slot").filter(|slot| *slot > latest) {
             begun.doubts.push(format!("slot {slot} of {policy}"));
         } else if let Some(slot) = map.timestamp("slot") {
-            let complete = map.flag("complete").unwrap_or(false);
-            begun
-                .heads
-                .insert(policy.to_owned(), Head { slot, complete });
+            let head = Head {
+                slot,
+                complete: map.flag("complete").unwrap_or(false),
+                first: map.flag("first").unwrap_or(false),
+            };
+            begun.heads.insert(policy.to_owned(), head);
         }
     }
     begun
@@ -133,6 +142,7 @@ pub(super) async fn set_head(
         .time("slot", head.slot)
         .number_set("second", head.slot.as_second())
         .flag_set("complete", head.complete)
+        .flag_set("first", head.first)
         .fence("fence", lease.fence);
     let mut values = Item::new()
         .number_set(":latest", latest(Timestamp::now()).as_second())
@@ -216,7 +226,8 @@ pub(super) async fn open(
         .text_if("request", source.request.as_deref())
         .text_if("trigger", source.trigger.map(Trigger::as_str))
         .number_set("failures", source.failures.into())
-        .number_set("expires_at", (source.slot + OPEN_TIME).as_second());
+        // It is tried until the policy's next slot, and that may be a year away.
+        .number_set("expires_at", expires(source.slot, None));
     let values = Item::new().number_set(":failures", source.failures.into());
     match table.put(item, NOT_OLDER, values).await {
         Err(error) if error.kind == TableErrorKind::Fenced => Ok(()),
@@ -257,7 +268,7 @@ pub(super) async fn close(
 }
 
 /// Sort key of a creation: an on-demand request has records of its own.
-fn slot_sk(slot: Timestamp, request: Option<&str>) -> String {
+pub(super) fn slot_sk(slot: Timestamp, request: Option<&str>) -> String {
     match request {
         Some(id) => format!("{slot}#{id}"),
         None => slot.to_string(),
@@ -289,40 +300,6 @@ pub(super) async fn slots(
         records.insert(record.source.clone(), record);
     }
     Ok(records)
-}
-
-/// Sort keys begin with the slot, so the records from a time on follow each other.
-pub(super) async fn bakes(
-    table: &Table,
-    policy: &str,
-    source: &str,
-    since: Timestamp,
-) -> Result<Vec<SlotRecord>, TableError> {
-    let pk = slot_pk(policy, source);
-    let values = Item::new().text(":pk", &pk).time(":since", since);
-    let mut pages = table
-        .client
-        .query()
-        .table_name(&table.name)
-        .consistent_read(true)
-        .key_condition_expression("pk = :pk AND sk >= :since")
-        .filter_expression("attribute_exists(#trigger)")
-        .expression_attribute_names("#trigger", "trigger")
-        .set_expression_attribute_values(Some(values.0))
-        .into_paginator()
-        .send();
-    let mut bakes = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|e| table.error("Query", &pk, &e))?;
-        for item in page.items.unwrap_or_default().into_iter().map(Item) {
-            let name = || format!("{pk} {}", item.get("sk").unwrap_or_default());
-            table.readable("Query", &name(), &item)?;
-            let record = slot_record(&item).ok_or_else(|| table.damaged("Query", &name()))?;
-            bakes.push(record);
-        }
-    }
-    bakes.retain(|record| record.slot >= since);
-    Ok(bakes)
 }
 
 pub(super) fn slot_record(item: &Item) -> Option<SlotRecord> {
@@ -379,7 +356,10 @@ pub(super) async fn write_slot(
         .flag_set("permanent", record.permanent)
         .flag_set("event_over", record.event_over)
         .fence("fence", record.fence)
-        .number_set("expires_at", expires(record.slot));
+        .number_set("expires_at", expires(record.slot, record.trigger));
+    if record.trigger.is_some() && before.is_none_or(|before| before.trigger.is_none()) {
+        bakes::name(table, record).await?;
+    }
     // `state` is a reserved word of DynamoDB's expressions.
     let state = ("#state", "state");
     // The SDK repeats a write whose answer was lost, and is then told that its own record stands.
@@ -473,7 +453,7 @@ pub(super) async fn start_run(table: &Table, run: &RunRecord) -> Result<RunRecor
         .time("slot", run.slot)
         .time("started", run.started)
         .texts_if("resources", run.resources.as_deref())
-        .number_set("expires_at", expires(run.started))
+        .number_set("expires_at", expires(run.started, None))
         .number_set("schema", SCHEMA);
     let result = table
         .client

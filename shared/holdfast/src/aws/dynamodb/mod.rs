@@ -6,11 +6,14 @@
 //! | `node#FROM` | `out#KIND#TO` | an edge, seen from the dependent one |
 //! | `node#TO` | `in#KIND#FROM` | the same edge, seen from the other end |
 //! | `slot#POLICY#SOURCE` | `SLOT`, `SLOT#REQUEST` | ledger: one creation |
+//! | `slot#POLICY#SOURCE#bakes` | `bakes` | ledger: which of a source's slots are of events |
 //! | `head#FUNCTION` | `head` | ledger: highest `now`, newest slot of each policy |
 //! | `open#FUNCTION` | `POLICY#SOURCE#SLOT` | ledger: a source left over by an event, or reopened |
 //! | `run#FUNCTION#ID` | `run` | ledger: an on-demand run |
 //! | `lease#NAME` | `lease` | who may work now |
-//! | `delete#ID` | `mark`, `deletion` | condemned since; intent, evidence and end of a deletion |
+//! | `delete#ID` | `mark` | condemned since |
+//! | `delete#ID` | `deletion` | intent, evidence and end of the newest deletion |
+//! | `delete#ID` | `deletion#AT` | the same of an earlier one: it came back, and was deleted again |
 //! | `delete#orphans` | snapshot | marked as left of an AMI that somebody else deregistered |
 //! | `retired#POLICY#DAY` | `TIME#ID` | deletions of one UTC day, for the breaker |
 //! | `tripped#HASH` | `tripped` | what a tripped breaker held |
@@ -23,6 +26,7 @@
 //! ever asked. The first word of the partition key is what `dynamodb:LeadingKeys` limits per role.
 
 mod attribute;
+mod bakes;
 mod census;
 mod deletion;
 mod graph;
@@ -30,7 +34,9 @@ mod history;
 mod lease;
 mod ledger;
 mod newest;
+mod read;
 mod roster;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,8 +45,6 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
-use futures::{StreamExt, stream};
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
 use holdfast_core::plan::settle::Retired;
 use holdfast_core::ports::records::{
@@ -49,7 +53,7 @@ use holdfast_core::ports::records::{
 };
 use jiff::Timestamp;
 
-use attribute::{Item, key};
+use attribute::Item;
 
 use crate::aws::chain;
 
@@ -57,12 +61,6 @@ use crate::aws::chain;
 const SCHEMA: i64 = 1;
 /// That what is overwritten or removed is none of another version's records.
 const THIS_SCHEMA: &str = "(attribute_not_exists(pk) OR #schema = :schema)";
-/// Most items of one `BatchGetItem` (DynamoDB API Reference).
-const BATCH: usize = 100;
-/// Batches read at once.
-const BATCHES_AT_ONCE: usize = 4;
-/// How often the unprocessed rest of a batch is asked for again.
-const BATCH_ATTEMPTS: usize = 8;
 
 /// The table of one deployment.
 #[derive(Clone, Debug)]
@@ -184,176 +182,6 @@ impl Table {
             }
         }
     }
-
-    /// One record, strongly consistent.
-    async fn get(&self, pk: &str, sk: &str) -> Result<Option<Item>, TableError> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.name)
-            .set_key(Some(key(pk, sk)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| self.error("GetItem", pk, &e))?;
-        let item = output.item.map(Item);
-        if let Some(item) = &item {
-            self.readable("GetItem", pk, item)?;
-        }
-        Ok(item)
-    }
-
-    /// Every record of a partition, strongly consistent, to the last page; an error where one of them
-    /// cannot be read.
-    async fn query(&self, pk: &str) -> Result<Vec<Item>, TableError> {
-        let each = self.query_each(pk).await?;
-        each.into_iter().map(|(_, item)| item).collect()
-    }
-
-    /// The same, each record by its sort key, and an error in the place of one that cannot be read.
-    async fn query_each(
-        &self,
-        pk: &str,
-    ) -> Result<Vec<(String, Result<Item, TableError>)>, TableError> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk")
-            .set_expression_attribute_values(Some(Item::new().text(":pk", pk).0))
-            .into_paginator()
-            .send();
-        let mut items = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|e| self.error("Query", pk, &e))?;
-            for item in page.items.unwrap_or_default().into_iter().map(Item) {
-                let sk = item.owned("sk").unwrap_or_default();
-                let readable = self.readable("Query", &format!("{pk} {sk}"), &item);
-                items.push((sk, readable.map(|()| item)));
-            }
-        }
-        Ok(items)
-    }
-
-    /// A record whose fields are not what this version writes.
-    fn damaged(&self, operation: &'static str, record: &str) -> TableError {
-        let words = "its fields are damaged";
-        self.failure(operation, record, TableErrorKind::Unreadable, words)
-    }
-
-    /// Many records by their keys, strongly consistent; absent ones are left out.
-    async fn batch(&self, keys: &[(String, String)]) -> Result<Vec<Item>, TableError> {
-        let unique: BTreeSet<(String, String)> = keys.iter().cloned().collect();
-        let unique: Vec<(String, String)> = unique.into_iter().collect();
-        let parts: Vec<Vec<(String, String)>> = unique.chunks(BATCH).map(<[_]>::to_vec).collect();
-        let mut parts = stream::iter(parts)
-            .map(|part| self.batch_part(part))
-            .buffer_unordered(BATCHES_AT_ONCE);
-        let mut items = Vec::new();
-        while let Some(part) = parts.next().await {
-            items.extend(part?);
-        }
-        Ok(items)
-    }
-
-    async fn batch_part(&self, keys: Vec<(String, String)>) -> Result<Vec<Item>, TableError> {
-        let mut left: Vec<_> = keys.iter().map(|(pk, sk)| key(pk, sk)).collect();
-        let mut items = Vec::new();
-        for _ in 0..BATCH_ATTEMPTS {
-            let request = KeysAndAttributes::builder()
-                .consistent_read(true)
-                .set_keys(Some(left))
-                .build()
-                .map_err(|e| {
-                    let kind = TableErrorKind::Refused;
-                    self.failure("BatchGetItem", "*", kind, e.to_string())
-                })?;
-            let output = self
-                .client
-                .batch_get_item()
-                .request_items(&self.name, request)
-                .send()
-                .await
-                .map_err(|e| self.error("BatchGetItem", "*", &e))?;
-            for item in output
-                .responses
-                .unwrap_or_default()
-                .into_values()
-                .flatten()
-                .map(Item)
-            {
-                self.readable("BatchGetItem", item.get("pk").unwrap_or("*"), &item)?;
-                items.push(item);
-            }
-            left = output
-                .unprocessed_keys
-                .unwrap_or_default()
-                .into_values()
-                .flat_map(|rest| rest.keys)
-                .collect();
-            if left.is_empty() {
-                return Ok(items);
-            }
-        }
-        let message = format!("{} records were left unread", left.len());
-        Err(self.failure("BatchGetItem", "*", TableErrorKind::Unavailable, message))
-    }
-
-    /// Deletes a record; an absent one is no error. Not one of another version of Holdfast, and with
-    /// a lease not one that a newer run wrote.
-    async fn delete(&self, pk: &str, sk: &str, lease: Option<&Lease>) -> Result<(), TableError> {
-        let request = self
-            .client
-            .delete_item()
-            .table_name(&self.name)
-            .set_key(Some(key(pk, sk)));
-        let schema = Item::new().number_set(":schema", SCHEMA);
-        let (condition, values) = match lease {
-            Some(lease) => (
-                format!("{THIS_SCHEMA} AND (attribute_not_exists(pk) OR fence <= :fence)"),
-                schema.fence(":fence", lease.fence),
-            ),
-            None => (THIS_SCHEMA.to_owned(), schema),
-        };
-        request
-            .condition_expression(condition)
-            .expression_attribute_names("#schema", "schema")
-            .set_expression_attribute_values(Some(values.0))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|e| match attribute::standing_delete(&e) {
-                Some(stands) => self.fenced("DeleteItem", pk, Some(&stands)),
-                None => self.error("DeleteItem", pk, &e),
-            })
-    }
-
-    /// Writes a whole record unless a newer run of `fence`'s lease wrote it, or another version of
-    /// Holdfast did.
-    async fn put(&self, item: Item, condition: &str, values: Item) -> Result<(), TableError> {
-        let record = item.get("pk").unwrap_or("*").to_owned();
-        let item = item.number_set("schema", SCHEMA);
-        let result = self
-            .client
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(item.0))
-            .condition_expression(format!("{THIS_SCHEMA} AND ({condition})"))
-            .expression_attribute_names("#schema", "schema")
-            .set_expression_attribute_values(Some(values.number_set(":schema", SCHEMA).0))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match result {
-            Ok(_) => Ok(()),
-            Err(error) => match attribute::standing_put(&error) {
-                Some(stands) => Err(self.fenced("PutItem", &record, Some(&stands))),
-                None => Err(self.error("PutItem", &record, &error)),
-            },
-        }
-    }
 }
 
 impl Records for Table {
@@ -420,7 +248,7 @@ impl Records for Table {
         source: &str,
         since: Timestamp,
     ) -> Result<Vec<SlotRecord>, TableError> {
-        ledger::bakes(self, policy, source, since).await
+        bakes::since(self, policy, source, since).await
     }
 
     async fn newest_made(
@@ -540,6 +368,10 @@ impl Records for Table {
         take: bool,
     ) -> Result<Option<Vec<(String, String)>>, TableError> {
         deletion::tripped(self, plan_hash, wall, take).await
+    }
+
+    async fn proofs(&self, resource: &str) -> Result<Vec<(Deletion, DeletionState)>, TableError> {
+        deletion::proofs(self, resource).await
     }
 
     async fn deletions(

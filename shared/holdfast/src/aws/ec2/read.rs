@@ -160,6 +160,13 @@ impl ReadEc2 for Ec2 {
         self.every_template_version().await
     }
 
+    async fn launch_template_versions_again(
+        &self,
+        known: &[LaunchTemplateVersion],
+    ) -> Listing<LaunchTemplateVersion> {
+        self.template_versions_again(known).await
+    }
+
     async fn instance_types(&self, names: &[String]) -> Listing<InstanceType> {
         let mut list = begun(Source::InstanceTypes);
         // By filter, so that one retired type does not fail the whole question.

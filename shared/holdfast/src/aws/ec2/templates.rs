@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types;
 use futures::{StreamExt, stream};
-use holdfast_core::id::ImageId;
-use holdfast_core::inventory::{LaunchTemplateVersion, Listing, Source};
+use holdfast_core::id::{ImageId, LaunchTemplateId};
+use holdfast_core::inventory::{
+    LaunchTemplateVersion, Listing, Source, TemplateEntry, differing, with_known,
+};
 
 use super::{Ec2, convert};
 use crate::aws::listing::{Unreadable, begun, collect, identifier};
@@ -17,7 +19,23 @@ const AT_ONCE: usize = 8;
 
 impl Ec2 {
     pub(super) async fn every_template_version(&self) -> Listing<LaunchTemplateVersion> {
-        let mut templates: Listing<(String, Option<i64>)> = begun(Source::LaunchTemplates);
+        let templates = self.templates().await;
+        self.versions_of_all(templates).await
+    }
+
+    pub(super) async fn template_versions_again(
+        &self,
+        known: &[LaunchTemplateVersion],
+    ) -> Listing<LaunchTemplateVersion> {
+        let mut templates = self.templates().await;
+        templates.items = differing(templates.items, known);
+        let mut list = self.versions_of_all(templates).await;
+        list.items = with_known(list.items, known);
+        list
+    }
+
+    async fn templates(&self) -> Listing<TemplateEntry> {
+        let mut templates = begun(Source::LaunchTemplates);
         // `$Latest` and `$Default` are all that can be asked of every template at once; old
         // versions only template by template.
         let request = self
@@ -28,15 +46,25 @@ impl Ec2 {
         collect!(templates, "DescribeLaunchTemplates", request,
         page => page.launch_templates,
         |template: types::LaunchTemplate| {
-            let id = identifier(template.launch_template_id)?;
-            Ok::<_, Unreadable>((id, template.default_version_number))
+            Ok::<_, Unreadable>(TemplateEntry {
+                id: LaunchTemplateId::new(identifier(template.launch_template_id)?),
+                default: template.default_version_number,
+                latest: template.latest_version_number,
+            })
         });
+        templates
+    }
+
+    async fn versions_of_all(
+        &self,
+        templates: Listing<TemplateEntry>,
+    ) -> Listing<LaunchTemplateVersion> {
         let mut list: Listing<LaunchTemplateVersion> = begun(Source::LaunchTemplates);
         list.read_at = templates.read_at;
         list.pages = templates.pages;
         list.error = templates.error;
         let mut parts = stream::iter(templates.items)
-            .map(|(id, default)| self.versions_of(id, default))
+            .map(|template| self.versions_of(template))
             .buffer_unordered(AT_ONCE);
         while let Some(part) = parts.next().await {
             list.pages += part.pages;
@@ -50,18 +78,15 @@ impl Ec2 {
 
     /// A template that was listed and is not found is either deleted or not yet seen by what
     /// answers; nobody can tell which from here, so that the list is not complete.
-    async fn versions_of(
-        &self,
-        template: String,
-        default: Option<i64>,
-    ) -> Listing<LaunchTemplateVersion> {
-        let mut list = self.versions(&template, false).await;
+    async fn versions_of(&self, template: TemplateEntry) -> Listing<LaunchTemplateVersion> {
+        let (template, default) = (template.id.as_str(), template.default);
+        let mut list = self.versions(template, false).await;
         if let Some(error) = list.error.as_mut().filter(|e| e.resource == "*") {
-            error.resource.clone_from(&template);
+            template.clone_into(&mut error.resource);
         } else if list.error.is_none()
             && let Some(why) = LaunchTemplateVersion::lacking(&list.items, default)
         {
-            let unreadable = Unreadable::of(template.as_str(), why);
+            let unreadable = Unreadable::of(template, why);
             list.error = Some(unreadable.error("DescribeLaunchTemplateVersions"));
         }
         let hidden = LaunchTemplateVersion::names_private_parameter;
@@ -71,7 +96,7 @@ impl Ec2 {
         // Asked apart: whether one parameter that cannot be read fails the whole call is
         // documented nowhere. What stays unresolved is held by the graph, so that a failure of
         // this call is no gap in the list.
-        let resolved = self.versions(&template, true).await;
+        let resolved = self.versions(template, true).await;
         list.pages += resolved.pages;
         let images: BTreeMap<i64, String> = resolved
             .items

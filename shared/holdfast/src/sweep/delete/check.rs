@@ -20,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::pace::Pace;
 
-/// How old the list of launch templates may be when images go.
+/// How old the last look's list of launch templates may be.
 const TEMPLATES_FRESH: SignedDuration = SignedDuration::from_mins(1);
 /// Shares that are read at once.
 const SHARES_AT_ONCE: usize = 8;
@@ -136,8 +136,8 @@ impl<'a, E: ReadEc2> Look<'a, E> {
         read.extend(both.map(|both| (both.source, both)));
     }
 
-    /// Reads condemned snapshots and the images over them once more; what changed is held. Their
-    /// shares are left to [`Self::shares`], right before each goes.
+    /// Reads condemned snapshots, the images over them and the launch templates once more; what
+    /// changed is held. Their shares are left to [`Self::shares`], right before each goes.
     pub(super) async fn snapshots(
         &self,
         condemned: Vec<Verdict>,
@@ -149,9 +149,13 @@ impl<'a, E: ReadEc2> Look<'a, E> {
         });
         let ids: Vec<SnapshotId> = wanted.collect();
         let (again, mapping) = (SnapshotScope::Ids(ids.clone()), ImageScope::MappingAny(ids));
-        let (snapshots, images) =
-            tokio::join!(self.ec2.snapshots(&again), self.ec2.images(&mapping));
-        let readings = vec![snapshots.reading(), images.reading()];
+        let (snapshots, images, ()) = tokio::join!(
+            self.ec2.snapshots(&again),
+            self.ec2.images(&mapping),
+            self.templates_again(lists),
+        );
+        let mut readings = vec![snapshots.reading(), images.reading()];
+        readings.extend(lists.templates.as_ref().map(Listing::reading));
         lists.images = images.into_items();
         let references = References::new(lists);
         let mut present = by_id(snapshots);
@@ -196,15 +200,23 @@ impl<'a, E: ReadEc2> Look<'a, E> {
             ImageScope::Ids(ids.clone()),
         );
         let backing = SnapshotScope::Ids(backing.into_iter().collect());
-        let (images, instances, snapshots, launches, recipes, ()) = tokio::join!(
+        let (images, instances, snapshots, locks, launches, recipes, ()) = tokio::join!(
             self.ec2.images(&again),
             self.ec2.instances(&launched),
             self.ec2.snapshots(&backing),
+            // EC2 deregisters the AMI over a locked snapshot, and leaves that behind.
+            self.ec2.locks(),
             self.references(&condemned, ReferenceScope::Launches),
             self.references(&condemned, ReferenceScope::Recipes),
             self.templates_again(lists),
         );
-        let mut readings = vec![images.reading(), instances.reading(), snapshots.reading()];
+        let mut readings = vec![
+            images.reading(),
+            instances.reading(),
+            snapshots.reading(),
+            locks.reading(),
+        ];
+        lists.locks = locks;
         readings.extend(lists.templates.as_ref().map(Listing::reading));
         let told: Vec<Listing<ImageReference>> = launches.into_iter().chain(recipes).collect();
         for list in &told {
@@ -379,14 +391,21 @@ impl<'a, E: ReadEc2> Look<'a, E> {
         Some(self.ec2.image_references(&ids, scope).await)
     }
 
-    /// Reads launch-template versions again, unless the last look did so just now.
+    /// Reads launch-template versions again, unless the last look did so just now; of templates that
+    /// did not change not more than that.
     async fn templates_again(&self, lists: &mut Inventory) {
         let now = Timestamp::now();
         let young = |at: &Timestamp| now.duration_since(*at).abs() < TEMPLATES_FRESH;
-        if lists.templates.is_none() || lock(&self.templates_read).as_ref().is_some_and(young) {
+        let Some(known) = &lists.templates else {
+            return;
+        };
+        if lock(&self.templates_read).as_ref().is_some_and(young) {
             return;
         }
-        let again = self.ec2.launch_template_versions().await;
+        let again = match known.is_complete() {
+            true => self.ec2.launch_template_versions_again(&known.items).await,
+            false => self.ec2.launch_template_versions().await,
+        };
         *lock(&self.templates_read) = again.is_complete().then_some(again.read_at);
         lists.templates = Some(again);
     }

@@ -14,6 +14,8 @@ mod turn;
 
 pub(super) use proof::Runner;
 
+use std::collections::VecDeque;
+
 use futures::{StreamExt, stream};
 use holdfast_core::inventory::{Inventory, Reading};
 use holdfast_core::plan::judge::{Decision, Judged, Subject, Verdict};
@@ -28,7 +30,7 @@ use self::check::{Look, Looked};
 use self::ground::Ground;
 use self::image::Deregistered;
 use self::proof::Proof;
-use self::turn::{first_left, in_turn, is_part};
+use self::turn::{first_left, in_turn, next_batch};
 use super::census::{Counted, condemned_images, deleted_images, not_kept};
 use super::gather::{Planned, Sweep};
 use crate::aws::CALL_TIMEOUT;
@@ -38,7 +40,8 @@ use crate::lease::Held;
 
 /// Snapshots that are checked again together, just before they go: as many as one filter takes.
 const SNAPSHOTS_TOGETHER: usize = 200;
-/// Images that are: as many as one `DescribeImageReferences` takes (EC2 API Reference).
+/// Images that are: as many as one `DescribeImageReferences` takes (EC2 API Reference), and more only
+/// where they share a fate.
 const IMAGES_TOGETHER: usize = 10;
 /// Deletions under way at once. Each waits for some six answers, a quarter of a second with 40 ms
 /// a call, so that these make well over the five a second that EC2 allows.
@@ -201,19 +204,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         lists: &mut Inventory,
         work: &mut Work,
     ) {
-        let mut images = images.into_iter();
-        loop {
-            let together: Vec<Verdict> = images.by_ref().take(IMAGES_TOGETHER).collect();
-            if together.is_empty() {
-                return;
-            }
-            if !self.invocation.has_time() {
-                work.out_of_time(together.iter().chain(images.as_slice()));
-                return;
-            }
+        let mut images = VecDeque::from(images);
+        while !images.is_empty() {
+            let together = next_batch(&mut images, IMAGES_TOGETHER);
             let looking = look.images(together.clone(), lists);
             let Some(checked) = self.invocation.in_time(looking).await else {
-                work.out_of_time(together.iter().chain(images.as_slice()));
+                work.out_of_time(together.iter().chain(&images));
                 return;
             };
             let mut ended: Vec<Deregistered> = stream::iter(checked)
@@ -238,26 +234,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         lists: &mut Inventory,
         work: &mut Work,
     ) {
-        let mut snapshots = snapshots.into_iter();
-        loop {
-            let mut together: Vec<Verdict> = snapshots.by_ref().take(SNAPSHOTS_TOGETHER).collect();
-            while snapshots
-                .as_slice()
-                .first()
-                .is_some_and(|next| is_part(next, &together))
-            {
-                together.extend(snapshots.next());
-            }
-            if together.is_empty() {
-                return;
-            }
-            if !self.invocation.has_time() {
-                work.out_of_time(together.iter().chain(snapshots.as_slice()));
-                return;
-            }
+        let mut snapshots = VecDeque::from(snapshots);
+        while !snapshots.is_empty() {
+            let together = next_batch(&mut snapshots, SNAPSHOTS_TOGETHER);
             let looking = look.snapshots(together.clone(), lists);
             let Some(checked) = self.invocation.in_time(looking).await else {
-                work.out_of_time(together.iter().chain(snapshots.as_slice()));
+                work.out_of_time(together.iter().chain(&snapshots));
                 return;
             };
             let mut under_way = stream::iter(checked)

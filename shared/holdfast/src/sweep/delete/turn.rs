@@ -3,22 +3,23 @@
 //! What the last look or EC2 holds is condemned anew by every sweep. Begun with the oldest each time,
 //! a sweep that does not get through would look at the same ones for ever, and never at the rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use holdfast_core::plan::judge::{Subject, Verdict};
 use holdfast_core::report::{Item, ReasonCode};
 
 /// All of them in their turn, in parts of one kind each.
 ///
-/// AMIs come before snapshots, each kind oldest first, and what is left of one AMI comes together.
+/// AMIs come before snapshots, each kind oldest first, and what is left of one AMI, or takes such
+/// along, comes together.
 /// Begun is with the one that the last sweep had come to; where that is no candidate any more, with
 /// the first.
 pub(super) fn in_turn(condemned: Vec<Verdict>, resume_at: Option<&str>) -> Vec<Vec<Verdict>> {
     let is_image = |v: &Verdict| matches!(v.subject, Subject::Image { .. });
-    let (images, mut snapshots): (Vec<Verdict>, Vec<Verdict>) =
-        condemned.into_iter().partition(is_image);
-    snapshots.sort_by(|a, b| a.orphan_of.cmp(&b.orphan_of));
-    let mut parts = vec![images, snapshots];
+    let mut condemned = condemned;
+    condemned.sort_by(|a, b| a.orphan_of.cmp(&b.orphan_of));
+    let (images, snapshots) = condemned.into_iter().partition(is_image);
+    let mut parts: Vec<Vec<Verdict>> = vec![images, snapshots];
     let place = |part: &Vec<Verdict>| {
         let mut from = part
             .iter()
@@ -60,8 +61,18 @@ pub(super) fn first_left(in_turn: &[Vec<String>], items: &[Item]) -> Option<Stri
     other.filter(|_| none_reached).or(Some(first)).cloned()
 }
 
-/// Whether a verdict is on another part of the former AMI that the last of these is.
-pub(super) fn is_part(next: &Verdict, of: &[Verdict]) -> bool {
+/// The next so many of these, and further ones as long as they share the fate of the last: a look at
+/// some of them would find too late what holds the others.
+pub(super) fn next_batch(left: &mut VecDeque<Verdict>, most: usize) -> Vec<Verdict> {
+    let mut batch: Vec<Verdict> = left.drain(..most.min(left.len())).collect();
+    while left.front().is_some_and(|next| is_part(next, &batch)) {
+        batch.extend(left.pop_front());
+    }
+    batch
+}
+
+/// Whether a verdict is on another part of the former AMI that the last of these is, or takes along.
+fn is_part(next: &Verdict, of: &[Verdict]) -> bool {
     let last = of.last();
     next.orphan_of.is_some() && last.is_some_and(|last| last.orphan_of == next.orphan_of)
 }
@@ -179,6 +190,28 @@ mod tests {
                 vec!["snap-1"]
             ]
         );
+    }
+
+    #[test]
+    fn what_shares_a_fate_is_looked_at_in_one_batch_of_amis_as_of_snapshots() {
+        let parts = |ids: &[&str]| in_turn(condemned(ids), None).remove(0);
+        for kind in ["ami", "snap"] {
+            let ids: Vec<String> = ["3a", "1", "3b", "2", "4a", "3c"]
+                .map(|id| format!("{kind}-{id}"))
+                .into();
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            let mut left: VecDeque<Verdict> = parts(&ids).into();
+            let mut batches: Vec<Vec<String>> = Vec::new();
+            while !left.is_empty() {
+                let batch = next_batch(&mut left, 3);
+                let ids = batch.iter().map(|v| v.subject.id().to_owned());
+                batches.push(ids.collect());
+            }
+            let of = |ids: &[&str]| -> Vec<String> {
+                ids.iter().map(|id| format!("{kind}-{id}")).collect()
+            };
+            assert_eq!(batches, [of(&["1", "2", "3a", "3b", "3c"]), of(&["4a"])]);
+        }
     }
 
     fn looked_at(ids: &[Vec<String>], most: usize) -> (BTreeSet<String>, Option<String>) {

@@ -8,8 +8,8 @@ use aws_sdk_ec2::types;
 use holdfast_core::id::{ImageId, InstanceId, LaunchTemplateId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{
     Attachment, Image, ImageMapping, ImageState, Instance, InstanceDevice, InstanceState,
-    InstanceType, LaunchTemplateVersion, Lifecycle, MappingTarget, Snapshot, SnapshotState, Tags,
-    Volume, VolumeState,
+    InstanceType, LaunchParameters, LaunchTemplateVersion, Lifecycle, MappingTarget, Snapshot,
+    SnapshotState, Tags, Volume, VolumeState,
 };
 
 use crate::aws::listing::{Unreadable, identifier, told};
@@ -58,6 +58,7 @@ pub(super) fn instance(from: types::Instance) -> Option<Instance> {
         .as_ref()
         .and_then(|s| s.name.as_ref())
         .map_or("", |n| n.as_str());
+    let launch = launch_parameters(&from);
     Some(Instance {
         id: InstanceId::new(told(from.instance_id)?),
         state: InstanceState::parse(state),
@@ -85,8 +86,28 @@ pub(super) fn instance(from: types::Instance) -> Option<Instance> {
             code: told(from.state_reason.and_then(|reason| reason.code)),
             words: told(from.state_transition_reason),
         },
+        launch: Some(Box::new(launch)),
         tags: tags(&from.tags.unwrap_or_default()),
     })
+}
+
+fn launch_parameters(from: &types::Instance) -> LaunchParameters {
+    let placement = from.placement.as_ref();
+    let groups = from.security_groups.as_deref().unwrap_or_default();
+    let profile = from.iam_instance_profile.as_ref();
+    let metadata = from.metadata_options.as_ref();
+    LaunchParameters {
+        instance_type: from.instance_type.as_ref().map(|t| t.as_str().to_owned()),
+        zone: placement.and_then(|p| told(p.availability_zone.clone())),
+        subnet: told(from.subnet_id.clone()),
+        security_groups: groups.iter().filter_map(|g| g.group_id.clone()).collect(),
+        key_name: told(from.key_name.clone()),
+        instance_profile: profile.and_then(|p| told(p.arn.clone())),
+        metadata_tokens: metadata
+            .and_then(|m| m.http_tokens.as_ref())
+            .is_some_and(|tokens| *tokens == types::HttpTokensState::Required),
+        ebs_optimized: from.ebs_optimized.unwrap_or(false),
+    }
 }
 
 pub(super) fn volume(from: types::Volume) -> Option<Volume> {

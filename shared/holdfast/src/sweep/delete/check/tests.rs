@@ -193,6 +193,89 @@ async fn an_ami_that_a_launch_template_names_by_now_is_held() {
     assert_eq!(hidden, [ReasonCode::EvidenceIncomplete]);
 }
 
+/// A launch template, or a further version of it, whose block-device mapping names a snapshot.
+fn template_over(account: &mut Account, name: &str, snapshot: &SnapshotId, first: bool) {
+    let ebs = EbsDevice {
+        snapshot: Some(snapshot.clone()),
+        ..EbsDevice::default()
+    };
+    let data = holdfast_sim::TemplateData {
+        mappings: vec![BlockDevice {
+            device: "/dev/sdf".to_owned(),
+            target: DeviceTarget::Ebs(ebs),
+        }],
+        ..Default::default()
+    };
+    let request = match first {
+        true => Request::CreateLaunchTemplate(request::CreateLaunchTemplate {
+            name: name.to_owned(),
+            description: None,
+            data,
+            tags: Vec::new(),
+            client_token: None,
+        }),
+        false => Request::CreateLaunchTemplateVersion(request::CreateLaunchTemplateVersion {
+            name: Some(name.to_owned()),
+            data,
+            ..Default::default()
+        }),
+    };
+    call(account, request);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_a_newer_version_of_a_launch_template_names_by_now_is_held() {
+    let (ec2, _, other) = account();
+    let snapshot = {
+        let mut account = ec2.account();
+        for n in 0..5 {
+            template_over(&mut account, &format!("web-{n}"), &other, true);
+        }
+        account.seed_snapshot(SnapshotSeed {
+            tags: Tags::from([("holdfast:managed".to_owned(), "true".to_owned())]),
+            ..SnapshotSeed::default()
+        })
+    };
+    let policies = PolicyFile::parse("p.yaml", POLICIES, Timestamp::now()).unwrap();
+    let mut lists = read(&ec2).await;
+    template_over(&mut ec2.account(), "web-3", &snapshot, false);
+    ec2.account().clear_calls();
+    let (readings, now) = (lists.readings(), Timestamp::now());
+    let look = Look::new(&ec2, &policies, now, None, &readings);
+    let subject = lists.snapshots.items.iter().find(|s| s.id == snapshot);
+    let verdict = condemned(Subject::Snapshot(subject.unwrap()));
+    let looked = look.snapshots(vec![verdict], &mut lists).await;
+    let Decision::Hold(reasons) = &looked[0].verdict.decision else {
+        panic!("{looked:?}");
+    };
+    assert_eq!(reasons[0].code, ReasonCode::UsedByLaunchTemplate);
+    let asked = |operation: &str| {
+        let account = ec2.account();
+        let calls = account.calls().iter();
+        calls.filter(|call| call.operation == operation).count()
+    };
+    // The list of templates, and the versions of the one that changed.
+    assert_eq!(asked("DescribeLaunchTemplates"), 1);
+    assert_eq!(asked("DescribeLaunchTemplateVersions"), 1);
+    assert!(looked[0].readings.iter().any(|reading| {
+        reading.source == Source::LaunchTemplates && reading.count == 6 && reading.error.is_none()
+    }));
+}
+
+#[tokio::test]
+async fn a_launch_template_that_vanished_since_holds_as_it_did_and_costs_nothing_to_read() {
+    let (ec2, _, snapshot) = account();
+    template_over(&mut ec2.account(), "web", &snapshot, true);
+    let before = ec2.launch_template_versions().await;
+    let delete = Request::DeleteLaunchTemplate(request::DeleteLaunchTemplate {
+        name: Some("web".to_owned()),
+        ..Default::default()
+    });
+    call(&mut ec2.account(), delete);
+    let again = ec2.launch_template_versions_again(&before.items).await;
+    assert_eq!((&again.items, again.pages), (&before.items, 1));
+}
+
 #[tokio::test]
 async fn a_check_that_cannot_be_made_holds() {
     use holdfast_sim::{ApiError, Fault, FaultRule};
