@@ -2,7 +2,7 @@
 
 use holdfast::aws::NotReady;
 use holdfast::error::RunError;
-use holdfast::permissions::action_of;
+use holdfast::permissions::actions_of;
 use holdfast::ports::records::{TableError, TableErrorKind};
 use holdfast::ports::{CallError, ErrorClass};
 
@@ -57,16 +57,27 @@ impl From<RunError> for Failure {
 }
 
 /// What to add to the caller's permissions where an operation was denied. AWS's own words are not
-/// read for it: each operation that Holdfast calls has an action of its own.
+/// read for it: of each operation that Holdfast calls the actions are known.
 #[must_use]
 pub fn permission(operation: &str, resource: &str) -> String {
-    match action_of(operation) {
-        Some(action) => format!(
-            "; the credentials lack {action}: add {{\"Effect\": \"Allow\", \"Action\": \"{action}\", \
-             \"Resource\": \"{resource}\"}} to the caller's policy, and look for a statement that denies it"
-        ),
-        None => format!("; check the credentials and that they allow {operation}"),
+    match actions_of(operation) {
+        [] => format!("; check the credentials and that they allow {operation}"),
+        actions => format!("; {}", lacking(actions, resource)),
     }
+}
+
+/// That the credentials lack these actions, and the statement to add.
+#[must_use]
+pub fn lacking(actions: &[&str], resource: &str) -> String {
+    let words = actions.join(", ");
+    let list = match actions {
+        [one] => format!("{one:?}"),
+        more => format!("{more:?}"),
+    };
+    format!(
+        "the credentials lack {words}: add {{\"Effect\": \"Allow\", \"Action\": {list}, \"Resource\": \
+         {resource:?}}} to the caller's policy, and look for a statement that denies it"
+    )
 }
 
 /// EC2 could not be listed.
@@ -94,8 +105,13 @@ impl From<TableError> for Failure {
             TableErrorKind::Unavailable => "; try again".to_owned(),
             TableErrorKind::Fenced | TableErrorKind::Refused => String::new(),
         };
+        let reading = ["GetItem", "BatchGetItem", "Query", "Scan"];
+        let what = match reading.contains(&error.operation) {
+            true => "read",
+            false => "written",
+        };
         Self::failed(format!(
-            "table {} could not be read: {} of {}: {}{advice}",
+            "table {} could not be {what}: {} of {}: {}{advice}",
             error.table, error.operation, error.record, error.message
         ))
     }
