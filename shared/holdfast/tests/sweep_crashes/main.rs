@@ -9,6 +9,7 @@ mod interrupted;
 mod outcome;
 mod overdue;
 mod reference;
+mod released;
 mod restored;
 mod sound;
 mod stage;

@@ -35,6 +35,8 @@ pub struct Stage<'w> {
     pub stranger: Option<u64>,
     /// The leases run out between two calls, once in so many.
     pub lapse: Option<u64>,
+    /// The plan that the sweeps are asked to release, by its hash.
+    pub release: Option<String>,
     /// How much time each sweep has, where not for ever.
     pub time: Option<SignedDuration>,
     /// Whether one ever ran out while its holder thought it had it.
@@ -56,6 +58,7 @@ impl<'w> Stage<'w> {
             bereaved: BTreeSet::new(),
             stranger: None,
             lapse: None,
+            release: None,
             time: None,
             lapsed: false,
             runs: 0,
@@ -90,6 +93,7 @@ impl<'w> Stage<'w> {
                 let (ports, time) = (self.ports(run), self.time);
                 let event = SweepEvent::Request(SweepRequest {
                     now: Some(now),
+                    release: self.release.clone(),
                     ..SweepRequest::default()
                 });
                 let work = async move {
