@@ -15,6 +15,7 @@ mod output;
 use std::process::ExitCode;
 
 use clap::Parser;
+use holdfast::aws::answers::Watcher;
 
 use args::Arguments;
 use exit::Exit;
@@ -22,8 +23,13 @@ use exit::Exit;
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    holdfast::aws::put_off::watch(output::put_off);
-    let exit = match commands::run(&arguments).await {
+    holdfast::aws::answers::watch(Watcher {
+        answered: output::answered,
+        put_off: output::put_off,
+    });
+    let outcome = commands::run(&arguments).await;
+    output::waited();
+    let exit = match outcome {
         Ok(exit) => exit,
         Err(failure) => {
             output::error(&failure.message);

@@ -136,9 +136,9 @@ fn people(report: &Report, tripped: &[&str], look: Look) -> String {
     ));
     for source in run.evidence.iter().filter(|s| !s.not_used_by.is_empty()) {
         text.push_str(&format!(
-            "{} is declared not in use by {}\n",
-            source.source,
-            source.not_used_by.join(", ")
+            "declared not in use by {}: {}\n",
+            source.not_used_by.join(", "),
+            source.source
         ));
     }
     if let Some(hash) = &run.plan_hash {

@@ -1,6 +1,6 @@
 //! A function's report, as it came.
 
-use holdfast::report::{Action, Item, Outcome, Report};
+use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Report};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -114,11 +114,33 @@ impl Answer {
         ));
         if let Some(hash) = self.run("plan_hash") {
             text.push_str(&format!("plan hash {hash}\n"));
+            text.push_str(&self.release(hash));
         }
         if self.json["run"]["complete"] == false {
             text.push_str("something is left for the next run\n");
         }
         text
+    }
+}
+
+impl Answer {
+    /// How to let go what a breaker holds. Only what a sweep that may delete put on record under a hash
+    /// can be released by it.
+    fn release(&self, hash: &str) -> String {
+        let tripped = |reason: &Reason| reason.code == ReasonCode::CircuitBreaker;
+        let held = |item: &&Item| item.outcome == Outcome::Held && item.reasons.iter().any(tripped);
+        let count = self.items.iter().filter(held).count();
+        match (count, self.run("mode")) {
+            (0, _) => String::new(),
+            (n, Some("enforce")) => format!(
+                "the breaker holds {n} of these; where they are to go all the same: holdfast sweep \
+                 --enforce --override {hash}\n"
+            ),
+            (n, _) => format!(
+                "the breaker holds {n} of these; the report of the next sweep that deletes says by \
+                 which hash they are let go\n"
+            ),
+        }
     }
 }
 
@@ -140,7 +162,6 @@ fn item(json: &Value) -> Option<Item> {
 
 #[cfg(test)]
 mod tests {
-    use holdfast::report::ReasonCode;
     use serde_json::json;
 
     use super::*;

@@ -8,10 +8,12 @@ use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_lambda::primitives::Blob;
 use holdfast::aws::SdkConfig;
+use holdfast::aws::answers::Watch;
 use serde_json::Value;
 
 use super::Answer;
 use crate::failure::{Failure, permission};
+use crate::output::progress;
 
 /// A little more than Lambda lets a function run at most (Lambda Developer Guide, "Lambda quotas").
 const LONGEST: Duration = Duration::from_secs(15 * 60 + 30);
@@ -28,13 +30,22 @@ pub async fn invoke(config: &SdkConfig, function: &str, event: &Value) -> Result
         .read_timeout(LONGEST)
         .operation_attempt_timeout(LONGEST)
         .build();
-    let client = Client::from_conf(Builder::from(config).timeout_config(limits).build());
-    let sent = client
+    let watched = Builder::from(config).interceptor(Watch("Lambda"));
+    let client = Client::from_conf(watched.timeout_config(limits).build());
+    progress(&format!("waiting for {function} ..."));
+    let invoked = client
         .invoke()
         .function_name(function)
         .payload(Blob::new(event.to_string()))
-        .send()
-        .await;
+        .send();
+    let sent = tokio::select! {
+        sent = invoked => sent,
+        Ok(()) = tokio::signal::ctrl_c() => {
+            return Err(Failure::failed(format!(
+                "interrupted; if {function} has begun, it goes on to its end: see `holdfast runs`"
+            )));
+        }
+    };
     let output = sent.map_err(|error| uninvoked(function, &error))?;
     let payload = output.payload().map(Blob::as_ref).unwrap_or_default();
     let payload: Value = serde_json::from_slice(payload)

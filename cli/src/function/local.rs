@@ -8,11 +8,16 @@ use holdfast::report::Mode;
 use holdfast::settings::Settings;
 use holdfast::{check, create, settings, sweep};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::{Answer, Function};
 use crate::account::Account;
 use crate::args::Global;
 use crate::failure::Failure;
+use crate::output::{plain, progress};
+
+/// What a shell says of a program that an interrupt ended: 128 and the signal's number.
+const INTERRUPTED: i32 = 130;
 
 /// Does what the function does with this event, as the run `id`.
 ///
@@ -33,17 +38,34 @@ pub async fn handle(
         mode,
     };
     let context = Context::new(&account.config, settings);
+    let (stop, interrupted) = watch::channel(false);
+    let listening = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            plain(
+                "interrupted: what is under way is finished, nothing new is begun; again to end at \
+                 once, as by a crash, which the next run makes good",
+            );
+            // Nobody listens when the run is over.
+            let _ = stop.send(true);
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(INTERRUPTED);
+            }
+        }
+    });
     let invocation = Invocation {
         id: id.to_owned(),
         account: sts::account(&account.config).await,
         region: account.region.clone(),
         stop_at: None,
+        interrupted: Some(interrupted),
     };
+    progress(&format!("doing the work of {} here ...", function.name()));
     let report = match function {
         Function::CreateSnapshots => create::snapshots(&context, event, &invocation).await,
         Function::CreateImages => create::images(&context, event, &invocation).await,
         Function::SweepRetention => sweep::handle(&context, event, &invocation).await,
         Function::CheckDependencies => check::handle(&context, event, &invocation).await,
     };
+    listening.abort();
     Answer::of(&report?)
 }

@@ -112,6 +112,7 @@ pub fn counts(items: &[Item]) -> String {
         .iter()
         .map(|(_, word, count)| match *word {
             "create" | "retire" => format!("{count} to {word}"),
+            "finding" if *count != 1 => format!("{count} findings"),
             word => format!("{count} {word}"),
         })
         .collect();

@@ -3,9 +3,12 @@
 pub mod age;
 pub mod items;
 pub mod table;
+mod waiting;
+
+pub use waiting::{answered, end as waited, progress};
 
 use std::borrow::Cow;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -24,6 +27,7 @@ const PUT_OFF_EVERY: Duration = Duration::from_secs(5);
 /// # Errors
 /// Standard output cannot be written, such as a file on a full disk.
 pub fn print(text: &str) -> Result<(), Failure> {
+    waiting::end();
     let mut out = anstream::stdout().lock();
     let end = if text.ends_with('\n') { "" } else { "\n" };
     let written = write!(out, "{text}{end}").and_then(|()| out.flush());
@@ -94,27 +98,22 @@ pub fn note(message: &str) {
     say(Style::new().bold(), "note", message);
 }
 
-/// Says what takes long, to a person who waits.
-pub fn progress(message: &str) {
-    if io::stderr().is_terminal() {
-        plain(message);
-    }
-}
-
-/// Says that EC2 put a call off, at most every few seconds.
-pub fn put_off() {
+/// Says that a service put a call off, at most every few seconds.
+pub fn put_off(service: &'static str) {
     static LAST: Mutex<Option<Instant>> = Mutex::new(None);
     let Ok(mut last) = LAST.lock() else { return };
     if last.is_none_or(|at| at.elapsed() >= PUT_OFF_EVERY) {
         *last = Some(Instant::now());
-        note("EC2 puts calls off (too many of them, or not available): waiting and asking again");
+        note(&format!(
+            "{service} puts calls off (too many of them, or not available): waiting and asking again"
+        ));
     }
 }
 
 /// Says something in a format of its own.
 pub fn plain(message: &str) {
     // Nobody is left to hear of a standard error that cannot be written.
-    let _ = writeln!(anstream::stderr(), "{message}");
+    waiting::aside(|| drop(writeln!(anstream::stderr(), "{message}")));
 }
 
 fn say(style: Style, word: &str, message: &str) {

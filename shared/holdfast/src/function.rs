@@ -1,6 +1,6 @@
 //! What the four Lambda functions have in common: start-up, context, logging, answer.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use holdfast_core::report::{FUNCTION_LIMIT, Invoked, Report};
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
 use crate::aws::dynamodb::Table;
 use crate::aws::ec2::Ec2;
@@ -32,6 +32,8 @@ pub struct Invocation {
     pub region: Option<String>,
     /// When to stop starting new work, on the wall clock.
     pub stop_at: Option<Timestamp>,
+    /// Tells when a person has had enough of it; then nothing new is begun either.
+    pub interrupted: Option<watch::Receiver<bool>>,
 }
 
 impl Invocation {
@@ -49,18 +51,46 @@ impl Invocation {
             account: account.map(|text| (*text).to_owned()),
             region: region.or_else(|| arn.get(3).map(|text| (*text).to_owned())),
             stop_at: deadline.map(|at| stop_at(at, Timestamp::now())),
+            interrupted: None,
         }
     }
 
     /// Does `work` as long as there is time; nothing when its time is over first. It is given up where
     /// it stands, as by a crash, so it must only read, or write what may be left half written.
     pub async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let Some(stop_at) = self.stop_at else {
-            return Some(work.await);
+        if !self.has_time() {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            () = self.over() => None,
+            done = work => Some(done),
+        }
+    }
+
+    /// Ends when the time is over.
+    async fn over(&self) {
+        let time = async {
+            match self.stop_at {
+                Some(at) => {
+                    let left = Duration::try_from(at.duration_since(Timestamp::now()));
+                    tokio::time::sleep(left.unwrap_or_default()).await;
+                }
+                None => pending().await,
+            }
         };
-        let left = Duration::try_from(stop_at.duration_since(Timestamp::now()));
-        let left = left.ok().filter(|left| !left.is_zero())?;
-        tokio::time::timeout(left, work).await.ok()
+        let person = async {
+            if let Some(interrupted) = &self.interrupted
+                && interrupted.clone().wait_for(|now| *now).await.is_ok()
+            {
+                return;
+            }
+            pending().await
+        };
+        tokio::select! {
+            () = time => {}
+            () = person => {}
+        }
     }
 
     /// Whether there is time to begin something more.
@@ -72,8 +102,9 @@ impl Invocation {
     /// Whether there is time to begin something that may take this long.
     #[must_use]
     pub fn has(&self, needed: SignedDuration) -> bool {
-        self.stop_at
-            .is_none_or(|at| at.duration_since(Timestamp::now()) > needed)
+        let interrupted = self.interrupted.as_ref().is_some_and(|now| *now.borrow());
+        let in_time = |at: Timestamp| at.duration_since(Timestamp::now()) > needed;
+        !interrupted && self.stop_at.is_none_or(in_time)
     }
 }
 
@@ -237,7 +268,41 @@ mod tests {
             account: None,
             region: None,
             stop_at,
+            interrupted: None,
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_begun_after_an_interrupt_and_what_only_reads_is_given_up() {
+        let (stop, interrupted) = watch::channel(false);
+        let invocation = Invocation {
+            interrupted: Some(interrupted),
+            ..invocation(None)
+        };
+        assert!(invocation.has_time());
+        assert_eq!(invocation.in_time(async { 1 }).await, Some(1));
+        let interrupting = async {
+            stop.send(true).unwrap();
+            pending::<u8>().await
+        };
+        assert_eq!(invocation.in_time(interrupting).await, None);
+        assert!(!invocation.has_time());
+        assert_eq!(invocation.in_time(async { 1 }).await, None);
+    }
+
+    #[tokio::test]
+    async fn one_who_has_gone_interrupts_nobody() {
+        let (stop, interrupted) = watch::channel(false);
+        drop(stop);
+        let invocation = Invocation {
+            interrupted: Some(interrupted),
+            ..invocation(None)
+        };
+        let work = async {
+            tokio::task::yield_now().await;
+            1
+        };
+        assert_eq!(invocation.in_time(work).await, Some(1));
     }
 
     #[tokio::test]

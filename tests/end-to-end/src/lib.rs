@@ -7,6 +7,7 @@
 pub mod backups;
 pub mod images;
 pub mod lineage;
+pub mod schema;
 
 use std::collections::BTreeMap;
 use std::path::Path;

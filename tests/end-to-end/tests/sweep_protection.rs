@@ -196,7 +196,7 @@ async fn a_snapshot_that_a_binned_ami_of_somebody_else_maps_is_held_as_long_as_t
     let over_kept = world.register_image("golden-1", &[&ids[1]]);
     // Others stay: no collapse of images.
     for n in 3..5 {
-        world.register_image(&format!("golden-{n}"), &[&ids[0]]);
+        let _ = world.register_image(&format!("golden-{n}"), &[&ids[0]]);
     }
     let over_expired = world.register_image("golden-2", &[&ids[3]]);
     let first = backups::sweep(&world).await;

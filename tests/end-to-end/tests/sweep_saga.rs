@@ -302,6 +302,7 @@ async fn in_process(world: &World, mode: Mode, stop_at: Option<Timestamp>) -> Va
         account: None,
         region: None,
         stop_at,
+        interrupted: None,
     };
     let event = SweepEvent::Request(request);
     let report = sweep::sweep(&ec2, &table, &policies, mode, event, &invocation).await;

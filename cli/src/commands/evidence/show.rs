@@ -144,6 +144,7 @@ fn not_used(evidence: &Map<String, Value>) -> Option<String> {
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
+        Value::String(text) => text.is_empty(),
         Value::Array(all) => all.is_empty(),
         Value::Object(all) => all.is_empty(),
         _ => false,
@@ -167,15 +168,25 @@ fn listing(name: &str, rows: &[&Map<String, Value>], look: Look) -> String {
     }
     let header: Vec<String> = columns
         .iter()
-        .map(|column| format!("  {}", column.replace('_', " ").to_uppercase()))
+        .enumerate()
+        .map(|(n, column)| indented(n, &column.replace('_', " ").to_uppercase()))
         .collect();
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     let cells = rows.iter().map(|row| {
         let cell = |column: &&str| row.get(*column).map(inline).unwrap_or_default();
         columns
             .iter()
-            .map(|column| look.plain(format!("  {}", cell(column))))
+            .enumerate()
+            .map(|(n, column)| look.plain(indented(n, &cell(column))))
             .collect()
     });
     format!("  {name}:\n{}", look.table(&header, cells.collect()))
+}
+
+/// The first column stands below its title.
+fn indented(column: usize, text: &str) -> String {
+    match column {
+        0 => format!("  {text}"),
+        _ => text.to_owned(),
+    }
 }

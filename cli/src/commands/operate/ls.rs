@@ -286,12 +286,20 @@ fn people(lines: &[Line], now: Timestamp, look: Look) -> String {
     });
     let header = ["BACKUP", "POLICY", "SOURCE", "TIME", "AGE", "STATE", "SIZE"];
     let mut text = look.table(&header, rows.collect());
-    let size: i64 = lines.iter().filter_map(|line| line.backup.size_gib).sum();
+    // What failed never was a backup.
+    let (failed, good): (Vec<&Line>, Vec<&Line>) = lines
+        .iter()
+        .partition(|line| line.item.outcome == Outcome::Finding);
+    let size: i64 = good.iter().filter_map(|line| line.backup.size_gib).sum();
     text.push_str(&format!(
-        "\n{}, of volumes of {size} GiB together\n",
-        match lines.len() {
+        "\n{}, of volumes of {size} GiB together{}\n",
+        match good.len() {
             1 => "1 backup".to_owned(),
             n => format!("{n} backups"),
+        },
+        match failed.len() {
+            0 => String::new(),
+            n => format!("; {n} failed and none"),
         }
     ));
     text

@@ -7,7 +7,7 @@ use std::time::Duration;
 use holdfast::restore::{Pace, Step};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::output::plain;
+use crate::output::{plain, waited};
 
 /// Time between two looks at what is being made.
 const EVERY: Duration = Duration::from_secs(2);
@@ -32,6 +32,7 @@ pub(super) struct Teller {
 
 impl Teller {
     pub(super) fn new(all: usize) -> Self {
+        waited();
         let target = match io::stderr().is_terminal() {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),

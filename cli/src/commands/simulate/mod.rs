@@ -24,7 +24,7 @@ use crate::args::{Global, SimulateArguments};
 use crate::exit::Exit;
 use crate::failure::{Failure, unlisted};
 use crate::output::table::Look;
-use crate::output::{print, print_json, progress};
+use crate::output::{print, print_json, progress, waited};
 
 /// The command's report: the contract's, and the whole simulation beside its items.
 #[derive(Debug, Serialize)]
@@ -107,6 +107,7 @@ pub async fn run(global: &Global, arguments: &SimulateArguments) -> Result<Exit,
 
 /// Progress on standard error, where that is a terminal.
 fn bar() -> ProgressBar {
+    waited();
     let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("simulating day {pos} of {len}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

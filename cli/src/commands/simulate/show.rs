@@ -78,7 +78,7 @@ fn summary(simulation: &Simulation, look: Look) -> String {
         "MOST",
         "AT END",
         "GIB AT END",
-        "A MONTH",
+        "COST A MONTH",
         "BACKUPS OVER TIME",
     ];
     look.table(&header, rows.collect())

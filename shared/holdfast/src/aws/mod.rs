@@ -1,12 +1,12 @@
 //! Adapters over the AWS SDK: conversion, paging, classification of errors. No business rules.
 
+pub mod answers;
 mod auto_scaling;
 pub mod dynamodb;
 pub mod ec2;
 mod error;
 mod kms;
 mod listing;
-pub mod put_off;
 pub mod ssm;
 pub mod sts;
 

@@ -1,7 +1,12 @@
 //! `run` and `events send`.
 
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
 use holdfast_end_to_end::backups::{self, POLICIES, VOLUME};
 use holdfast_end_to_end::{World, items};
+use holdfast_local_aws::lambda::find_binary;
+use holdfast_sim::{Fault, FaultRule};
 use serde_json::json;
 
 use super::holdfast;
@@ -56,6 +61,56 @@ async fn the_deployed_function_runs_a_policy_and_a_repeated_command_makes_nothin
     let runs = holdfast(&world, &["runs", "--json"]).json();
     let request = &holdfast_end_to_end::item_of(&runs, "by-hand")["of_run"]["request"];
     assert!(request["started"].is_string(), "{runs:#}");
+}
+
+/// The command in the background, interrupted once EC2 has been asked for this and answers no more.
+async fn interrupted(world: &World, arguments: &[&str], waits_for: &str) -> std::process::Output {
+    world.inject(FaultRule::next(waits_for, Fault::AppliedThenHang));
+    let child = Command::new(find_binary("holdfast").unwrap())
+        .args(arguments)
+        .envs(world.local.environment())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let asked = async {
+        while !world.calls().iter().any(|call| call == waits_for) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), asked)
+        .await
+        .expect("the call arrives");
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(sent.success());
+    child.wait_with_output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_begins_nothing_new_and_the_same_run_goes_on_later() {
+    let world = one_volume("plan").await;
+    on_the_clock(&world);
+    let run = ["run", "nightly", "--local", "--id", "by-hand", "--json"];
+    let cut = interrupted(&world, &run, "DescribeVolumes").await;
+    let said = String::from_utf8(cut.stderr).unwrap();
+    assert!(said.contains("interrupted: what is under way"), "{said}");
+    assert_eq!(cut.status.code(), Some(1), "{said}");
+    assert!(world.snapshots().is_empty());
+    let ran = holdfast(&world, &run);
+    assert_eq!((ran.status, world.snapshots().len()), (0, 1), "{}", ran.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_while_a_function_works_says_that_it_goes_on() {
+    let world = one_volume("plan").await;
+    on_the_clock(&world);
+    world.deploy(&["create-snapshots"]);
+    let run = ["run", "nightly", "--function", "create-snapshots"];
+    let cut = interrupted(&world, &run, "DescribeVolumes").await;
+    let said = String::from_utf8(cut.stderr).unwrap();
+    assert!(said.contains("it goes on to its end"), "{said}");
+    assert_eq!(cut.status.code(), Some(1), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,59 +1,13 @@
 //! The JSON of every command against the schemas under `events/schema/`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use holdfast_core::report::{Action, Outcome, ReasonCode};
 use holdfast_end_to_end::backups::{POLICIES, VOLUME, sweep, world};
+use holdfast_end_to_end::schema::{check, schema, validator};
 use holdfast_end_to_end::{report, seed_backup};
-use jsonschema::Validator;
-use serde_json::Value;
 
 use super::holdfast;
-
-pub fn schema(name: &str) -> Value {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/schema");
-    let text = std::fs::read_to_string(folder.join(name)).unwrap();
-    serde_json::from_str(&text).unwrap()
-}
-
-pub fn validator(schema: &Value) -> Validator {
-    jsonschema::options()
-        .should_validate_formats(true)
-        .build(schema)
-        .unwrap()
-}
-
-/// That it fits, and that each key of the head and of the items is one that the schema tells of.
-fn check(schema: &Value, what: &str, json: &Value) {
-    let wrong: Vec<String> = validator(schema)
-        .iter_errors(json)
-        .map(|error| format!("{}: {error}", error.instance_path()))
-        .collect();
-    assert!(wrong.is_empty(), "{what}: {}\n{json:#}", wrong.join("\n"));
-    let keys = |value: &Value| -> BTreeSet<String> {
-        let object = value.as_object();
-        object
-            .into_iter()
-            .flatten()
-            .map(|(key, _)| key.clone())
-            .collect()
-    };
-    let defined = |pointer: &str| keys(schema.pointer(pointer).unwrap());
-    let known = defined("/$defs/item/properties");
-    for item in json["items"].as_array().unwrap() {
-        let more: Vec<_> = keys(item).difference(&known).cloned().collect();
-        assert!(
-            more.is_empty(),
-            "{what} has {more:?}, of which the schema does not tell"
-        );
-    }
-    assert!(
-        keys(&json["run"]).is_subset(&defined("/$defs/run/properties")),
-        "{what}"
-    );
-    assert!(keys(json).is_subset(&defined("/properties")), "{what}");
-}
 
 #[test]
 fn the_schema_has_the_programs_words_and_no_others() {
@@ -184,7 +138,7 @@ async fn the_json_of_every_command_and_function_fits_its_schema() {
         check(&schema, &line.join(" "), &ran.json());
     }
     let lineage = holdfast(&world, &["lineage", &ids[0]]);
-    let known = self::schema("lineage-1.schema.json");
+    let known = holdfast_end_to_end::schema::schema("lineage-1.schema.json");
     let lineage = lineage.json();
     assert!(validator(&known).is_valid(&lineage), "{lineage:#}");
     assert!(!lineage["edges"].as_array().unwrap().is_empty());

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use holdfast_core::id::VolumeId;
 use holdfast_core::simulation::AdviceCode;
 use holdfast_end_to_end::backups::{NOW, VOLUME, day, volume};
+use holdfast_end_to_end::schema::{schema, validator};
 use holdfast_end_to_end::{World, seed_backup, tags};
 use holdfast_sim::{ApiError, Fault, FaultRule, VolumeSeed};
 use serde_json::{Value, json};
 
-use super::schema::{schema, validator};
 use super::{Ran, holdfast};
 
 const POLICIES: &str = r#"

@@ -1,7 +1,11 @@
 //! `sweep`.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
 use holdfast_end_to_end::backups::{POLICIES, newest_first, world};
 use holdfast_end_to_end::{World, items, resources};
+use holdfast_local_aws::lambda::find_binary;
 
 use super::holdfast;
 
@@ -35,6 +39,44 @@ async fn a_sweep_plans_and_deletes_when_it_is_told_to() {
     let mut wanted = ids[2..].to_vec();
     wanted.sort();
     assert_eq!((done.status, gone), (0, wanted), "{report:#}\n{}", done.err);
+    assert_eq!(newest_first(&world), ids[..2]);
+}
+
+/// The command on a terminal of its own (`script` of util-linux), at which this is typed.
+fn typed(world: &World, answer: &str) -> String {
+    let line = format!(
+        "{} sweep --enforce --function sweep-retention",
+        find_binary("holdfast").unwrap().display()
+    );
+    let mut terminal = Command::new("script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .envs(world.local.environment())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut keys = terminal.stdin.take().unwrap();
+    writeln!(keys, "{answer}").unwrap();
+    let output = terminal.wait_with_output().unwrap();
+    drop(keys);
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    shown
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_terminal_only_the_number_of_deletions_typed_back_has_them_done() {
+    let (world, ids) = world("plan", POLICIES, 4).await;
+    on_the_clock(&world);
+    world.deploy(&["sweep-retention"]);
+    for wrong in ["y", "4"] {
+        let shown = typed(&world, wrong);
+        assert!(shown.contains("type 2 to have it done"), "{shown}");
+        assert!(shown.contains("nothing was changed"), "{shown}");
+        assert_eq!(newest_first(&world).len(), 4);
+    }
+    let shown = typed(&world, "2");
+    assert!(shown.contains("2 deleted"), "{shown}");
     assert_eq!(newest_first(&world), ids[..2]);
 }
 

@@ -42,6 +42,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -55,6 +56,7 @@ use jiff::Timestamp;
 
 use attribute::Item;
 
+use crate::aws::answers::Watch;
 use crate::aws::chain;
 
 /// Version of the records' format; a record of a higher one is refused and never overwritten.
@@ -73,7 +75,7 @@ impl Table {
     /// The table `name`, with the SDK's configuration.
     pub fn new(config: &SdkConfig, name: impl Into<String>) -> Self {
         Self {
-            client: Client::new(config),
+            client: Client::from_conf(Builder::from(config).interceptor(Watch("DynamoDB")).build()),
             name: name.into(),
         }
     }

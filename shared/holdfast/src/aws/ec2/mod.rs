@@ -12,9 +12,9 @@ use aws_config::SdkConfig;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::Builder;
 
+use super::answers::Watch;
 use super::auto_scaling::AutoScaling;
 use super::kms::Kms;
-use super::put_off::Watch;
 
 /// The EC2 API of one account and Region, with Auto Scaling's and KMS's beside it.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ impl Ec2 {
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self {
-            client: Client::from_conf(Builder::from(config).interceptor(Watch).build()),
+            client: Client::from_conf(Builder::from(config).interceptor(Watch("EC2")).build()),
             auto_scaling: AutoScaling::new(config),
             kms: Kms::new(config),
         }
