@@ -133,7 +133,7 @@ fn a_release_that_is_cut_at_each_call_in_turn_is_taken_by_the_same_request_repea
 
 #[test]
 fn a_release_that_is_cut_anywhere_or_meets_failing_lists_is_taken_by_the_same_request_repeated() {
-    cases("release", 40, async |seed| {
+    cases("release", 60, async |seed| {
         let world = world(seed, LIMITED);
         let Some((left, calls)) = undisturbed(&world, seed).await? else {
             return Ok(());

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use holdfast::function::Invocation;
 use holdfast::sweep::sweep;
 use holdfast_core::event::{SweepEvent, SweepRequest};
+use holdfast_core::id::ImageId;
+use holdfast_core::inventory::ImageState;
 use holdfast_core::report::{Mode, Report};
 use holdfast_sim::records::InMemoryRecords;
 use holdfast_sim::request::{DeregisterImage, Request};
@@ -14,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::interrupted::gate::{Cut, Gate, Run, side_by_side};
 use super::interrupted::ports::{Aged, Notes, Ports, standing};
+use super::interrupted::stamped::Stamped;
 use super::reference::{Kind, Reference, protected};
 use super::world::{LAG, World};
 
@@ -122,7 +125,7 @@ impl<'w> Stage<'w> {
         Ports {
             run,
             gate: self.gate.clone(),
-            ec2: self.ec2.clone(),
+            ec2: Stamped(self.ec2.clone()),
             records: self.records.clone(),
             notes: self.notes.clone(),
             aged: self.aged.clone(),
@@ -130,7 +133,7 @@ impl<'w> Stage<'w> {
     }
 
     /// What happens between two calls, and which of the waiting ones is next.
-    fn between(&mut self, waiting: usize) -> usize {
+    pub fn between(&mut self, waiting: usize) -> usize {
         if self.lapse.is_some_and(|n| self.numbers.below(n) == 0) {
             self.records.expire_leases();
             self.lapsed = true;
@@ -179,8 +182,12 @@ impl<'w> Stage<'w> {
             id: id.clone(),
             delete_associated_snapshots: false,
         });
-        // What is protected stays.
-        if account.call(&deregister).is_ok() {
+        // What is protected stays; that EC2's answer is lost changes nothing.
+        account.call(&deregister).ok();
+        if account
+            .image(&ImageId::new(&id))
+            .is_none_or(|image| image.state == ImageState::Deregistered)
+        {
             self.bereaved.extend(mapped);
             // What needed the AMI has lost it; by that it needs the snapshots no more.
             self.references.retain(|reference| reference.target != id);
