@@ -2,11 +2,13 @@
 
 use holdfast::aws::dynamodb::Table;
 use holdfast::aws::ec2::Ec2;
+use holdfast::aws::sts;
 use holdfast::aws::{Chosen, SdkConfig, check_config, load_config_for};
 use holdfast::settings;
 
 use crate::args::Global;
 use crate::failure::Failure;
+use crate::output::progress;
 
 /// Clients for one account and Region.
 #[derive(Debug)]
@@ -35,6 +37,21 @@ impl Account {
             region: config.region().map(ToString::to_string),
             config,
         })
+    }
+
+    /// Says to a person who waits what is being read.
+    pub fn reading(&self, what: &str) {
+        progress(&format!("reading {what} in {} ...", self.place()));
+    }
+
+    /// The Region, in words.
+    pub fn place(&self) -> &str {
+        self.region.as_deref().unwrap_or("no Region")
+    }
+
+    /// The account's number, where STS tells it.
+    pub async fn number(&self) -> Option<String> {
+        sts::account(&self.config).await
     }
 
     /// The SDK's configuration alone, for what needs no table.

@@ -6,9 +6,11 @@
 mod account;
 mod args;
 mod commands;
+mod confirm;
 mod exit;
 mod failure;
 mod function;
+mod interrupt;
 mod nearest;
 mod output;
 

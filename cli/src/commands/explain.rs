@@ -1,6 +1,5 @@
 //! `holdfast explain`: may this backup be deleted, and what stands in the way?
 
-use holdfast::aws::sts;
 use holdfast::explain::explain;
 use holdfast::report::{Item, Outcome, Report, Run};
 use holdfast::settings::load_policies;
@@ -14,7 +13,7 @@ use crate::failure::Failure;
 use crate::output::age::relative;
 use crate::output::items::{readable_path, seconds, tone, verdict};
 use crate::output::table::Look;
-use crate::output::{print_report, progress, visible};
+use crate::output::{print_report, visible};
 
 /// Runs the command.
 ///
@@ -24,10 +23,9 @@ pub async fn run(global: &Global, arguments: &ExplainArguments) -> Result<Exit, 
     let now = arguments.now.or_clock();
     let policies = load_policies(&arguments.policies.file, now)?;
     let account = Account::connect(global).await?;
-    let place = account.region.as_deref().unwrap_or("no Region");
-    progress(&format!("reading EC2 and the lineage in {place} ..."));
+    account.reading("EC2 and the lineage");
 
-    let number = sts::account(&account.config).await;
+    let number = account.number().await;
     let (ec2, table) = (&account.ec2, &account.table);
     let told = number.as_deref();
     let explained = explain(ec2, table, &policies, &arguments.ids, told, now).await?;

@@ -1,6 +1,5 @@
 //! `holdfast plan`: what would a run now do?
 
-use holdfast::aws::sts;
 use holdfast::create;
 use holdfast::plan::census::findings;
 use holdfast::plan::due::is_late;
@@ -18,7 +17,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, unlisted};
 use crate::output::items::{counts, seconds, table};
 use crate::output::table::Look;
-use crate::output::{note, print_report, progress};
+use crate::output::{note, print_report};
 
 /// Runs the command.
 ///
@@ -29,11 +28,10 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
     let policies = load_policies(&arguments.policies.file, now)?;
     let account = Account::connect(global).await?;
     let Account { ec2, table, .. } = &account;
-    let place = account.region.as_deref().unwrap_or("no Region");
-    progress(&format!("reading EC2 and the ledger in {place} ..."));
+    account.reading("EC2 and the ledger");
 
     let (number, creations, inventory) = tokio::join!(
-        sts::account(&account.config),
+        account.number(),
         create::preview(ec2, table, &policies, now),
         lists::read(ec2, &policies),
     );

@@ -10,9 +10,11 @@ use aws_sdk_lambda::primitives::Blob;
 use holdfast::aws::SdkConfig;
 use holdfast::aws::answers::Watch;
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use super::Answer;
 use crate::failure::{Failure, permission};
+use crate::interrupt::listen;
 use crate::output::progress;
 
 /// A little more than Lambda lets a function run at most (Lambda Developer Guide, "Lambda quotas").
@@ -38,14 +40,21 @@ pub async fn invoke(config: &SdkConfig, function: &str, event: &Value) -> Result
         .function_name(function)
         .payload(Blob::new(event.to_string()))
         .send();
+    let (stop, stopped) = oneshot::channel();
+    let words = "interrupted: the answer is not waited for";
+    let listening = listen(words, move || {
+        let _ = stop.send(());
+    })
+    .await;
     let sent = tokio::select! {
         sent = invoked => sent,
-        Ok(()) = tokio::signal::ctrl_c() => {
+        Ok(()) = stopped => {
             return Err(Failure::failed(format!(
-                "interrupted; if {function} has begun, it goes on to its end: see `holdfast runs`"
+                "if {function} has begun, it goes on to its end: see `holdfast runs`"
             )));
         }
     };
+    drop(listening);
     let output = sent.map_err(|error| uninvoked(function, &error))?;
     let payload = output.payload().map(Blob::as_ref).unwrap_or_default();
     let payload: Value = serde_json::from_slice(payload)

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use holdfast::aws::sts;
 use holdfast::function::{Context, Invocation};
+use holdfast::operator::Operator;
 use holdfast::report::Mode;
 use holdfast::settings::Settings;
 use holdfast::{check, create, settings, sweep};
@@ -14,10 +14,8 @@ use super::{Answer, Function};
 use crate::account::Account;
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::output::{plain, progress};
-
-/// What a shell says of a program that an interrupt ended: 128 and the signal's number.
-const INTERRUPTED: i32 = 130;
+use crate::interrupt::listen;
+use crate::output::{progress, settled};
 
 /// Does what the function does with this event, as the run `id`.
 ///
@@ -39,25 +37,22 @@ pub async fn handle(
     };
     let context = Context::new(&account.config, settings);
     let (stop, interrupted) = watch::channel(false);
-    let listening = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            plain(
-                "interrupted: what is under way is finished, nothing new is begun; again to end at \
-                 once, as by a crash, which the next run makes good",
-            );
-            // Nobody listens when the run is over.
-            let _ = stop.send(true);
-            if tokio::signal::ctrl_c().await.is_ok() {
-                std::process::exit(INTERRUPTED);
-            }
-        }
-    });
+    let words = "interrupted: what is under way is finished, nothing new is begun; again to end at \
+                 once, as by a crash, which the next run makes good";
+    let _listening = listen(words, move || {
+        // Nobody listens when the run is over.
+        let _ = stop.send(true);
+    })
+    .await;
     let invocation = Invocation {
         id: id.to_owned(),
-        account: sts::account(&account.config).await,
+        account: account.number().await,
         region: account.region.clone(),
         stop_at: None,
-        interrupted: Some(interrupted),
+        operator: Some(Operator {
+            interrupted,
+            told: settled,
+        }),
     };
     progress(&format!("doing the work of {} here ...", function.name()));
     let report = match function {
@@ -66,6 +61,5 @@ pub async fn handle(
         Function::SweepRetention => sweep::handle(&context, event, &invocation).await,
         Function::CheckDependencies => check::handle(&context, event, &invocation).await,
     };
-    listening.abort();
     Answer::of(&report?)
 }

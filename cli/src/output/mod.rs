@@ -2,10 +2,11 @@
 
 pub mod age;
 pub mod items;
+pub mod lines;
 pub mod table;
 mod waiting;
 
-pub use waiting::{answered, end as waited, progress};
+pub use waiting::{answered, end as waited, progress, settled};
 
 use std::borrow::Cow;
 use std::io::{self, Write};

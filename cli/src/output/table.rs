@@ -7,6 +7,10 @@ use anstream::{AutoStream, ColorChoice};
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 
+/// Columns of a terminal below which a table has no cells worth reading; the terminal breaks its lines
+/// then. Some that do not know their size say none.
+const NARROWEST: u16 = 40;
+
 /// How tables are drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
@@ -89,7 +93,8 @@ impl Look {
     fn empty(self) -> Table {
         let mut table = Table::new();
         table.load_style(NOTHING);
-        table.set_content_arrangement(if self.fit {
+        let fits = table.width().is_none_or(|width| width >= NARROWEST);
+        table.set_content_arrangement(if self.fit && fits {
             ContentArrangement::Dynamic
         } else {
             ContentArrangement::Disabled

@@ -9,13 +9,14 @@ use holdfast_core::report::{FUNCTION_LIMIT, Invoked, Report};
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::OnceCell;
 
 use crate::aws::dynamodb::Table;
 use crate::aws::ec2::Ec2;
 use crate::aws::ssm::Ssm;
 use crate::aws::{SdkConfig, check_config, load_config};
 use crate::error::RunError;
+use crate::operator::{Operator, Settled};
 use crate::settings::Settings;
 
 /// How long before Lambda's deadline work stops; half of what there is, if there is less.
@@ -32,8 +33,8 @@ pub struct Invocation {
     pub region: Option<String>,
     /// When to stop starting new work, on the wall clock.
     pub stop_at: Option<Timestamp>,
-    /// Tells when a person has had enough of it; then nothing new is begun either.
-    pub interrupted: Option<watch::Receiver<bool>>,
+    /// Who waits for it. When they have had enough of it, nothing new is begun either.
+    pub operator: Option<Operator>,
 }
 
 impl Invocation {
@@ -51,7 +52,7 @@ impl Invocation {
             account: account.map(|text| (*text).to_owned()),
             region: region.or_else(|| arn.get(3).map(|text| (*text).to_owned())),
             stop_at: deadline.map(|at| stop_at(at, Timestamp::now())),
-            interrupted: None,
+            operator: None,
         }
     }
 
@@ -80,10 +81,11 @@ impl Invocation {
             }
         };
         let person = async {
-            if let Some(interrupted) = &self.interrupted
-                && interrupted.clone().wait_for(|now| *now).await.is_ok()
-            {
-                return;
+            if let Some(operator) = &self.operator {
+                let mut interrupted = operator.interrupted.clone();
+                if interrupted.wait_for(|now| *now).await.is_ok() {
+                    return;
+                }
             }
             pending().await
         };
@@ -102,9 +104,17 @@ impl Invocation {
     /// Whether there is time to begin something that may take this long.
     #[must_use]
     pub fn has(&self, needed: SignedDuration) -> bool {
-        let interrupted = self.interrupted.as_ref().is_some_and(|now| *now.borrow());
+        let operator = self.operator.as_ref();
+        let interrupted = operator.is_some_and(|operator| *operator.interrupted.borrow());
         let in_time = |at: Timestamp| at.duration_since(Timestamp::now()) > needed;
         !interrupted && self.stop_at.is_none_or(in_time)
+    }
+
+    /// Tells whoever waits how far the work is.
+    pub(crate) fn tell(&self, done: usize, of: usize) {
+        if let Some(operator) = &self.operator {
+            (operator.told)(Settled { done, of });
+        }
     }
 }
 
@@ -246,6 +256,8 @@ fn log(report: &Report) {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::watch;
+
     use super::*;
 
     #[test]
@@ -268,7 +280,7 @@ mod tests {
             account: None,
             region: None,
             stop_at,
-            interrupted: None,
+            operator: None,
         }
     }
 
@@ -276,7 +288,10 @@ mod tests {
     async fn nothing_is_begun_after_an_interrupt_and_what_only_reads_is_given_up() {
         let (stop, interrupted) = watch::channel(false);
         let invocation = Invocation {
-            interrupted: Some(interrupted),
+            operator: Some(Operator {
+                interrupted,
+                told: |_| {},
+            }),
             ..invocation(None)
         };
         assert!(invocation.has_time());
@@ -295,7 +310,10 @@ mod tests {
         let (stop, interrupted) = watch::channel(false);
         drop(stop);
         let invocation = Invocation {
-            interrupted: Some(interrupted),
+            operator: Some(Operator {
+                interrupted,
+                told: |_| {},
+            }),
             ..invocation(None)
         };
         let work = async {

@@ -12,6 +12,7 @@ pub mod explain;
 pub mod function;
 pub mod lease;
 mod logging;
+pub mod operator;
 pub mod pace;
 pub mod permissions;
 pub mod restore;

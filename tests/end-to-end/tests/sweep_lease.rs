@@ -204,7 +204,7 @@ async fn swept(left: usize, thawed: Thawed) -> (Result<Report, String>, Frozen) 
         account: None,
         region: None,
         stop_at: None,
-        interrupted: None,
+        operator: None,
     };
     let ec2 = InProcess::new(account);
     let report = sweep::sweep(&ec2, &ports, &policies, Mode::Enforce, event, &invocation).await;

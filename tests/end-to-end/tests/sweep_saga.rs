@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use holdfast::aws::dynamodb::Table;
 use holdfast::function::Invocation;
+use holdfast::operator::{Operator, Settled};
 use holdfast::sweep;
 use holdfast_core::event::{SweepEvent, SweepRequest};
 use holdfast_core::id::ImageId;
@@ -24,6 +26,7 @@ use holdfast_sim::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 const LATER: &str = "2026-03-02T11:00:00Z";
 const LATEST: &str = "2026-03-02T12:00:00Z";
@@ -282,6 +285,17 @@ async fn an_ami_that_holdfast_deregistered_into_the_recycle_bin_keeps_nothing_fr
 
 /// A sweep in this process, so that the invocation's time can be over whenever a test wants it.
 async fn in_process(world: &World, mode: Mode, stop_at: Option<Timestamp>) -> Value {
+    let invocation = Invocation {
+        id: "in-process".to_owned(),
+        account: None,
+        region: None,
+        stop_at,
+        operator: None,
+    };
+    in_process_as(world, mode, &invocation).await
+}
+
+async fn in_process_as(world: &World, mode: Mode, invocation: &Invocation) -> Value {
     let policies = PolicyFile::parse("p.yaml", backups::POLICIES, at(NOW)).unwrap();
     let environment: BTreeMap<String, String> = world.local.environment().into_iter().collect();
     let credentials = Credentials::new("local", "local", None, None, "test");
@@ -297,16 +311,37 @@ async fn in_process(world: &World, mode: Mode, stop_at: Option<Timestamp>) -> Va
         now: Some(at(NOW)),
         ..SweepRequest::default()
     };
+    let event = SweepEvent::Request(request);
+    let report = sweep::sweep(&ec2, &table, &policies, mode, event, invocation).await;
+    serde_json::to_value(report.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn who_waits_for_a_sweep_is_told_after_each_deletion_how_many_there_are() {
+    static TOLD: Mutex<Vec<Settled>> = Mutex::new(Vec::new());
+    let today = |settings: &mut Settings| settings.start = Timestamp::now();
+    let world = World::with(backups::POLICIES, "enforce", today, |account| {
+        backups::volume(account, &[("Backup", "nightly")]);
+        for n in 0..5 {
+            seed_backup(account, "nightly", backups::VOLUME, &day(n), &[]);
+        }
+    })
+    .await;
+    let (_stop, interrupted) = watch::channel(false);
     let invocation = Invocation {
         id: "in-process".to_owned(),
         account: None,
         region: None,
-        stop_at,
-        interrupted: None,
+        stop_at: None,
+        operator: Some(Operator {
+            interrupted,
+            told: |settled| TOLD.lock().unwrap().push(settled),
+        }),
     };
-    let event = SweepEvent::Request(request);
-    let report = sweep::sweep(&ec2, &table, &policies, mode, event, &invocation).await;
-    serde_json::to_value(report.unwrap()).unwrap()
+    let report = in_process_as(&world, Mode::Enforce, &invocation).await;
+    assert_eq!(report["summary"]["deleted"], 3, "{report:#}");
+    let told = [1, 2, 3].map(|done| Settled { done, of: 3 });
+    assert_eq!(*TOLD.lock().unwrap(), told);
 }
 
 #[tokio::test]

@@ -3,13 +3,11 @@
 mod show;
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, IsTerminal};
 
 use holdfast::adopt::{Asked, Prospect, prospect, write};
-use holdfast::aws::sts;
 use holdfast::plan::adopt::{Proposal, Proposed, Tagging};
 use holdfast::ports::{CallError, ErrorClass};
-use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run, whole_second};
+use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Run, whole_second};
 use holdfast::settings::load_policies;
 use serde::Serialize;
 use uuid::Uuid;
@@ -18,10 +16,12 @@ use super::head;
 use super::retention::named;
 use crate::account::Account;
 use crate::args::{AdoptArguments, Global};
+use crate::confirm::{Question, YES, asks_a_person};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output::lines::Lines;
 use crate::output::table::Look;
-use crate::output::{plain, print, print_json, progress};
+use crate::output::{plain, print};
 
 /// A line of the report, with what `adopt` has to say beside.
 #[derive(Debug, Serialize)]
@@ -42,13 +42,10 @@ struct Write {
     tags: BTreeMap<String, String>,
 }
 
-/// The contract's report, with more in its items.
-#[derive(Debug, Serialize)]
-struct Adoption<'a> {
-    schema: u32,
-    run: &'a Run,
-    summary: &'a BTreeMap<Outcome, u64>,
-    items: Vec<Line>,
+impl AsMut<Item> for Line {
+    fn as_mut(&mut self) -> &mut Item {
+        &mut self.item
+    }
 }
 
 /// Runs the command.
@@ -61,10 +58,9 @@ pub async fn run(global: &Global, arguments: &AdoptArguments) -> Result<Exit, Fa
     let policies = load_policies(&arguments.policies.file, now)?;
     let policy = named(&policies, &arguments.policy, &arguments.policies.file)?;
     let account = Account::connect(global).await?;
-    let place = account.region.as_deref().unwrap_or("no Region");
-    progress(&format!("reading EC2 and the lineage in {place} ..."));
+    account.reading("EC2 and the lineage");
 
-    let number = sts::account(&account.config).await;
+    let number = account.number().await;
     let run = format!("adopt-{}", Uuid::new_v4());
     let asked = Asked {
         policies: &policies,
@@ -85,8 +81,15 @@ pub async fn run(global: &Global, arguments: &AdoptArguments) -> Result<Exit, Fa
     if any && !arguments.yes && !global.json {
         wanted = match asks_a_person() {
             true => {
-                let again = async || Ok(prospect(ec2, table, &asked).await?);
-                confirmed(&policy.name, &mut io::stdin().lock(), &shown, again).await?
+                let question = format!("put these under policy {}? [y/N]", policy.name);
+                let asking = Question {
+                    words: &question,
+                    expected: &YES,
+                    otherwise: "nothing was changed",
+                };
+                let again =
+                    async || Ok(prospect(ec2, table, &asked).await?.proposals == shown.proposals);
+                asking.ask(again).await?
             }
             false => {
                 plain("nothing was changed; --yes writes these tags");
@@ -112,63 +115,17 @@ pub async fn run(global: &Global, arguments: &AdoptArguments) -> Result<Exit, Fa
         id: run,
         ..head("adopt", now)
     };
-    let report = Report::new(run, lines.iter().map(|line| line.item.clone()).collect());
-    let exit = Exit::of_report(&report);
+    let report = Lines::new(run, lines);
     if global.json {
-        let mut items = report.items.into_iter();
-        let items = lines.into_iter().map(|line| Line {
-            // The report's, with whole seconds.
-            item: items.next().unwrap_or(line.item),
-            ..line
-        });
-        print_json(&Adoption {
-            schema: report.schema,
-            run: &report.run,
-            summary: &report.summary,
-            items: items.collect(),
-        })?;
+        report.print_json()?;
     } else if wanted {
         print(&show::written(&shown, &written, look))?;
     }
-    Ok(exit)
+    Ok(report.exit)
 }
 
 fn adoptable(proposal: &Proposal) -> bool {
     matches!(proposal.proposed, Proposed::Adopt(_))
-}
-
-/// Whether somebody is there who can be asked.
-fn asks_a_person() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
-}
-
-/// Whether a person who was shown this wants it, and it is still so: an answer takes time, in which
-/// the account may have changed.
-///
-/// # Errors
-/// The answer cannot be read, or what stands in the account is no longer what was shown.
-async fn confirmed(
-    policy: &str,
-    answers: &mut impl BufRead,
-    shown: &Prospect,
-    again: impl AsyncFnOnce() -> Result<Prospect, Failure>,
-) -> Result<bool, Failure> {
-    plain(&format!("put these under policy {policy}? [y/N]"));
-    let mut answer = String::new();
-    answers
-        .read_line(&mut answer)
-        .map_err(|error| Failure::failed(format!("standard input: {error}")))?;
-    if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        plain("nothing was changed");
-        return Ok(false);
-    }
-    if again().await?.proposals != shown.proposals {
-        return Err(Failure::failed(
-            "what stands in the account is no longer what was shown; nothing was changed: run the \
-             command again",
-        ));
-    }
-    Ok(true)
 }
 
 /// The report's lines: what was named first, then the verdicts.
@@ -245,83 +202,4 @@ fn failed(error: &CallError) -> Reason {
     };
     let words = format!("{error}{advice}; the same command again finishes it");
     Reason::with(code, words)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(ids: &[&str]) -> Prospect {
-        let proposals = ids.iter().map(|id| Proposal {
-            id: (*id).to_owned(),
-            source: None,
-            time: None,
-            proposed: Proposed::Adopt(Vec::new()),
-        });
-        Prospect {
-            proposals: proposals.collect(),
-            verdicts: Vec::new(),
-            changed: Vec::new(),
-            unread: Vec::new(),
-            evidence: Vec::new(),
-        }
-    }
-
-    /// What comes of an answer when `then` stands in the account after it, and whether that was
-    /// looked up.
-    async fn asked(answer: &str, then: &[&str]) -> (Result<bool, Failure>, bool) {
-        let mut looked = false;
-        let again = async || {
-            looked = true;
-            Ok(shown(then))
-        };
-        let said = confirmed(
-            "nightly",
-            &mut answer.as_bytes(),
-            &shown(&["snap-1"]),
-            again,
-        )
-        .await;
-        (said, looked)
-    }
-
-    #[tokio::test]
-    async fn only_a_plain_yes_adopts() {
-        for yes in ["y\n", "Y\n", "yes\n", " YES \r\n", "y"] {
-            assert_eq!(asked(yes, &["snap-1"]).await, (Ok(true), true), "{yes:?}");
-        }
-        // The last is a terminal that was closed.
-        for no in ["\n", "n\n", "no\n", "yess\n", "y n\n", "j\n", "\ny\n", ""] {
-            assert_eq!(asked(no, &["snap-1"]).await, (Ok(false), false), "{no:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_account_that_changed_while_the_person_thought_is_left_alone() {
-        let (said, _) = asked("y\n", &["snap-1", "snap-2"]).await;
-        let failure = said.unwrap_err();
-        assert_eq!(failure.exit, Exit::Failed);
-        assert!(
-            failure.message.contains("nothing was changed"),
-            "{}",
-            failure.message
-        );
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_cannot_be_read_is_no_yes() {
-        let (said, looked) = {
-            let mut looked = false;
-            let again = async || {
-                looked = true;
-                Ok(shown(&["snap-1"]))
-            };
-            // Not UTF-8, which `read_line` refuses.
-            let mut answer: &[u8] = b"y\xff\n";
-            let said = confirmed("nightly", &mut answer, &shown(&["snap-1"]), again).await;
-            (said, looked)
-        };
-        assert_eq!(said.unwrap_err().exit, Exit::Failed);
-        assert!(!looked);
-    }
 }

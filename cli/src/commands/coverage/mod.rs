@@ -4,12 +4,11 @@ mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast::aws::sts;
 use holdfast::check;
 use holdfast::lineage::Node;
 use holdfast::plan::coverage::Covered;
 use holdfast::ports::records::Records;
-use holdfast::report::{Item, Outcome, Report, Run};
+use holdfast::report::{Item, Run};
 use holdfast::settings::load_policies;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -19,8 +18,9 @@ use crate::account::Account;
 use crate::args::{CoverageArguments, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output::lines::Lines;
+use crate::output::print;
 use crate::output::table::Look;
-use crate::output::{print, print_json, progress};
 
 /// A line of the report, with what is known of a picked source.
 #[derive(Debug, Serialize)]
@@ -63,13 +63,10 @@ struct Known {
     next_slot: Option<Timestamp>,
 }
 
-/// The contract's report, with more in its items.
-#[derive(Debug, Serialize)]
-struct Stands<'a> {
-    schema: u32,
-    run: &'a Run,
-    summary: &'a BTreeMap<Outcome, u64>,
-    items: &'a [Line],
+impl AsMut<Item> for Line {
+    fn as_mut(&mut self) -> &mut Item {
+        &mut self.item
+    }
 }
 
 /// Runs the command.
@@ -80,9 +77,8 @@ pub async fn run(global: &Global, arguments: &CoverageArguments) -> Result<Exit,
     let now = arguments.now.or_clock();
     let policies = load_policies(&arguments.policies.file, now)?;
     let account = Account::connect(global).await?;
-    let place = account.region.as_deref().unwrap_or("no Region");
-    progress(&format!("reading EC2 and the lineage in {place} ..."));
-    let number = sts::account(&account.config).await;
+    account.reading("EC2 and the lineage");
+    let number = account.number().await;
     let stands = check::coverage(&account.ec2, &policies, number.as_deref(), now).await?;
     let sources = &stands.coverage.sources;
     let nodes = nodes(&account.table, sources).await?;
@@ -97,26 +93,18 @@ pub async fn run(global: &Global, arguments: &CoverageArguments) -> Result<Exit,
         complete,
         ..head("coverage", now)
     };
-    let report = Report::new(run, items);
     // The sources stand first, in their order.
     let known = sources.iter().map(|source| Some(known(source, &nodes)));
     let known = known.chain(std::iter::repeat_with(|| None));
-    let items = report.items.iter().cloned();
-    let lines: Vec<Line> = items
-        .zip(known)
-        .map(|(item, coverage)| Line { item, coverage })
-        .collect();
+    let lines = items.into_iter().zip(known);
+    let lines = lines.map(|(item, coverage)| Line { item, coverage });
+    let report = Lines::new(run, lines.collect());
     if global.json {
-        print_json(&Stands {
-            schema: report.schema,
-            run: &report.run,
-            summary: &report.summary,
-            items: &lines,
-        })?;
+        report.print_json()?;
     } else {
-        print(&show::people(&report.run, &lines, Look::of_stdout()))?;
+        print(&show::people(&report.run, &report.lines, Look::of_stdout()))?;
     }
-    Ok(Exit::of_report(&report))
+    Ok(report.exit)
 }
 
 /// The newest backups as the lineage has them.

@@ -2,10 +2,8 @@
 
 mod show;
 
-use std::collections::BTreeMap;
-
 use holdfast::ports::records::{Deletion, DeletionState, Records};
-use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run};
+use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Run};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -15,8 +13,9 @@ use crate::account::Account;
 use crate::args::{EvidenceArguments, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output::lines::Lines;
+use crate::output::print;
 use crate::output::table::Look;
-use crate::output::{print, print_json};
 
 /// A line of the report, with what is on record of the deletion.
 #[derive(Debug, Serialize)]
@@ -55,13 +54,10 @@ struct Recorded {
     refused: Option<String>,
 }
 
-/// The contract's report, with more in its items.
-#[derive(Debug, Serialize)]
-struct Proofs<'a> {
-    schema: u32,
-    run: &'a Run,
-    summary: &'a BTreeMap<Outcome, u64>,
-    items: &'a [Line],
+impl AsMut<Item> for Line {
+    fn as_mut(&mut self) -> &mut Item {
+        &mut self.item
+    }
 }
 
 /// Runs the command.
@@ -85,25 +81,16 @@ pub async fn run(global: &Global, arguments: &EvidenceArguments) -> Result<Exit,
         region: account.region.clone(),
         ..head("evidence", now)
     };
-    let report = Report::new(run, lines.iter().map(|line| line.item.clone()).collect());
-    let items = report.items.iter().cloned();
-    let lines: Vec<Line> = items
-        .zip(lines)
-        .map(|(item, line)| Line { item, ..line })
-        .collect();
+    let report = Lines::new(run, lines);
     if global.json {
-        print_json(&Proofs {
-            schema: report.schema,
-            run: &report.run,
-            summary: &report.summary,
-            items: &lines,
-        })?;
+        report.print_json()?;
     } else {
-        print(&show::proofs(&lines, now, Look::of_stdout()))?;
+        print(&show::proofs(&report.lines, now, Look::of_stdout()))?;
     }
-    let unheard = lines.iter().any(|l| l.item.outcome == Outcome::Deferred);
+    let mut lines = report.lines.iter();
+    let unheard = lines.any(|line| line.item.outcome == Outcome::Deferred);
     let exit = if unheard { Exit::Attention } else { Exit::Done };
-    Ok(exit.merge(Exit::of_report(&report)))
+    Ok(exit.merge(report.exit))
 }
 
 /// The line of the newest of these, with the others in it.

@@ -16,7 +16,7 @@ use crate::args::{Format, Global, LineageArguments};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::table::Look;
-use crate::output::{print, print_json, progress, warn};
+use crate::output::{print, print_json, warn};
 use graph::{Document, Known};
 use live::Live;
 
@@ -34,8 +34,7 @@ pub async fn run(global: &Global, arguments: &LineageArguments) -> Result<Exit, 
         ));
     }
     let account = Account::connect(global).await?;
-    let place = account.region.as_deref().unwrap_or("no Region");
-    progress(&format!("reading EC2 and the lineage in {place} ..."));
+    account.reading("EC2 and the lineage");
     let mut live = Live::new(&account.ec2);
     let (known, document) = match &arguments.id {
         Some(id) => {
@@ -64,7 +63,10 @@ pub async fn run(global: &Global, arguments: &LineageArguments) -> Result<Exit, 
         && !known.knows(id)
     {
         let but = if unread.is_empty() {
-            format!("and EC2 has no such resource of yours in {place}")
+            format!(
+                "and EC2 has no such resource of yours in {}",
+                account.place()
+            )
         } else {
             "and EC2 could not be asked".to_owned()
         };

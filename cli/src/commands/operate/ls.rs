@@ -9,7 +9,7 @@ use holdfast::aws::sts;
 use holdfast::inventory::{Image, ImageState, Snapshot, SnapshotState};
 use holdfast::plan::judge::COPY_PLACEHOLDER;
 use holdfast::ports::{CallError, ImageScope, ReadEc2, SnapshotScope};
-use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run};
+use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Run};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -21,8 +21,9 @@ use crate::failure::{Failure, unlisted};
 use crate::nearest::nearest;
 use crate::output::age::relative;
 use crate::output::items::{seconds, tone};
+use crate::output::lines::Lines;
 use crate::output::table::Look;
-use crate::output::{print, print_json, progress};
+use crate::output::{print, progress};
 
 /// A line of the report, with what EC2 tells of the backup.
 #[derive(Clone, Debug, Serialize)]
@@ -50,13 +51,10 @@ struct Backup {
     run: Option<String>,
 }
 
-/// The contract's report, with more in its items.
-#[derive(Debug, Serialize)]
-struct Listed<'a> {
-    schema: u32,
-    run: &'a Run,
-    summary: &'a BTreeMap<Outcome, u64>,
-    items: &'a [Line],
+impl AsMut<Item> for Line {
+    fn as_mut(&mut self) -> &mut Item {
+        &mut self.item
+    }
 }
 
 /// Runs the command.
@@ -87,24 +85,13 @@ pub async fn run(global: &Global, arguments: &LsArguments) -> Result<Exit, Failu
         region,
         ..head("ls", now)
     };
-    let report = Report::new(run, lines.iter().map(|line| line.item.clone()).collect());
-    let items = report.items.iter().cloned();
-    let lines: Vec<Line> = items
-        .zip(lines)
-        // The report's, with whole seconds.
-        .map(|(item, line)| Line { item, ..line })
-        .collect();
+    let report = Lines::new(run, lines);
     if global.json {
-        print_json(&Listed {
-            schema: report.schema,
-            run: &report.run,
-            summary: &report.summary,
-            items: &lines,
-        })?;
+        report.print_json()?;
     } else {
-        print(&people(&lines, now, Look::of_stdout()))?;
+        print(&people(&report.lines, now, Look::of_stdout()))?;
     }
-    Ok(Exit::of_report(&report))
+    Ok(report.exit)
 }
 
 fn whole(error: Option<&CallError>) -> Result<(), Failure> {

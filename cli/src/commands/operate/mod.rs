@@ -1,7 +1,6 @@
 //! The commands by which backups are looked at and operated.
 
 pub mod completions;
-mod confirm;
 pub mod events;
 pub mod ls;
 pub mod run;

@@ -1,7 +1,6 @@
 //! `holdfast sweep`: what would go, and, when it is wanted, its going.
 
 use std::collections::BTreeSet;
-use std::io;
 
 use holdfast::policy::PolicyFile;
 use holdfast::report::{Action, Mode, Outcome};
@@ -10,10 +9,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::confirm::{answered, asks_a_person};
 use crate::account::Account;
 use crate::args::{Global, SweepArguments};
 use crate::commands::retention::named;
+use crate::confirm::{Question, asks_a_person};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::function::{Answer, Function, handle, invoke};
@@ -54,17 +53,18 @@ pub async fn run(global: &Global, arguments: &SweepArguments) -> Result<Exit, Fa
             counted(&planned),
             planned.len()
         );
-        let count = planned.len().to_string();
-        if !answered(&question, &[&count], &mut io::stdin().lock())? {
+        let asking = Question {
+            words: &question,
+            expected: &[&planned.len().to_string()],
+            otherwise: "nothing was changed",
+        };
+        let still = async || {
+            // The deployment may have changed, too.
+            same_policies(global, arguments, &policies).await?;
+            Ok(deletions(&plan(global, arguments, now).await?) == planned)
+        };
+        if !asking.ask(still).await? {
             return Ok(Exit::Done);
-        }
-        // An answer takes time, in which the account or the deployment may have changed.
-        same_policies(global, arguments, &policies).await?;
-        if deletions(&plan(global, arguments, now).await?) != planned {
-            return Err(Failure::failed(
-                "what a sweep would delete is no longer what was shown; nothing was deleted: run \
-                 the command again",
-            ));
         }
     }
     progress("deleting, each after a last look ...");

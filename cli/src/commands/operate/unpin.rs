@@ -1,12 +1,10 @@
 //! `holdfast unpin`: a pin taken off.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 
 use holdfast::artifact::{Artifact, PIN};
 use holdfast::aws::CALL_TIMEOUT;
 use holdfast::aws::ec2::Ec2;
-use holdfast::aws::sts;
 use holdfast::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use holdfast::inventory::{Listing, Tags};
 use holdfast::lease::Held;
@@ -19,15 +17,15 @@ use holdfast::sweep;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::confirm::{answered, asks_a_person};
 use crate::account::Account;
 use crate::args::{Global, UnpinArguments};
 use crate::commands::head;
+use crate::confirm::{Question, YES, asks_a_person};
 use crate::exit::Exit;
 use crate::failure::{Failure, permission, unlisted};
 use crate::output::items::{counts, table};
 use crate::output::table::Look;
-use crate::output::{plain, print_report, progress};
+use crate::output::{plain, print_report};
 
 /// How a resource is pinned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,9 +47,8 @@ struct Pin {
 pub async fn run(global: &Global, arguments: &UnpinArguments) -> Result<Exit, Failure> {
     let now = Timestamp::now();
     let account = Account::connect(global).await?;
-    let place = account.region.as_deref().unwrap_or("no Region");
-    progress(&format!("reading EC2 and the record in {place} ..."));
-    let number = sts::account(&account.config).await;
+    account.reading("EC2 and the record");
+    let number = account.number().await;
     let ids: BTreeSet<String> = arguments.ids.iter().cloned().collect();
     let recorded = account.table.pins().await?;
     let pins = pins(&account.ec2, &ids, &recorded, number.as_deref()).await?;
@@ -67,12 +64,13 @@ pub async fn run(global: &Global, arguments: &UnpinArguments) -> Result<Exit, Fa
     if !wanted && !pinned.is_empty() && !global.json {
         if asks_a_person() {
             show(global, &head, shown.clone())?;
-            let words = ["y", "yes"];
-            wanted = answered(
-                "take these pins off? [y/N]",
-                &words,
-                &mut io::stdin().lock(),
-            )?;
+            let asking = Question {
+                words: "take these pins off? [y/N]",
+                expected: &YES,
+                otherwise: "nothing was changed",
+            };
+            // Of a pin that changed meanwhile, taking it off is still what was asked for.
+            wanted = asking.ask(async || Ok(true)).await?;
             if !wanted {
                 return Ok(Exit::Done);
             }

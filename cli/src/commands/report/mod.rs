@@ -10,7 +10,6 @@ mod words;
 
 use std::path::Path;
 
-use holdfast::aws::sts;
 use holdfast::check::coverage_of;
 use holdfast::create;
 use holdfast::inventory::{Inventory, List, Listing};
@@ -47,11 +46,10 @@ pub async fn run(global: &Global, arguments: &ReportArguments) -> Result<Exit, F
     let policies = load_policies(&arguments.policies.file, now)?;
     let account = Account::connect(global).await?;
     let Account { ec2, table, .. } = &account;
-    let place = account.region.as_deref().unwrap_or("no Region");
-    progress(&format!("reading EC2 and the ledger in {place} ..."));
+    account.reading("EC2 and the ledger");
 
     let (number, creations, inventory) = tokio::join!(
-        sts::account(&account.config),
+        account.number(),
         create::preview(ec2, table, &policies, now),
         lists::read(ec2, &policies),
     );

@@ -4,13 +4,11 @@ mod report;
 mod show;
 mod wait;
 
-use std::io::{self, BufRead, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use holdfast::aws::sts;
 use holdfast::plan::restore::{InstanceWish, VolumeWish};
-use holdfast::report::{Report, Run};
+use holdfast::report::Run;
 use holdfast::restore::{
     Done, ImageFrom, Prospect, SetFrom, VolumeFrom, carry_out, instance, set, volume,
 };
@@ -21,10 +19,13 @@ use super::head;
 use crate::account::Account;
 use crate::args::Global;
 use crate::args::restore::{Manner, RestoreCommand};
+use crate::confirm::{Question, YES, asks_a_person};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::interrupt::listen;
+use crate::output::lines::Lines;
 use crate::output::table::Look;
-use crate::output::{plain, print, print_json, progress};
+use crate::output::{plain, print};
 
 /// What was asked for, whole.
 enum Asked {
@@ -40,8 +41,7 @@ enum Asked {
 pub async fn run(global: &Global, command: &RestoreCommand) -> Result<Exit, Failure> {
     let (asked, manner) = asked(command)?;
     let account = Account::connect(global).await?;
-    let place = account.region.as_deref().unwrap_or("no Region");
-    progress(&format!("reading EC2 and the lineage in {place} ..."));
+    account.reading("EC2 and the lineage");
     let now = Timestamp::now();
     let look = Look::of_stdout();
     let shown = prospect(&account, &asked).await?;
@@ -51,10 +51,15 @@ pub async fn run(global: &Global, command: &RestoreCommand) -> Result<Exit, Fail
     let any = !shown.plans.is_empty();
     let mut wanted = any && manner.yes;
     if any && !manner.yes && !global.json {
-        wanted = match io::stdin().is_terminal() && io::stderr().is_terminal() {
+        wanted = match asks_a_person() {
             true => {
-                let again = async || prospect(&account, &asked).await;
-                confirmed(&mut io::stdin().lock(), &shown, again).await?
+                let asking = Question {
+                    words: "make it? [y/N]",
+                    expected: &YES,
+                    otherwise: "nothing was made",
+                };
+                let again = async || Ok(prospect(&account, &asked).await?.plans == shown.plans);
+                asking.ask(again).await?
             }
             false => {
                 plain("nothing was made; --yes makes it");
@@ -70,20 +75,19 @@ pub async fn run(global: &Global, command: &RestoreCommand) -> Result<Exit, Fail
     let lines = report::lines(&shown, done.as_deref());
     let finished = done.iter().flatten().all(|done| done.failed.is_none());
     let run = Run {
-        account: sts::account(&account.config).await,
+        account: account.number().await,
         region: account.region.clone(),
         complete: finished,
         id: run,
         ..head("restore", now)
     };
-    let report = Report::new(run, lines.iter().map(|line| line.item.clone()).collect());
-    let exit = Exit::of_report(&report);
+    let report = Lines::new(run, lines);
     if global.json {
-        print_json(&report::whole(&report, lines))?;
+        report.print_json()?;
     } else if let Some(done) = &done {
         print(&show::done(&shown, done, look))?;
     }
-    Ok(exit)
+    Ok(report.exit)
 }
 
 fn asked(command: &RestoreCommand) -> Result<(Asked, &Manner), Failure> {
@@ -155,72 +159,14 @@ async fn prospect(account: &Account, asked: &Asked) -> Result<Prospect, Failure>
 /// Makes what was shown. An interruption ends the wait, not what is under way.
 async fn make(account: &Account, shown: &Prospect, run: &str) -> Vec<Done> {
     let stopped = Arc::new(AtomicBool::new(false));
-    // Heard from here on: it is registered when it is first polled.
-    let mut interrupt = Box::pin(tokio::signal::ctrl_c());
-    let _ = futures::poll!(&mut interrupt);
-    let listening = tokio::spawn({
-        let stopped = Arc::clone(&stopped);
-        async move {
-            if interrupt.await.is_ok() {
-                stopped.store(true, Ordering::Relaxed);
-                plain("interrupted: nothing new is begun");
-            }
-        }
-    });
+    let words = "interrupted: nothing new is begun; the same command goes on";
+    let listening = Arc::clone(&stopped);
+    let _listening = listen(words, move || listening.store(true, Ordering::Relaxed)).await;
     let pace = wait::pace(&stopped);
     let teller = wait::Teller::new(shown.plans.len());
     let (ec2, table) = (&account.ec2, &account.table);
     let tell = |step: &_| teller.tell(step);
     let done = carry_out(ec2, table, &shown.plans, run, &pace, &tell).await;
     teller.finish();
-    listening.abort();
     done
-}
-
-/// Whether a person who was shown this wants it, and it is still so: an answer takes time, in which
-/// the account may have changed.
-///
-/// # Errors
-/// The answer cannot be read, or what stands in the account is no longer what was shown.
-async fn confirmed(
-    answers: &mut impl BufRead,
-    shown: &Prospect,
-    again: impl AsyncFnOnce() -> Result<Prospect, Failure>,
-) -> Result<bool, Failure> {
-    plain("make it? [y/N]");
-    let mut answer = String::new();
-    answers
-        .read_line(&mut answer)
-        .map_err(|error| Failure::failed(format!("standard input: {error}")))?;
-    if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        plain("nothing was made");
-        return Ok(false);
-    }
-    if again().await?.plans != shown.plans {
-        return Err(Failure::failed(
-            "what stands in the account is no longer what was shown; nothing was made: run the \
-             command again",
-        ));
-    }
-    Ok(true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn said(answer: &str, then: Prospect) -> Result<bool, Failure> {
-        let shown = Prospect::default();
-        confirmed(&mut answer.as_bytes(), &shown, async || Ok(then)).await
-    }
-
-    #[tokio::test]
-    async fn only_a_plain_yes_makes_something() {
-        for yes in ["y\n", "YES\n"] {
-            assert_eq!(said(yes, Prospect::default()).await, Ok(true), "{yes:?}");
-        }
-        for no in ["\n", "n\n", "yess\n", ""] {
-            assert_eq!(said(no, Prospect::default()).await, Ok(false), "{no:?}");
-        }
-    }
 }

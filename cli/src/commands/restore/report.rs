@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use holdfast::plan::restore::{InstancePlan, Making, Passed, VolumePlan};
-use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run};
+use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode};
 use holdfast::restore::{Done, Plan, Prospect};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -64,27 +64,9 @@ struct Detail {
     token: String,
 }
 
-/// The contract's report, with more in its items.
-#[derive(Debug, Serialize)]
-pub(super) struct Whole<'a> {
-    schema: u32,
-    run: &'a Run,
-    summary: &'a BTreeMap<Outcome, u64>,
-    items: Vec<Line>,
-}
-
-/// The report with the lines it was made of.
-pub(super) fn whole(report: &Report, lines: Vec<Line>) -> Whole<'_> {
-    let items = report.items.iter().zip(lines).map(|(item, line)| Line {
-        // The report's, with whole seconds.
-        item: item.clone(),
-        ..line
-    });
-    Whole {
-        schema: report.schema,
-        run: &report.run,
-        summary: &report.summary,
-        items: items.collect(),
+impl AsMut<Item> for Line {
+    fn as_mut(&mut self) -> &mut Item {
+        &mut self.item
     }
 }
 

@@ -267,6 +267,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             let found = keys::findings(self.ec2, job, taken, &volumes).await;
             end.items.extend(found);
         }
+        let (mut settled, of) = (0, ready.len());
         let mut under_way = stream::iter(ready)
             .map(async |(creation, record, step)| {
                 let progress = work.make(&creation, record, step).await;
@@ -274,6 +275,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Creator<'_, E, R> {
             })
             .buffer_unordered(AT_ONCE);
         while let Some((creation, progress)) = under_way.next().await {
+            settled += 1;
+            self.invocation.tell(settled, of);
             let Progress { items, complete } =
                 progress.unwrap_or_else(|error| work.interrupted(&creation, &error));
             if job.look_only && complete && items.is_empty() {

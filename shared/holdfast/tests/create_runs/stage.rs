@@ -446,6 +446,6 @@ pub fn invocation(run: usize) -> Invocation {
         account: None,
         region: None,
         stop_at: Some(Timestamp::now() + SignedDuration::from_mins(5)),
-        interrupted: None,
+        operator: None,
     }
 }

@@ -156,7 +156,7 @@ impl<'p> Stage<'p> {
             account: Some("111122223333".into()),
             region: Some("eu-central-1".into()),
             stop_at: None,
-            interrupted: None,
+            operator: None,
         }
     }
 

@@ -127,7 +127,7 @@ async fn run<T>(
     let ports = stage.another();
     let invocation = Invocation {
         stop_at: time.map(|time| Timestamp::now() + time),
-        interrupted: None,
+        operator: None,
         ..invocation(ports.run)
     };
     let run: Run<'_, T> = (

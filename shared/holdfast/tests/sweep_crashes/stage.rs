@@ -228,6 +228,6 @@ pub fn invocation(run: usize) -> Invocation {
         account: Some("111122223333".into()),
         region: Some("eu-central-1".into()),
         stop_at: None,
-        interrupted: None,
+        operator: None,
     }
 }

@@ -1,6 +1,6 @@
 //! `sweep`.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use holdfast_end_to_end::backups::{POLICIES, newest_first, world};
@@ -42,8 +42,9 @@ async fn a_sweep_plans_and_deletes_when_it_is_told_to() {
     assert_eq!(newest_first(&world), ids[..2]);
 }
 
-/// The command on a terminal of its own (`script` of util-linux), at which this is typed.
-fn typed(world: &World, answer: &str) -> String {
+/// The command on a terminal of its own (`script` of util-linux), at which this is typed when it asks;
+/// its status, and all that it showed.
+fn typed(world: &World, answer: &str) -> (i32, String) {
     let line = format!(
         "{} sweep --enforce --function sweep-retention",
         find_binary("holdfast").unwrap().display()
@@ -56,12 +57,17 @@ fn typed(world: &World, answer: &str) -> String {
         .spawn()
         .unwrap();
     let mut keys = terminal.stdin.take().unwrap();
-    writeln!(keys, "{answer}").unwrap();
-    let output = terminal.wait_with_output().unwrap();
+    let mut screen = terminal.stdout.take().unwrap();
+    let mut shown = Vec::new();
+    let mut byte = [0];
+    while !shown.ends_with(b"to have it done:") && screen.read(&mut byte).unwrap() == 1 {
+        shown.extend(byte);
+    }
+    keys.write_all(answer.as_bytes()).unwrap();
+    screen.read_to_end(&mut shown).unwrap();
+    let status = terminal.wait().unwrap();
     drop(keys);
-    let shown = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{shown}");
-    shown
+    (status.code().unwrap(), String::from_utf8(shown).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,15 +75,27 @@ async fn on_a_terminal_only_the_number_of_deletions_typed_back_has_them_done() {
     let (world, ids) = world("plan", POLICIES, 4).await;
     on_the_clock(&world);
     world.deploy(&["sweep-retention"]);
-    for wrong in ["y", "4"] {
-        let shown = typed(&world, wrong);
+    for wrong in ["y\n", "4\n"] {
+        let (status, shown) = typed(&world, wrong);
+        assert_eq!(status, 0, "{shown}");
         assert!(shown.contains("type 2 to have it done"), "{shown}");
         assert!(shown.contains("nothing was changed"), "{shown}");
         assert_eq!(newest_first(&world).len(), 4);
     }
-    let shown = typed(&world, "2");
+    let (status, shown) = typed(&world, "2\n");
+    assert_eq!(status, 0, "{shown}");
     assert!(shown.contains("2 deleted"), "{shown}");
     assert_eq!(newest_first(&world), ids[..2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_at_the_question_ends_the_command_and_deletes_nothing() {
+    let (world, _) = world("plan", POLICIES, 4).await;
+    on_the_clock(&world);
+    world.deploy(&["sweep-retention"]);
+    let (status, shown) = typed(&world, "\x03");
+    assert_eq!(status, 130, "{shown}");
+    assert_eq!(newest_first(&world).len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,15 @@ use serde::Serialize;
 pub(super) struct Line {
     #[serde(flatten)]
     pub(super) item: Item,
-    pub(super) of_run: Known,
+    /// None of a record that could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) of_run: Option<Known>,
+}
+
+impl AsMut<Item> for Line {
+    fn as_mut(&mut self) -> &mut Item {
+        &mut self.item
+    }
 }
 
 /// What is known of a run.
@@ -170,7 +178,7 @@ fn line(id: &str, items: &[Item], request: Option<&RunRecord>) -> Line {
             // A request that found nothing to do.
             ..Item::new(action, id, outcome.unwrap_or(Outcome::Skipped))
         },
-        of_run: Known {
+        of_run: Some(Known {
             function,
             policies,
             slots: items.iter().filter_map(|item| item.slot).collect(),
@@ -179,7 +187,7 @@ fn line(id: &str, items: &[Item], request: Option<&RunRecord>) -> Line {
                 started: request.started,
                 resources: request.resources.clone(),
             }),
-        },
+        }),
     }
 }
 
@@ -250,8 +258,11 @@ mod tests {
             .collect();
         assert_eq!(told, [("r-1", Outcome::Failed), ("r-2", Outcome::Created)]);
         let counts = [(Outcome::Created, 1), (Outcome::Failed, 1)];
-        assert_eq!(lines[0].of_run.counts, counts.into());
-        assert_eq!(lines[0].of_run.function, "create-snapshots");
+        assert_eq!(lines[0].of_run.as_ref().unwrap().counts, counts.into());
+        assert_eq!(
+            lines[0].of_run.as_ref().unwrap().function,
+            "create-snapshots"
+        );
         let json = serde_json::to_value(&lines[1]).unwrap();
         assert_eq!(json["of_run"]["slots"], serde_json::json!([SLOT]));
     }
@@ -294,6 +305,6 @@ mod tests {
         };
         let lines = lines(&ledger);
         assert_eq!(lines[0].item.outcome, Outcome::Skipped);
-        assert_eq!(lines[0].of_run.function, "create-images");
+        assert_eq!(lines[0].of_run.as_ref().unwrap().function, "create-images");
     }
 }

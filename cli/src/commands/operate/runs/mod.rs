@@ -2,12 +2,11 @@
 
 mod known;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use holdfast::ports::records::{Ledger, Readable, Records, RunRecord, TableError};
 use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 
 use crate::account::Account;
 use crate::args::{Global, RunsArguments};
@@ -17,21 +16,13 @@ use crate::failure::Failure;
 use crate::nearest::nearest;
 use crate::output::age::relative;
 use crate::output::items::{self, reasons, seconds, tone};
+use crate::output::lines::Lines;
 use crate::output::table::Look;
-use crate::output::{print, print_json, print_report, progress, warn};
+use crate::output::{print, print_report, warn};
 use known::{Line, lines, of_run};
 
 /// How far back runs are listed by default.
 const RECENT: SignedDuration = SignedDuration::from_hours(24);
-
-/// The contract's report, with more in its items.
-#[derive(Debug, Serialize)]
-struct Listed<'a> {
-    schema: u32,
-    run: &'a Run,
-    summary: &'a BTreeMap<Outcome, u64>,
-    items: &'a [Line],
-}
 
 /// Runs the command.
 ///
@@ -40,8 +31,7 @@ struct Listed<'a> {
 pub async fn run(global: &Global, arguments: &RunsArguments) -> Result<Exit, Failure> {
     let now = Timestamp::now();
     let account = Account::connect(global).await?;
-    let place = account.region.as_deref().unwrap_or("no Region");
-    progress(&format!("reading the ledger in {place} ..."));
+    account.reading("the ledger");
     let since = match (&arguments.since, &arguments.id) {
         (Some(since), _) => *since,
         (None, Some(_)) => Timestamp::UNIX_EPOCH,
@@ -104,26 +94,14 @@ fn list(
         let key = |line: &Line| (line.item.time, line.item.resource.clone());
         key(b).cmp(&key(a))
     });
-    let mut all: Vec<Item> = lines.iter().map(|line| line.item.clone()).collect();
-    all.extend(unread(unreadable));
-    let report = Report::new(run, all);
-    let mut items = report.items.iter().cloned();
-    for line in &mut lines {
-        if let Some(item) = items.next() {
-            line.item = item;
-        }
-    }
+    lines.extend(unread(unreadable).map(|item| Line { item, of_run: None }));
+    let report = Lines::new(run, lines);
     if global.json {
-        print_json(&Listed {
-            schema: report.schema,
-            run: &report.run,
-            summary: &report.summary,
-            items: &lines,
-        })?;
+        report.print_json()?;
     } else {
-        print(&people(&lines, now, Look::of_stdout()))?;
+        print(&people(&report.lines, now, Look::of_stdout()))?;
     }
-    Ok(Exit::of_report(&report))
+    Ok(report.exit)
 }
 
 /// Everything of one run.
@@ -182,10 +160,13 @@ fn unread(unreadable: &[(String, TableError)]) -> impl Iterator<Item = Item> + '
 }
 
 fn people(lines: &[Line], now: Timestamp, look: Look) -> String {
-    if lines.is_empty() {
+    let known = lines
+        .iter()
+        .filter_map(|line| Some((&line.item, line.of_run.as_ref()?)));
+    if known.clone().next().is_none() {
         return "no run did anything in this time\n".to_owned();
     }
-    let rows = lines.iter().map(|Line { item, of_run }| {
+    let rows = known.map(|(item, of_run)| {
         let policies: Vec<&str> = of_run.policies.iter().map(String::as_str).collect();
         let counts = of_run.counts.iter();
         let counts: Vec<String> = counts.map(|(what, n)| format!("{n} {what}")).collect();

@@ -165,7 +165,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             counted,
             images,
             release,
-            work: Work { items, complete },
+            work: Work {
+                items,
+                complete,
+                settled: 0,
+                of: 0,
+            },
         })
     }
 
@@ -181,6 +186,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             mut work,
         } = prepared;
         let resume_at = counted.as_ref().and_then(Counted::resume_at);
+        work.of = condemned.len();
         let order = in_turn(condemned, resume_at);
         let ids = |part: &Vec<Verdict>| part.iter().map(|v| v.subject.id().to_owned()).collect();
         let ids: Vec<Vec<String>> = order.iter().map(ids).collect();
@@ -197,6 +203,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         let Work {
             mut items,
             complete,
+            ..
         } = work;
         let deleted = deleted_images(items.made());
         let left = first_left(&ids, items.made());
@@ -243,7 +250,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             work.complete &= failed.is_empty();
             work.items.extend(failed);
             for one in ended {
-                work.add(one.item, one.done);
+                self.settled(work, one.item, one.done);
             }
         }
     }
@@ -268,9 +275,15 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
                 .map(|looked| self.delete(looked, look, ground))
                 .buffer_unordered(AT_ONCE);
             while let Some((item, done)) = under_way.next().await {
-                work.add(item, done);
+                self.settled(work, item, done);
             }
         }
+    }
+
+    fn settled(&self, work: &mut Work, item: Item, done: bool) {
+        work.add(item, done);
+        work.settled += 1;
+        self.invocation.tell(work.settled, work.of);
     }
 
     /// Keeps what this sweep counted, less the AMIs that it takes away itself.
@@ -325,6 +338,10 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
 struct Work {
     items: Items,
     complete: bool,
+    /// Of how many of the condemned it is known what came of them.
+    settled: usize,
+    /// How many are condemned.
+    of: usize,
 }
 
 impl Work {
