@@ -31,6 +31,17 @@ pub(crate) enum Launches<'a> {
     Mixed(&'a str, &'a str, &'a str),
 }
 
+/// The images of overrides in words, of which one is image b.
+pub(crate) fn instead<'a>(images: impl Iterator<Item = Option<&'a str>>, b: &str) -> String {
+    let named = images.map(|image| match image {
+        Some(id) if id == b => "b",
+        Some(_) => "another image",
+        None => "no image",
+    });
+    let named: Vec<&str> = named.collect();
+    named.join(", ")
+}
+
 fn version_of(template: &str, version: &str) -> LaunchTemplateReference {
     LaunchTemplateReference {
         id: Some(template.to_owned()),

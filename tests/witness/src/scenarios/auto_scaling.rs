@@ -5,7 +5,7 @@ use aws_sdk_autoscaling::operation::describe_launch_configurations::DescribeLaun
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Filter, LaunchTemplateSpecification};
 
 use crate::expectation::agree;
-use crate::referrers::{DATA, Launches};
+use crate::referrers::{DATA, Launches, instead};
 use crate::scenario::Scenario;
 use crate::stage::{Stage, Stop, made};
 
@@ -117,13 +117,8 @@ fn launches(g: &AutoScalingGroup, b: &str) -> String {
     };
     let template = mixed.launch_template_specification();
     let template = template.map_or("no template".to_owned(), version);
-    let others = mixed.overrides().iter().map(|o| match o.image_id() {
-        Some(id) if id == b => "b",
-        Some(_) => "another image",
-        None => "no image",
-    });
-    let others: Vec<&str> = others.collect();
-    format!("{template} or {}", others.join(", "))
+    let others = instead(mixed.overrides().iter().map(|o| o.image_id()), b);
+    format!("{template} or {others}")
 }
 
 async fn groups(s: &mut Stage) -> Result<(), Stop> {

@@ -5,7 +5,7 @@ use aws_sdk_ec2::operation::describe_spot_fleet_requests::DescribeSpotFleetReque
 use aws_sdk_ec2::operation::describe_spot_instance_requests::DescribeSpotInstanceRequestsOutput;
 
 use crate::expectation::{Right, agree, differ};
-use crate::referrers::DATA;
+use crate::referrers::{DATA, instead};
 use crate::scenario::Scenario;
 use crate::set_up::{NOTHING, counted, filter};
 use crate::stage::{Stage, Stop};
@@ -104,13 +104,8 @@ async fn fleets(s: &mut Stage) -> Result<(), Stop> {
             let launches = configs.map(|config| {
                 let template = config.launch_template_specification();
                 let version = template.and_then(|t| t.version()).unwrap_or("none");
-                let others = config.overrides().iter().map(|o| match o.image_id() {
-                    Some(id) if id == b => "b",
-                    Some(_) => "another image",
-                    None => "no image",
-                });
-                let others: Vec<&str> = others.collect();
-                format!("version {version} or {}", others.join(", "))
+                let others = instead(config.overrides().iter().map(|o| o.image_id()), &b);
+                format!("version {version} or {others}")
             });
             let launches: Vec<String> = launches.collect();
             format!("{state} {kind}: {}", launches.join("; "))

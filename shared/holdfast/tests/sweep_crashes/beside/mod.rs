@@ -236,7 +236,7 @@ impl<'w> Beside<'w> {
     }
 
     /// Reconciles and sweeps a day apart until two sweeps find nothing to do, now or later.
-    async fn to_the_end(&mut self) -> Result<Report, String> {
+    async fn until_quiet(&mut self) -> Result<Report, String> {
         let mut quiet = 0;
         for _ in 0..LAST {
             self.pass(SignedDuration::from_hours(25));
@@ -286,7 +286,7 @@ fn sweeps_beside_creation_and_reconcile_come_to_what_each_after_the_other_does()
             in_turn.complete().await?;
             in_turn.next_slot();
         }
-        let last = in_turn.to_the_end().await?;
+        let last = in_turn.until_quiet().await?;
         in_turn.sound(&last)?;
         in_turn.only_what_is_kept_is_left()?;
 
@@ -300,7 +300,7 @@ fn sweeps_beside_creation_and_reconcile_come_to_what_each_after_the_other_does()
                 beside.complete().await?;
                 beside.next_slot();
             }
-            beside.to_the_end().await
+            beside.until_quiet().await
         };
         let last = ended.await?;
         beside.sound(&last)?;
@@ -330,7 +330,7 @@ fn what_is_made_beside_sweeps_that_meet_faults_and_strangers_stands() {
             beside.complete().await?;
             beside.next_slot();
         }
-        let last = beside.to_the_end().await?;
+        let last = beside.until_quiet().await?;
         beside.sound(&last)
     });
 }
