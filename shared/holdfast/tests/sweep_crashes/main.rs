@@ -17,7 +17,7 @@ mod sound;
 mod stage;
 mod world;
 
-use holdfast_core::report::Report;
+use holdfast_core::report::{ReasonCode, Report};
 use holdfast_sim::{Chaos, Numbers};
 use interrupted::cases::cases;
 use interrupted::gate::Cut;
@@ -51,18 +51,31 @@ const LIMITED: Sort = Sort {
 const BUSY: i64 = 3;
 /// Rounds after which everything has come to its end.
 const LAST: i64 = 12;
+/// The same, where something waits for the Recycle Bin.
+const ENDED: i64 = 15;
+/// Longer than the Recycle Bin keeps anything.
+const BIN_KEEPS: SignedDuration = SignedDuration::from_hours(24 * 8);
 
 /// Sweeps on until two sweeps, with time for a grace between them, find nothing to do.
 async fn to_the_end(stage: &mut Stage<'_>) -> Result<Report, String> {
     stage.take_changes();
-    let (mut changes, mut quiet) = (Vec::new(), 0);
-    for round in BUSY..LAST {
+    let (mut changes, mut quiet, mut binned) = (Vec::new(), 0, true);
+    for round in BUSY..ENDED {
         stage.pause(true);
         let report = stage.sweep(round, None).await.unwrap()?;
         let changed = stage.take_changes();
         quiet = if changed.is_empty() { quiet + 1 } else { 0 };
         if quiet >= 2 && round >= BUSY + 2 {
-            return Ok(report);
+            let reasons = report.items.iter().flat_map(|item| &item.reasons);
+            binned &= reasons
+                .into_iter()
+                .any(|r| r.code == ReasonCode::InRecycleBin);
+            if !binned {
+                return Ok(report);
+            }
+            // What goes late may find an AMI in the bin that maps it, too, and waits for that.
+            stage.ec2.account().advance_by(BIN_KEEPS);
+            (quiet, binned) = (0, false);
         }
         changes.push(changed);
     }
