@@ -114,6 +114,36 @@ fn against_another_file_it_tells_what_the_change_retires_on_the_first_sweep() {
 }
 
 #[test]
+fn against_another_file_it_names_what_goes_though_as_many_stay_instead() {
+    let shell = shell("last: 4", "");
+    shell.file("old.yaml", &policies("daily: 2, weekly: 3", ""));
+    // A Thursday after the backup of its night: of each of six volumes stand those of the 10th, 9th
+    // and 8th and of the Sundays before. The old file retires the 8th, the new one 29 November.
+    let question = ["simulate", "--policies", "p.yaml", "--fleet", "f.yaml"];
+    let from = ["--from", "2026-12-10T03:10:00Z", "--days", "60"];
+    let against = [&question[..], &from, &["--against", "old.yaml"]].concat();
+    let ran = shell.run(&against);
+    let words = "this change retires 6 backups on the first sweep that the old file would keep, and \
+                 keeps 6 backups that the old file would retire";
+    assert!(ran.out.contains(words), "{}", ran.out);
+    let named: Vec<&str> = ran.out.lines().filter(|l| l.starts_with("-  ")).collect();
+    assert_eq!(named.len(), 5, "{}", ran.out);
+    assert!(
+        named
+            .iter()
+            .all(|line| line.contains("2026-11-29T03:00:00Z")),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.contains("and 1 more; --json names the oldest 6"), "{}", ran.out);
+    let json = shell.run(&[&against[..], &["--json"]].concat()).json();
+    let against = &json["simulation"]["against"];
+    assert_eq!(against["keeps_on_first_sweep"], 6);
+    assert_eq!(against["retired"].as_array().unwrap().len(), 6);
+    assert_eq!(against["retired"][0]["source"], "vol-db-1-1");
+}
+
+#[test]
 fn a_wrong_fleet_file_is_told_with_its_lines() {
     let shell = shell("last: 5", "");
     shell.file("f.yaml", "version: 1\nvolumes:\n  - { name: a, size: 3 }\n");

@@ -13,6 +13,8 @@ use crate::output::visible;
 
 /// Restore points of one source that are shown, unless it is asked for by name.
 const SHOWN: usize = 40;
+/// Backups that a change retires which are shown.
+const RETIRED: usize = 5;
 /// Heights of a curve.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -280,6 +282,8 @@ fn differences(against: &Against, look: Look) -> String {
             look.plain(one.standing),
             look.plain(one.old_first_sweep),
             look.plain(one.new_first_sweep),
+            look.plain(one.only_old_retires),
+            look.plain(one.only_new_retires),
             look.plain(number(one.old_at_end)),
             look.plain(number(one.new_at_end)),
             look.plain(named(&one.no_longer_picked)),
@@ -291,17 +295,51 @@ fn differences(against: &Against, look: Look) -> String {
         "STANDING",
         "OLD FIRST SWEEP",
         "NEW FIRST SWEEP",
+        "ONLY OLD RETIRES",
+        "ONLY NEW RETIRES",
         "OLD AT END",
         "NEW AT END",
         "NO LONGER PICKED",
         "NEWLY PICKED",
     ];
-    let backups = match against.retires_on_first_sweep {
+    let backups = |count: u64| match count {
         1 => "1 backup".to_owned(),
         count => format!("{count} backups"),
     };
-    format!(
-        "\n{}this change retires {backups} on the first sweep\n",
-        look.table(&header, rows.collect())
-    )
+    let mut text = format!(
+        "\n{}this change retires {} on the first sweep that the old file would keep, and keeps {} that \
+         the old file would retire\n",
+        look.table(&header, rows.collect()),
+        backups(against.retires_on_first_sweep),
+        backups(against.keeps_on_first_sweep)
+    );
+    text.push_str(&retired(against, look));
+    text
+}
+
+/// The first of those that a change retires.
+fn retired(against: &Against, look: Look) -> String {
+    let shown = against.retired.iter().take(RETIRED);
+    let rows = shown.map(|one| {
+        vec![
+            look.plain(one.resource.as_deref().unwrap_or("-")),
+            look.plain(&one.policy),
+            look.plain(&one.source),
+            look.plain(seconds(one.time)),
+        ]
+    });
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let more = against.retires_on_first_sweep - rows.len() as u64;
+    let mut text = look.table(
+        &["RETIRED BY THE NEW FILE", "POLICY", "SOURCE", "TIME"],
+        rows,
+    );
+    if more > 0 {
+        let named = against.retired.len();
+        let _ = writeln!(text, "and {more} more; --json names the oldest {named}");
+    }
+    text
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use super::class::Class;
-use super::standing::Standing;
 use crate::artifact::{ArtifactKind, Stamp, image_name};
 use crate::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use crate::inventory::{
@@ -114,16 +113,15 @@ impl Backups {
     /// Adds what stands at the start.
     pub(super) fn add_standing(&mut self, class: (usize, &Class), policy: &str) {
         let (place, class) = class;
-        let mut all: Vec<&(usize, usize, Standing)> = class.standing.iter().collect();
-        all.sort_by_key(|(.., one)| one.time);
-        for (source, part, one) in all {
+        for stood in &class.standing {
+            let one = &stood.what;
             self.add(&Made {
                 class: place,
-                part: *part,
+                part: stood.part,
                 image: one.image,
                 policy,
-                source: &class.first().sources[*source],
-                of: class.id(*part),
+                source: &class.first().sources[stood.source],
+                of: class.id(stood.part),
                 group: one.group.as_deref(),
                 slot: one.slot,
                 run: &one.run,

@@ -26,6 +26,7 @@ mod account;
 mod advice;
 mod against;
 mod class;
+mod clock;
 mod course;
 mod curves;
 mod figures;
@@ -40,7 +41,7 @@ pub use curves::{Curve, Curves, curves};
 pub use fleet::{Fleet, Lasting};
 pub use report::{
     Advice, AdviceCode, Against, Difference, Gap, Late, Level, Point, PolicyCourse, RestorePoint,
-    RestorePoints, Simulation,
+    RestorePoints, Retired, Simulation,
 };
 pub use standing::{Standing, Survivor};
 
@@ -99,7 +100,7 @@ pub fn simulate(question: &Question<'_>, progress: &mut dyn FnMut(u64, u64)) -> 
     let (course, figures) = figures::run(question, question.policies, standing, at, &mut tick);
     let compared = question.against.map(|old| {
         let (before, _) = figures::run(question, old, standing, at, &mut tick);
-        against::compare(&before, &course, standing)
+        against::compare(&before, &course, standing, question.standing.is_some())
     });
     let advice = advice::advice(question, &course, &figures, standing);
     Simulation {

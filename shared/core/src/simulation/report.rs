@@ -125,10 +125,29 @@ pub struct Late {
 /// What differs from another policy file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Against {
-    /// Backups that the first sweep with the new file retires, and the old file would not.
+    /// Backups that stand when the change is made, of which the first sweep with the new file retires
+    /// these and with the old file would not.
     pub retires_on_first_sweep: u64,
+    /// The other way round: those that it would retire with the old file and not with the new one.
+    pub keeps_on_first_sweep: u64,
+    /// Those of [`Self::retires_on_first_sweep`], oldest first, and at most 100 of them.
+    pub retired: Vec<Retired>,
     /// Each policy of either file, by name.
     pub policies: BTreeMap<String, Difference>,
+}
+
+/// A backup that a change of the policy file retires.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Retired {
+    /// The policy that governs it.
+    pub policy: String,
+    /// `snap-…` or `ami-…`; none of what no account has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// What it is of: the volume of a snapshot, the instance of an AMI.
+    pub source: String,
+    /// The point in time it holds, UTC.
+    pub time: Timestamp,
 }
 
 /// One policy in two files.
@@ -140,6 +159,10 @@ pub struct Difference {
     pub old_first_sweep: u64,
     /// With the new one.
     pub new_first_sweep: u64,
+    /// Of what stands, those that it retires with the new file and not with the old one.
+    pub only_new_retires: u64,
+    /// The other way round.
+    pub only_old_retires: u64,
     /// Backups that stand at the end with the old file; none where it lacks the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old_at_end: Option<u64>,
