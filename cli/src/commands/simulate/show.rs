@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use holdfast::simulation::{Against, Gap, Level, Point, PolicyCourse, RestorePoints, Simulation};
+use holdfast::report::ReasonCode;
+use holdfast::simulation::{
+    Against, Gap, Level, Point, PolicyCourse, RestorePoint, RestorePoints, Simulation,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -177,11 +180,10 @@ fn restore_points(simulation: &Simulation, source: Option<&str>, look: Look) -> 
         );
         let shown = if source.is_some() { usize::MAX } else { SHOWN };
         let rows = list.points.iter().take(shown).map(|point| {
-            let codes: Vec<String> = point.kept_by.iter().map(ToString::to_string).collect();
             vec![
                 look.plain(seconds(point.time)),
                 look.plain(relative(point.time, simulation.at)),
-                look.plain(codes.join(", ")),
+                look.plain(kept_by(point)),
             ]
         });
         text.push_str(&look.table(&["TIME", "AGE", "KEPT BY"], rows.collect()));
@@ -198,6 +200,16 @@ fn restore_points(simulation: &Simulation, source: Option<&str>, look: Look) -> 
         }
     }
     text
+}
+
+fn kept_by(point: &RestorePoint) -> String {
+    let codes: Vec<String> = point.kept_by.iter().map(ToString::to_string).collect();
+    let codes = codes.join(", ");
+    let goes = |code: &ReasonCode| matches!(code, ReasonCode::Expired | ReasonCode::SourceGone);
+    match point.kept_by.iter().any(goes) {
+        true => format!("nothing: the next sweep retires it ({codes})"),
+        false => codes,
+    }
 }
 
 fn gaps(simulation: &Simulation, look: Look) -> String {

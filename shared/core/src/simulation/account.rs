@@ -10,6 +10,7 @@ use crate::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use crate::inventory::{
     Image, ImageMapping, ImageState, Inventory, MappingTarget, Snapshot, SnapshotState,
 };
+use crate::report::ReasonCode;
 
 /// The owner of everything.
 const OWNER: &str = "simulated";
@@ -38,8 +39,8 @@ pub(super) struct Entry {
     pub(super) slot: Timestamp,
     /// From when on it is complete.
     ready: Timestamp,
-    /// Whether something needs it.
-    pub(super) held: bool,
+    /// Why it is held, where it is.
+    pub(super) held: Vec<ReasonCode>,
 }
 
 impl Entry {
@@ -73,7 +74,7 @@ pub(super) struct Made<'a> {
     pub(super) run: &'a str,
     pub(super) time: Timestamp,
     pub(super) ready: Timestamp,
-    pub(super) held: bool,
+    pub(super) held: &'a [ReasonCode],
     /// Its identifier; a new one, where there is none yet.
     pub(super) id: Option<&'a str>,
 }
@@ -127,7 +128,7 @@ impl Backups {
                 run: &one.run,
                 time: one.time,
                 ready: one.time,
-                held: one.held,
+                held: &one.held,
                 id: Some(&one.id),
             });
         }
@@ -204,7 +205,7 @@ impl Backups {
             time: made.time,
             slot: made.slot,
             ready: made.ready,
-            held: made.held,
+            held: made.held.to_vec(),
         };
         self.entries.insert(serial, entry);
     }

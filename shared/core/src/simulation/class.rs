@@ -393,7 +393,7 @@ fn describe<'a>(
         let source = source_place(&one.source).unwrap_or_default();
         if let Some(text) = parts.get_mut(one.of.as_str()) {
             let _ = write!(text, ";at {} of {source} {:?}", one.slot, one.group);
-            if one.held {
+            if !one.held.is_empty() {
                 // What is held is like nothing else.
                 let _ = write!(text, " {}", one.id);
             }

@@ -169,7 +169,7 @@ impl<'p> Course<'p> {
                     run: run(entry.slot),
                     group: call.and_then(|call| call.group.clone()),
                     size_gib: 0,
-                    held: entry.held,
+                    held: entry.held.clone(),
                 });
             }
         }
@@ -197,8 +197,9 @@ impl<'p> Course<'p> {
         picked
     }
 
-    /// The reasons that keep each backup that stands now, by its identifier.
-    pub(super) fn kept_by(&self) -> BTreeMap<String, Vec<Reason>> {
+    /// The reasons that keep each backup that stands now, by its identifier; of what nothing keeps,
+    /// why the next sweep retires it.
+    pub(super) fn kept_by(&self) -> BTreeMap<String, BTreeSet<ReasonCode>> {
         let inventory = self.backups.inventory(self.now);
         let gone = self.gone(self.now);
         let verdicts = Verdicts::judge(
@@ -212,12 +213,24 @@ impl<'p> Course<'p> {
             None,
         );
         let reasons = |v| {
-            (
-                verdicts.id(v).into_owned(),
-                verdicts.decision(v).reasons().to_vec(),
-            )
+            let id = verdicts.id(v).into_owned();
+            let codes: &[ReasonCode] = match self.held(&id) {
+                _ if !verdicts.is_condemned(v) => &[],
+                [] if self.marks.contains_key(&id) => &[ReasonCode::Grace],
+                held => held,
+            };
+            let codes = match codes {
+                [] => verdicts.decision(v).reasons().iter().map(|one| one.code).collect(),
+                codes => codes.iter().copied().collect(),
+            };
+            (id, codes)
         };
         (0..verdicts.count()).map(reasons).collect()
+    }
+
+    /// Why a backup is held from the beginning to the end, where it is.
+    fn held(&self, id: &str) -> &[ReasonCode] {
+        self.backups.find(id).map_or(&[], |one| &one.held)
     }
 
     /// The place of the epoch that a time lies in.
@@ -268,7 +281,7 @@ impl<'p> Course<'p> {
                         run: &run,
                         time: now,
                         ready: now + PENDING,
-                        held: false,
+                        held: &[],
                         id: None,
                     });
                 }
@@ -336,13 +349,8 @@ impl<'p> Course<'p> {
         };
         let mut verdicts = Verdicts::judge(&self.unlimited, &evidence, now, None);
         for v in Judged::condemned(&verdicts) {
-            let held = self
-                .backups
-                .find(&verdicts.id(v))
-                .is_some_and(|one| one.held);
-            if held {
-                let reason = Reason::with(ReasonCode::Pinned, "something needs it today");
-                Judged::hold(&mut verdicts, v, reason);
+            for code in self.held(&verdicts.id(v)) {
+                Judged::hold(&mut verdicts, v, Reason::with(*code, "it is so today"));
             }
         }
         let recorded = Recorded {

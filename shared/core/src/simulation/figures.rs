@@ -1,6 +1,6 @@
 //! What is noted of a run day by day, and what it comes to.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -172,13 +172,12 @@ impl Moment {
         let kept_by = course.kept_by();
         let mut by_part: BTreeMap<(usize, usize), Vec<RestorePoint>> = BTreeMap::new();
         for entry in course.backups.iter().filter(|one| one.is_good(course.now)) {
-            let reasons = kept_by.get(entry.id()).into_iter().flatten();
-            let codes: BTreeSet<_> = reasons.map(|reason| reason.code).collect();
+            let codes = kept_by.get(entry.id()).into_iter().flatten();
             let points = by_part.entry((entry.class, entry.part)).or_default();
             points.push(RestorePoint {
                 time: entry.time,
                 slot: entry.slot,
-                kept_by: codes.into_iter().collect(),
+                kept_by: codes.copied().collect(),
             });
         }
         let mut moment = Self::default();

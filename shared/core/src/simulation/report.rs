@@ -85,7 +85,8 @@ pub struct RestorePoint {
     pub time: Timestamp,
     /// The slot that it answers.
     pub slot: Timestamp,
-    /// Why it is kept; what is held in a grace, or was not swept yet, has reasons of that kind.
+    /// Why it is kept or held. Of what nothing keeps, why the next sweep retires it: `expired` or
+    /// `source-gone`.
     pub kept_by: Vec<ReasonCode>,
 }
 

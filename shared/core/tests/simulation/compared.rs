@@ -2,9 +2,8 @@
 
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::simulation::{AdviceCode, Simulation, Standing, simulate};
-use jiff::Timestamp;
 
-use super::{START, at, days, nightly, question, volumes};
+use super::{START, at, days, nightly, question, stands, volumes};
 
 fn compared(old: &PolicyFile, new: &PolicyFile, count: u32, days: u32) -> Simulation {
     let fleet = volumes(count);
@@ -32,23 +31,6 @@ fn a_tightened_rule_retires_the_difference_on_the_first_sweep() {
     assert_eq!(simulation.policies[0].retired_by_first_sweep, 80);
 }
 
-/// The backup of `vol-disk` of one night.
-fn stands(time: Timestamp, held: bool) -> Standing {
-    Standing {
-        id: format!("snap-{}", time.strftime("%Y%m%d")),
-        policy: "nightly".into(),
-        image: false,
-        source: "vol-disk".into(),
-        of: "vol-disk".into(),
-        time,
-        slot: time,
-        run: format!("run-{time}"),
-        group: None,
-        size_gib: 100,
-        held,
-    }
-}
-
 #[test]
 fn what_a_change_retires_are_the_backups_that_go_and_not_the_difference_of_two_counts() {
     let (old, new) = (
@@ -57,7 +39,7 @@ fn what_a_change_retires_are_the_backups_that_go_and_not_the_difference_of_two_c
     );
     let fleet = volumes(1);
     // The thirty nights from 24 October to 22 November, a Sunday.
-    let nights = (1..=30).map(|back| stands(at("2026-11-23T03:00:00Z") - days(back), false));
+    let nights = (1..=30).map(|back| stands(at("2026-11-23T03:00:00Z") - days(back), &[]));
     let nights: Vec<Standing> = nights.collect();
     let mut asked = question(&new, &fleet, 5);
     asked.against = Some(&old);

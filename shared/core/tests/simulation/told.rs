@@ -1,9 +1,9 @@
 //! Gaps, storage, lateness and advice.
 
 use holdfast_core::report::ReasonCode;
-use holdfast_core::simulation::{AdviceCode, Level, Simulation, simulate};
+use holdfast_core::simulation::{AdviceCode, Level, Question, Simulation, simulate};
 
-use super::{at, fleet, nightly, policies, question, simulated, volumes};
+use super::{at, fleet, nightly, policies, question, simulated, stands, volumes};
 
 fn advised(simulation: &Simulation) -> Vec<(Level, AdviceCode)> {
     let all = simulation.advice.iter();
@@ -37,6 +37,56 @@ fn restore_points_on_a_day_are_newest_first_with_what_keeps_them() {
         ("2026-12-06T03:00:00Z".into(), &[ReasonCode::RetainWeekly]),
     ];
     assert_eq!(points, expected);
+}
+
+/// What keeps each restore point of the one source, newest first.
+fn kept_by(asked: &Question<'_>) -> Vec<(String, Vec<ReasonCode>)> {
+    let simulation = simulate(asked, &mut |_, _| {});
+    let points = simulation.policies[0].restore_points[0].points.iter();
+    let told = points.map(|point| {
+        let night = point.time.strftime("%m-%d %H:%M").to_string();
+        (night, point.kept_by.clone())
+    });
+    told.collect()
+}
+
+#[test]
+fn what_something_holds_is_kept_by_its_holders() {
+    let (policies, fleet) = (nightly("retain: { last: 1 }"), volumes(1));
+    let holders = [ReasonCode::UsedByLaunchTemplate, ReasonCode::Pinned];
+    let standing = [
+        stands(at("2026-11-20T03:00:00Z"), &holders),
+        stands(at("2026-11-21T03:00:00Z"), &[]),
+        stands(at("2026-11-22T03:00:00Z"), &holders[1..]),
+    ];
+    let mut asked = question(&policies, &fleet, 3);
+    asked.standing = Some(&standing);
+    let expected = [
+        ("11-25 03:00".to_owned(), vec![ReasonCode::RetainLast]),
+        ("11-22 03:00".to_owned(), vec![ReasonCode::Pinned]),
+        ("11-20 03:00".to_owned(), holders.to_vec()),
+    ];
+    assert_eq!(kept_by(&asked), expected);
+}
+
+#[test]
+fn what_waits_in_a_grace_is_kept_by_it_and_what_waits_for_a_sweep_by_nothing() {
+    let policies = nightly("retain: { last: 1 }\n    grace: 36h");
+    let fleet = volumes(1);
+    let mut asked = question(&policies, &fleet, 3);
+    // The one of the first midnight was condemned at 03:30 on the first day, that of the first night a
+    // day later.
+    asked.at = Some(at("2026-11-24T12:00:00Z"));
+    let waits = |night: &str| (night.to_owned(), vec![ReasonCode::Grace]);
+    let newest = ("11-24 03:00".to_owned(), vec![ReasonCode::RetainLast]);
+    let expected = [newest, waits("11-23 03:00"), waits("11-23 00:00")];
+    assert_eq!(kept_by(&asked), expected);
+
+    let policies = nightly("retain: { last: 1 }");
+    let mut asked = question(&policies, &fleet, 3);
+    asked.at = Some(at("2026-11-24T03:10:00Z"));
+    let codes: Vec<_> = kept_by(&asked).into_iter().map(|one| one.1).collect();
+    assert_eq!(codes, [[ReasonCode::RetainLast], [ReasonCode::Expired]]);
 }
 
 #[test]
