@@ -135,7 +135,11 @@ fn against_another_file_it_names_what_goes_though_as_many_stay_instead() {
         "{}",
         ran.out
     );
-    assert!(ran.out.contains("and 1 more; --json names the oldest 6"), "{}", ran.out);
+    assert!(
+        ran.out.contains("and 1 more; --json names the oldest 6"),
+        "{}",
+        ran.out
+    );
     let json = shell.run(&[&against[..], &["--json"]].concat()).json();
     let against = &json["simulation"]["against"];
     assert_eq!(against["keeps_on_first_sweep"], 6);

@@ -212,27 +212,40 @@ fn kept_by(point: &RestorePoint) -> String {
     }
 }
 
+/// The worst gaps of all days, and those of the moment beside them.
 fn gaps(simulation: &Simulation, look: Look) -> String {
     let rows: Vec<_> = simulation
         .policies
         .iter()
-        .flat_map(|course| course.gaps.iter().map(move |gap| (course, gap)))
-        .map(|(course, gap)| {
+        .flat_map(|course| course.worst_gaps.iter().map(move |gap| (course, gap)))
+        .map(|(course, worst)| {
+            let mut then = course.gaps.iter();
+            let then = then.find(|gap| gap.from_days == worst.from_days);
             vec![
                 look.plain(&course.policy),
-                look.plain(band(gap)),
-                look.plain(length(gap.seconds)),
-                look.plain(seconds(gap.older)),
-                look.plain(seconds(gap.newer)),
-                look.plain(&gap.source),
+                look.plain(band(worst)),
+                look.plain(length(worst.seconds)),
+                look.plain(seconds(worst.at)),
+                look.plain(seconds(worst.older)),
+                look.plain(seconds(worst.newer)),
+                look.plain(&worst.source),
+                look.plain(then.map_or_else(|| "-".into(), |gap| length(gap.seconds))),
             ]
         })
         .collect();
     if rows.is_empty() {
         return String::new();
     }
-    let header = ["POLICY", "AGE", "LONGEST GAP", "FROM", "TO", "SOURCE"];
-    format!("\n{}", look.table(&header, rows))
+    let (from, to) = (seconds(simulation.from), seconds(simulation.to));
+    let at = format!("AT {}", seconds(simulation.at));
+    let header = [
+        "POLICY", "AGE", "WORST GAP", "FIRST SO AT", "FROM", "TO", "SOURCE", &at,
+    ];
+    format!(
+        "\nThe worst gap between neighbouring restore points at any time from {from} to {to}, by how old \
+         the newer one was then; in the last column the longest at one moment:\n{}",
+        look.table(&header, rows)
+    )
 }
 
 fn band(gap: &Gap) -> String {

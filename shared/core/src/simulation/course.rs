@@ -8,6 +8,7 @@ use super::account::{Backups, Made, PENDING};
 use super::class::{Class, Scenes, classes};
 use super::clock::{SWEEP, first_due, heartbeat_after, next_sweep};
 use super::fleet::Fleet;
+use super::gaps::Gaps;
 use super::pace::Bucket;
 use super::standing::{Standing, Survivor, without_limits};
 use crate::plan::judge::{Evidence, Judged, OnRecord, Verdicts, governing};
@@ -47,6 +48,8 @@ pub struct Course<'p> {
     unlimited: PolicyFile,
     pub(super) classes: Vec<Class>,
     pub(super) backups: Backups,
+    /// The time between neighbouring restore points.
+    pub(super) gaps: Gaps,
     epochs: Vec<Timestamp>,
     /// The heartbeat and the slot that each policy does next.
     due: Vec<Option<(Timestamp, Timestamp)>>,
@@ -75,9 +78,13 @@ impl<'p> Course<'p> {
         let epochs = fleet.changes(start, end);
         let classes = classes(policies, fleet, &Scenes::new(fleet, &epochs), standing);
         let mut backups = Backups::default();
+        let mut gaps = Gaps::new(&classes, end);
         for (place, class) in classes.iter().enumerate() {
             let policy = &policies.policies[class.policy];
             backups.add_standing((place, class), &policy.name);
+            for stood in &class.standing {
+                gaps.stood(place, stood.part, stood.what.time, start);
+            }
         }
         let due = policies.policies.iter().map(|policy| {
             let heads = standing.iter().filter(|one| {
@@ -91,6 +98,7 @@ impl<'p> Course<'p> {
             due: due.collect(),
             classes,
             backups,
+            gaps,
             epochs,
             marks: BTreeMap::new(),
             tallies: vec![Tally::default(); policies.policies.len()],
@@ -220,7 +228,12 @@ impl<'p> Course<'p> {
                 held => held,
             };
             let codes = match codes {
-                [] => verdicts.decision(v).reasons().iter().map(|one| one.code).collect(),
+                [] => verdicts
+                    .decision(v)
+                    .reasons()
+                    .iter()
+                    .map(|one| one.code)
+                    .collect(),
                 codes => codes.iter().copied().collect(),
             };
             (id, codes)
@@ -284,6 +297,7 @@ impl<'p> Course<'p> {
                         held: &[],
                         id: None,
                     });
+                    self.gaps.came(place, *part, now, now + PENDING);
                 }
                 let bucket = match (image, source.starts_with("i-")) {
                     (true, _) => Bucket::Images,
@@ -384,6 +398,7 @@ impl<'p> Course<'p> {
             let Some(entry) = self.backups.remove(&id) else {
                 continue;
             };
+            self.gaps.went(entry.class, entry.part, entry.time, now);
             let class = &self.classes[entry.class];
             let weight = class.backups(entry.part);
             let tally = &mut self.tallies[class.policy];

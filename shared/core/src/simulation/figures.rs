@@ -6,13 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::class::Part;
 use super::course::Course;
+use super::gaps::widen;
 use super::report::{Gap, Late, Point, PolicyCourse, RestorePoint, RestorePoints};
 use super::standing::Standing;
 use super::{DAY, Question};
 use crate::policy::{PolicyFile, Retain};
 
-/// Ages in days that part the gaps.
-const BANDS: [u32; 6] = [0, 1, 7, 28, 90, 365];
 /// From how many seconds on the last backup of a slot is late.
 const LATE: i64 = 60;
 /// MiB in a GiB.
@@ -98,6 +97,7 @@ pub(super) fn run<'p>(
             series,
             restore_points: moment.points.get(&place).cloned().unwrap_or_default(),
             gaps: moment.gaps.get(&place).cloned().unwrap_or_default(),
+            worst_gaps: course.gaps.worst(&course.classes, place),
             late: late.get(&place).cloned().unwrap_or_default(),
         }
     });
@@ -206,34 +206,6 @@ impl Moment {
             gaps.sort_by_key(|gap| gap.from_days);
         }
         moment
-    }
-}
-
-/// Notes the gaps of one source, newest first, where they are longer than what is known.
-fn widen(gaps: &mut Vec<Gap>, times: &[Timestamp], source: &str, now: Timestamp) {
-    let newer = std::iter::once(now).chain(times.iter().copied());
-    for (newer, older) in newer.zip(times) {
-        let age = now.duration_since(newer).as_hours() / 24;
-        let band = BANDS.iter().rposition(|from| i64::from(*from) <= age);
-        let Some(band) = band else {
-            continue;
-        };
-        let gap = Gap {
-            from_days: BANDS[band],
-            to_days: BANDS.get(band + 1).copied(),
-            seconds: newer.duration_since(*older).as_secs(),
-            source: source.to_owned(),
-            older: *older,
-            newer,
-        };
-        match gaps
-            .iter_mut()
-            .find(|known| known.from_days == gap.from_days)
-        {
-            Some(known) if known.seconds < gap.seconds => *known = gap,
-            Some(_) => {}
-            None => gaps.push(gap),
-        }
     }
 }
 

@@ -32,6 +32,7 @@ mod curves;
 mod figures;
 mod fleet;
 mod fleet_file;
+mod gaps;
 mod pace;
 mod report;
 mod standing;

@@ -16,7 +16,7 @@ pub struct Simulation {
     pub from: Timestamp,
     /// When it ends.
     pub to: Timestamp,
-    /// The moment of [`PolicyCourse::restore_points`] and [`PolicyCourse::gaps`].
+    /// The moment of [`PolicyCourse::restore_points`] and [`PolicyCourse::gaps`], UTC.
     pub at: Timestamp,
     /// What it takes for granted, in words.
     pub assumptions: Vec<String>,
@@ -48,6 +48,8 @@ pub struct PolicyCourse {
     pub restore_points: Vec<RestorePoints>,
     /// The longest time between two neighbouring restore points at `at`, by their age.
     pub gaps: Vec<Gap>,
+    /// The longest at any time, from the beginning to the end.
+    pub worst_gaps: Vec<Gap>,
     /// Slots whose last backup is begun later than a minute after the first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<Late>,
@@ -93,9 +95,9 @@ pub struct RestorePoint {
 /// The longest time without a restore point among those of an age.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Gap {
-    /// Days before `at` from which on the newer of the two lies.
+    /// Days before the moment from which on the newer of the two lies.
     pub from_days: u32,
-    /// Days before `at` until which it does; none is without end.
+    /// Days before it until which it does; none is without end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_days: Option<u32>,
     /// How long, in seconds.
@@ -104,8 +106,10 @@ pub struct Gap {
     pub source: String,
     /// The restore point before it.
     pub older: Timestamp,
-    /// The one after it, or `at`.
+    /// The one after it; the moment itself, where there is none.
     pub newer: Timestamp,
+    /// The moment: that of the simulation, or the first at which the longest of all was so long.
+    pub at: Timestamp,
 }
 
 /// Slots of one call whose backups EC2's token buckets stretch out.

@@ -63,7 +63,12 @@ impl Standing {
         good.filter_map(|v| {
             let holders = match verdicts.is_condemned(v) {
                 true => BTreeSet::new(),
-                false => verdicts.decision(v).reasons().iter().map(|one| one.code).collect(),
+                false => verdicts
+                    .decision(v)
+                    .reasons()
+                    .iter()
+                    .map(|one| one.code)
+                    .collect(),
             };
             Self::from(&verdicts.get(v)?, holders)
         })

@@ -1,7 +1,7 @@
 //! Gaps, storage, lateness and advice.
 
 use holdfast_core::report::ReasonCode;
-use holdfast_core::simulation::{AdviceCode, Level, Question, Simulation, simulate};
+use holdfast_core::simulation::{AdviceCode, Level, Question, Simulation, Standing, simulate};
 
 use super::{at, fleet, nightly, policies, question, simulated, stands, volumes};
 
@@ -102,6 +102,78 @@ fn the_longest_gap_is_told_by_the_age_of_its_newer_end() {
         .collect();
     // Of today from Sunday; both it and the nine hours since it are of the last day.
     assert_eq!(gaps, [(0, 96)]);
+}
+
+/// Of each age the longest gap of the one policy at any time, in minutes, and when it was so first.
+fn worst(simulation: &Simulation) -> Vec<(u32, i64, String)> {
+    let gaps = simulation.policies[0].worst_gaps.iter();
+    gaps.map(|gap| (gap.from_days, gap.seconds / 60, gap.at.to_string()))
+        .collect()
+}
+
+#[test]
+fn the_worst_gap_is_that_of_all_days_and_not_of_the_moment_that_is_looked_at() {
+    let policies = nightly("retain: { daily: 2, weekly: 3 }");
+    let fleet = volumes(1);
+    let mut asked = question(&policies, &fleet, 60);
+    // A Thursday: it, the Wednesday, and the oldest of all, of Monday at midnight.
+    asked.at = Some(at("2026-11-26T12:00:00Z"));
+    let simulation = simulate(&asked, &mut |_, _| {});
+    let then = simulation.policies[0].gaps.iter();
+    let then: Vec<(u32, i64)> = then
+        .map(|gap| (gap.from_days, gap.seconds / 3600))
+        .collect();
+    assert_eq!(then, [(0, 24), (1, 51)]);
+    // From one night until the next one's backup is complete. From Sunday to Sunday from the Monday on
+    // that retires the Saturday between; a week later the younger of them is seven days old. The first
+    // three weeks have the Monday of the beginning for the oldest.
+    assert_eq!(
+        worst(&simulation),
+        [
+            (0, 24 * 60 + 2, "2026-11-24T03:02:00Z".to_owned()),
+            (1, 7 * 24 * 60, "2026-12-07T03:30:00Z".to_owned()),
+            (7, 7 * 24 * 60, "2026-12-13T03:00:00Z".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn a_source_that_is_gone_has_its_worst_gap_at_the_end() {
+    let fleet = fleet(
+        "volumes: [ { name: disk, size_gib: 1, tags: { Backup: x }, until: 2026-11-25T12:00:00Z } ]",
+    );
+    let simulation = simulated(&nightly("retain: { last: 2 }"), &fleet, 9);
+    let newest = &simulation.policies[0].worst_gaps[0];
+    let (from, to) = (at("2026-11-25T03:00:00Z"), at("2026-12-02T00:00:00Z"));
+    assert_eq!((newest.older, newest.newer, newest.at), (from, to, to));
+}
+
+#[test]
+fn what_stands_at_the_beginning_has_gaps_and_what_is_not_complete_at_the_end_closes_none() {
+    let (policies, fleet) = (nightly("retain: { last: 3 }"), volumes(1));
+    let mut asked = question(&policies, &fleet, 1);
+    // It ends a minute after the heartbeat of the next night, whose backup takes two.
+    asked.from = at("2026-11-22T03:01:00Z");
+    let stand = |nights: &[&str]| -> Vec<Standing> {
+        let nights = nights.iter();
+        nights.map(|night| stands(at(night), &[])).collect()
+    };
+    let newest = stand(&["2026-11-22T03:00:00Z"]);
+    asked.standing = Some(&newest);
+    assert_eq!(
+        worst(&simulate(&asked, &mut |_, _| {})),
+        [(0, 24 * 60 + 1, "2026-11-23T03:01:00Z".to_owned())]
+    );
+    // The slot of the 22nd is made up at 03:05.
+    let older = stand(&["2026-11-16T03:00:00Z", "2026-11-21T03:00:00Z"]);
+    asked.standing = Some(&older);
+    assert_eq!(
+        worst(&simulate(&asked, &mut |_, _| {})),
+        [
+            (0, 24 * 60 + 7, "2026-11-22T03:07:00Z".to_owned()),
+            (1, 5 * 24 * 60, "2026-11-22T03:01:00Z".to_owned()),
+        ]
+    );
 }
 
 #[test]
