@@ -239,7 +239,14 @@ fn gaps(simulation: &Simulation, look: Look) -> String {
     let (from, to) = (seconds(simulation.from), seconds(simulation.to));
     let at = format!("AT {}", seconds(simulation.at));
     let header = [
-        "POLICY", "AGE", "WORST GAP", "FIRST SO AT", "FROM", "TO", "SOURCE", &at,
+        "POLICY",
+        "AGE",
+        "WORST GAP",
+        "FIRST SO AT",
+        "FROM",
+        "TO",
+        "SOURCE",
+        &at,
     ];
     format!(
         "\nThe worst gap between neighbouring restore points at any time from {from} to {to}, by how old \

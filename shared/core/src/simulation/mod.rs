@@ -33,6 +33,7 @@ mod figures;
 mod fleet;
 mod fleet_file;
 mod gaps;
+mod ladder;
 mod pace;
 mod report;
 mod standing;

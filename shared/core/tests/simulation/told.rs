@@ -264,6 +264,60 @@ fn a_ladder_with_a_missing_rung_leaves_a_hole_that_is_told() {
     );
 }
 
+/// What is said of holes of a year of one volume with these rules.
+fn holes(keys: &str) -> Vec<(Level, String)> {
+    let simulation = simulated(&nightly(keys), &volumes(1), 365);
+    let all = simulation.advice.into_iter();
+    let of_holes = all.filter(|one| one.code == AdviceCode::LadderHole);
+    of_holes.map(|one| (one.level, one.text)).collect()
+}
+
+#[test]
+fn all_that_goes_between_a_few_days_and_the_months_is_warned_of() {
+    // At midnight of 2 January the newest is 21 hours old and that of 31 December, which is the last
+    // of its month, too, 45; the one before it is of 30 November, 31 days earlier.
+    for (rules, finer) in [
+        ("within: 2d, monthly: 6", "within: 2d"),
+        ("last: 2, monthly: 6", "last: 2"),
+        ("daily: 2, monthly: 6", "daily: 2"),
+        ("hourly: 2, monthly: 6", "hourly: 2"),
+        ("last: 1, within: 2d, monthly: 6", "within: 2d"),
+    ] {
+        let found = holes(&format!("retain: {{ {rules} }}"));
+        let [(level, text)] = &found[..] else {
+            panic!("{rules}: {found:?}")
+        };
+        assert_eq!(*level, Level::Warning, "{rules}");
+        let words = format!("{finer} and monthly: 6 leave no backup between day 1 and day 32");
+        assert!(text.contains(&words), "{rules}: {text}");
+    }
+}
+
+#[test]
+fn rules_that_reach_one_into_the_other_leave_no_hole_that_is_warned_of() {
+    // Of a nightly schedule each hour that has a backup is a day.
+    for none in [
+        "hourly: 24, daily: 7",
+        "within: 60d, daily: 7",
+        "last: 3, within: 9d",
+        "within: 48h",
+    ] {
+        assert_eq!(holes(&format!("retain: {{ {none} }}")), [], "{none}");
+    }
+    // A week's own spacing is worth knowing, no more.
+    for spaced in ["within: 8d, weekly: 4", "last: 7, weekly: 4"] {
+        let found = holes(&format!("retain: {{ {spaced} }}"));
+        let levels: Vec<Level> = found.iter().map(|one| one.0).collect();
+        assert_eq!(levels, [Level::Note], "{found:?}");
+    }
+    // What the rule between them reaches is nothing beside `within`, whose end is what counts.
+    let found = holes("retain: { within: 60d, weekly: 4, monthly: 12 }");
+    assert!(
+        found[0].1.contains("within: 60d and monthly: 12"),
+        "{found:?}"
+    );
+}
+
 #[test]
 fn a_policy_that_picks_nothing_and_volumes_that_nothing_picks_are_told() {
     let fleet = fleet("volumes: [ { name: disk, size_gib: 1, tags: { Backup: other } } ]");
@@ -328,6 +382,20 @@ fn state_changes_that_can_use_up_last_are_told() {
         codes.contains(&(Level::Warning, AdviceCode::TriggersUseUpLast)),
         "{codes:?}"
     );
+}
+
+#[test]
+fn without_a_schedule_state_changes_use_up_nothing() {
+    let text = "  - name: golden
+    protect: volumes
+    select: { volumes: { tags: { Backup: x } } }
+    triggers: [stopped]
+    retain: { last: 7 }";
+    let codes = advised(&simulated(&policies(text), &volumes(1), 2));
+    let found = codes
+        .iter()
+        .any(|(_, code)| *code == AdviceCode::TriggersUseUpLast);
+    assert!(!found, "{codes:?}");
 }
 
 #[test]
