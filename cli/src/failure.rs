@@ -1,5 +1,7 @@
 //! Why a command could not be done, in words that tell what to do about it.
 
+use std::collections::BTreeSet;
+
 use holdfast::aws::NotReady;
 use holdfast::error::RunError;
 use holdfast::permissions::action_of;
@@ -60,13 +62,29 @@ impl From<RunError> for Failure {
 /// read for it: each operation that Holdfast calls has an action of its own.
 #[must_use]
 pub fn permission(operation: &str, resource: &str) -> String {
-    match action_of(operation) {
-        Some(action) => format!(
-            "; the credentials lack {action}: add {{\"Effect\": \"Allow\", \"Action\": \"{action}\", \
-             \"Resource\": \"{resource}\"}} to the caller's policy, and look for a statement that denies it"
-        ),
-        None => format!("; check the credentials and that they allow {operation}"),
-    }
+    permissions(&[operation], resource)
+}
+
+/// The same of several operations on one resource.
+#[must_use]
+pub fn permissions(operations: &[&str], resource: &str) -> String {
+    let actions = operations.iter().filter_map(|one| action_of(one));
+    let actions: BTreeSet<&str> = actions.collect();
+    let actions: Vec<&str> = actions.into_iter().collect();
+    let quoted: Vec<String> = actions.iter().map(|one| format!("\"{one}\"")).collect();
+    let quoted = match &quoted[..] {
+        [] => {
+            let operations = operations.join(", ");
+            return format!("; check the credentials and that they allow {operations}");
+        }
+        [one] => one.clone(),
+        several => format!("[{}]", several.join(", ")),
+    };
+    format!(
+        "; the credentials lack {}: add {{\"Effect\": \"Allow\", \"Action\": {quoted}, \
+         \"Resource\": \"{resource}\"}} to the caller's policy, and look for a statement that denies it",
+        actions.join(", ")
+    )
 }
 
 /// EC2 could not be listed.

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use holdfast::aws::ec2::Ec2;
 use holdfast::aws::sts;
+use holdfast::inventory::Inventory;
 use holdfast::plan::judge::{Evidence, OnRecord, governing};
 use holdfast::policy::PolicyFile;
+use holdfast::ports::ErrorClass;
 use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run};
 use holdfast::settings::load_policies;
 use holdfast::simulation::{
@@ -41,8 +43,15 @@ struct Beginning {
     standing: Option<Vec<Standing>>,
     account: Option<String>,
     region: Option<String>,
-    /// Lists that could not be read.
-    unread: Vec<Item>,
+    unread: Unread,
+}
+
+/// Lists that could not be read to their end.
+#[derive(Default)]
+struct Unread {
+    items: Vec<Item>,
+    /// The operations that the credentials do not allow.
+    denied: Vec<&'static str>,
 }
 
 /// Runs the command.
@@ -60,7 +69,7 @@ pub async fn run(global: &Global, arguments: &SimulateArguments) -> Result<Exit,
             standing: None,
             account: None,
             region: None,
-            unread: Vec::new(),
+            unread: Unread::default(),
         },
         None => live(global, &policies, against.as_ref(), from).await?,
     };
@@ -85,8 +94,8 @@ pub async fn run(global: &Global, arguments: &SimulateArguments) -> Result<Exit,
     }
 
     let mut items: Vec<Item> = simulation.advice.iter().filter_map(item).collect();
-    let complete = beginning.unread.is_empty();
-    items.extend(beginning.unread);
+    let complete = beginning.unread.items.is_empty();
+    items.extend(beginning.unread.items.iter().cloned());
     let run = Run {
         account: beginning.account,
         region: beginning.region,
@@ -99,8 +108,13 @@ pub async fn run(global: &Global, arguments: &SimulateArguments) -> Result<Exit,
     if global.json {
         print_json(&SimulationReport { report, simulation })?;
     } else {
-        let source = arguments.source.as_deref();
-        print(&show::people(&simulation, source, Look::of_stdout()))?;
+        let (source, unread) = (arguments.source.as_deref(), &beginning.unread);
+        print(&show::people(
+            &simulation,
+            unread,
+            source,
+            Look::of_stdout(),
+        ))?;
     }
     Ok(exit)
 }
@@ -159,8 +173,18 @@ async fn live(
         standing: Some(standing),
         account,
         region,
-        unread: lists::unread(&inventory),
+        unread: unread(&inventory),
     })
+}
+
+fn unread(inventory: &Inventory) -> Unread {
+    let readings = inventory.readings();
+    let errors = readings.iter().filter_map(|one| one.error.as_ref());
+    let denied = errors.filter(|error| error.class == ErrorClass::Denied);
+    Unread {
+        items: lists::unread(inventory),
+        denied: denied.map(|error| error.operation).collect(),
+    }
 }
 
 /// The policies of both files: what governs a backup in either.

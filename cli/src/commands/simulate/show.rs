@@ -9,8 +9,10 @@ use holdfast::simulation::{
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::Unread;
+use crate::failure::permissions;
 use crate::output::age::relative;
-use crate::output::items::seconds;
+use crate::output::items::{reasons, seconds};
 use crate::output::table::{Look, Tone};
 use crate::output::visible;
 
@@ -22,12 +24,18 @@ const RETIRED: usize = 5;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// The whole of it.
-pub fn people(simulation: &Simulation, source: Option<&str>, look: Look) -> String {
+pub(super) fn people(
+    simulation: &Simulation,
+    unread: &Unread,
+    source: Option<&str>,
+    look: Look,
+) -> String {
     let mut text = format!(
         "from {} to {}\n\n",
         seconds(simulation.from),
         seconds(simulation.to)
     );
+    text.push_str(&not_read(unread));
     text.push_str(&summary(simulation, look));
     text.push('\n');
     text.push_str(&months(simulation, look));
@@ -53,6 +61,27 @@ pub fn people(simulation: &Simulation, source: Option<&str>, look: Look) -> Stri
         });
         text.push_str(&look.lines(rows.collect()));
     }
+    text
+}
+
+/// What is missing from the figures, before them.
+fn not_read(unread: &Unread) -> String {
+    let mut text = String::new();
+    for item in &unread.items {
+        let why = reasons(&item.reasons);
+        let _ = writeln!(text, "not read: {} ({})", item.resource, visible(&why));
+    }
+    if text.is_empty() {
+        return text;
+    }
+    text.push_str(
+        "What these lists could protect is held from the beginning to the end: what is retired below, at \
+         the first sweep and later, is too little, and what stands is too much",
+    );
+    if !unread.denied.is_empty() {
+        text.push_str(&permissions(&unread.denied, "*"));
+    }
+    text.push_str("\n\n");
     text
 }
 
