@@ -10,7 +10,7 @@ use super::gaps::widen;
 use super::ladder::{Hole, Ladder};
 use super::report::{Gap, Late, Point, PolicyCourse, RestorePoint, RestorePoints};
 use super::standing::Standing;
-use super::{DAY, Question};
+use super::{DAY, Question, end};
 use crate::policy::PolicyFile;
 
 /// From how many seconds on the last backup of a slot is late.
@@ -44,7 +44,7 @@ pub(super) fn run<'p>(
     tick: &mut dyn FnMut(),
 ) -> (Course<'p>, Figures) {
     let days = i32::try_from(question.days).unwrap_or(i32::MAX);
-    let end = question.from + DAY * days;
+    let end = end(question.from, question.days);
     let mut course = Course::new(policies, question.fleet, standing, question.from, end);
     let count = policies.policies.len();
     let mut series: Vec<Vec<Point>> = vec![Vec::new(); count];
