@@ -1,10 +1,8 @@
 //! Why a command could not be done, in words that tell what to do about it.
 
-use std::collections::BTreeSet;
-
 use holdfast::aws::NotReady;
 use holdfast::error::RunError;
-use holdfast::permissions::action_of;
+use holdfast::permissions::actions_of;
 use holdfast::ports::records::{TableError, TableErrorKind};
 use holdfast::ports::{CallError, ErrorClass};
 
@@ -59,31 +57,26 @@ impl From<RunError> for Failure {
 }
 
 /// What to add to the caller's permissions where an operation was denied. AWS's own words are not
-/// read for it: each operation that Holdfast calls has an action of its own.
+/// read for it: of each operation that Holdfast calls the actions are known.
 #[must_use]
 pub fn permission(operation: &str, resource: &str) -> String {
-    permissions(&[operation], resource)
+    match actions_of(operation) {
+        [] => format!("; check the credentials and that they allow {operation}"),
+        actions => format!("; {}", lacking(actions, resource)),
+    }
 }
 
-/// The same of several operations on one resource.
+/// That the credentials lack these actions, and the statement to add.
 #[must_use]
-pub fn permissions(operations: &[&str], resource: &str) -> String {
-    let actions = operations.iter().filter_map(|one| action_of(one));
-    let actions: BTreeSet<&str> = actions.collect();
-    let actions: Vec<&str> = actions.into_iter().collect();
-    let quoted: Vec<String> = actions.iter().map(|one| format!("\"{one}\"")).collect();
-    let quoted = match &quoted[..] {
-        [] => {
-            let operations = operations.join(", ");
-            return format!("; check the credentials and that they allow {operations}");
-        }
-        [one] => one.clone(),
-        several => format!("[{}]", several.join(", ")),
+pub fn lacking(actions: &[&str], resource: &str) -> String {
+    let words = actions.join(", ");
+    let list = match actions {
+        [one] => format!("{one:?}"),
+        more => format!("{more:?}"),
     };
     format!(
-        "; the credentials lack {}: add {{\"Effect\": \"Allow\", \"Action\": {quoted}, \
-         \"Resource\": \"{resource}\"}} to the caller's policy, and look for a statement that denies it",
-        actions.join(", ")
+        "the credentials lack {words}: add {{\"Effect\": \"Allow\", \"Action\": {list}, \"Resource\": \
+         {resource:?}}} to the caller's policy, and look for a statement that denies it"
     )
 }
 
@@ -112,8 +105,13 @@ impl From<TableError> for Failure {
             TableErrorKind::Unavailable => "; try again".to_owned(),
             TableErrorKind::Fenced | TableErrorKind::Refused => String::new(),
         };
+        let reading = ["GetItem", "BatchGetItem", "Query", "Scan"];
+        let what = match reading.contains(&error.operation) {
+            true => "read",
+            false => "written",
+        };
         Self::failed(format!(
-            "table {} could not be read: {} of {}: {}{advice}",
+            "table {} could not be {what}: {} of {}: {}{advice}",
             error.table, error.operation, error.record, error.message
         ))
     }

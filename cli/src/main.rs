@@ -7,6 +7,7 @@ mod account;
 mod args;
 mod commands;
 mod confirm;
+mod denied;
 mod exit;
 mod failure;
 mod function;
@@ -28,13 +29,18 @@ async fn main() -> ExitCode {
     holdfast::aws::answers::watch(Watcher {
         answered: output::answered,
         put_off: output::put_off,
+        denied: denied::put_down,
     });
     let outcome = commands::run(&arguments).await;
     output::waited();
     let exit = match outcome {
-        Ok(exit) => exit,
+        Ok(exit) => {
+            denied::tell(None);
+            exit
+        }
         Err(failure) => {
             output::error(&failure.message);
+            denied::tell(Some(&failure.message));
             failure.exit
         }
     };

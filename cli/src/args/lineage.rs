@@ -8,11 +8,12 @@ use super::resource;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   holdfast lineage snap-0123456789abcdef0
-  holdfast lineage i-0123456789abcdef0 | jq -r '.edges[] | [.from, .kind, .to] | @tsv'
+  holdfast lineage i-0123456789abcdef0 \\
+      | jq -r '.edges[] | [.from, .kind, .to] | @tsv'
   holdfast lineage ami-0123456789abcdef0 --format table
   holdfast lineage --format dot | dot -Tsvg > lineage.svg
 
-Follows what it came from, and what came from it, each all the way, with what is recorded of what is
+Follows what it came from, and what came from it, each all the way, with what is recorded of what is \
 gone. Without an identifier: everything that EC2 lists now in the account and Region.";
 
 /// Arguments of `lineage`.

@@ -23,7 +23,8 @@ pub use simulate::SimulateArguments;
 const EXAMPLES: &str = "\
 Examples:
   holdfast policies check policies.yaml
-  holdfast retention --policies policies.yaml --policy nightly --times times.txt
+  holdfast retention --policies policies.yaml --policy nightly \\
+      --times times.txt
   holdfast plan --policies policies.yaml
   holdfast simulate --policies policies.yaml --fleet fleet.yaml
   holdfast coverage --policies policies.yaml
@@ -44,20 +45,22 @@ Exit status:
   2  wrong usage, or a wrong policy file
   3  done, and something needs attention
 
-HOLDFAST_TABLE names the table. A time is RFC 3339 (2026-11-23T03:00:00Z) or counted from now: 7d is
+HOLDFAST_TABLE names the table. A time is RFC 3339 (2026-11-23T03:00:00Z) or counted from now: 7d is \
 seven days ago, +2h is in two hours. NO_COLOR turns colours off. AWS settings are the SDK's own:
 AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
   holdfast policies check policies.yaml
-  holdfast policies check policies.yaml --now 2027-03-27T12:00:00Z   # over a change of clocks
+  # over a change of clocks
+  holdfast policies check policies.yaml --now 2027-03-27T12:00:00Z
 
 What is wrong is printed to standard error, one a line: FILE:LINE: KEY: message.";
 
 const RETENTION_EXAMPLES: &str = "\
 Examples:
-  holdfast retention --policies policies.yaml --policy nightly --times times.txt
+  holdfast retention --policies policies.yaml --policy nightly \\
+      --times times.txt
   printf '2026-11-22T03:00:00Z\\n2026-11-23T03:00:00Z\\n' |
     holdfast retention --policies policies.yaml --policy nightly --times -
 
@@ -74,40 +77,46 @@ Changes nothing. Exit status 3: something needs attention.";
 const COVERAGE_EXAMPLES: &str = "\
 Examples:
   HOLDFAST_TABLE=holdfast holdfast coverage --policies policies.yaml
-  holdfast coverage --json | jq -r '.items[] | select(.outcome == \"finding\") | .resource'
+  holdfast coverage --json \\
+      | jq -r '.items[] | select(.outcome == \"finding\") | .resource'
 
-For each source that an active policy picks: its newest good backup, how old that is, how old it may
-get (rpo), and the consistency that it reached. Then policies that pick nothing, sources that no policy
-picks although `require` names them or they have backups, and keys that make backups unusable.
+For each source that an active policy picks: its newest good backup, how old that is, how old it may \
+get (rpo), and the consistency that it reached. Then policies that pick nothing, sources that no policy \
+picks although `require` names them or they have backups, and keys that make backups unusable. \
 Changes nothing. Exit status 3: a source is without what was promised, or nobody can say.";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
-  HOLDFAST_TABLE=holdfast holdfast explain ami-0123456789abcdef0 --policies policies.yaml
-  holdfast explain snap-0123456789abcdef0 snap-0fedcba9876543210 --json | jq '.items[].reasons'
+  HOLDFAST_TABLE=holdfast holdfast explain ami-0123456789abcdef0 \\
+      --policies policies.yaml
+  holdfast explain snap-0123456789abcdef0 snap-0fedcba9876543210 --json \\
+      | jq '.items[].reasons'
 
-A path reads from the backup to what needs it: snap-1 <- ami-1 <- i-1. Below the table stand, for
-each, what would break if it went, and what would have to change for it to become deletable.
+A path reads from the backup to what needs it: snap-1 <- ami-1 <- i-1. Below the table stand, for \
+each, what would break if it went, and what would have to change for it to become deletable. \
 Changes nothing. Exit status 3: not all of them may be deleted.";
 
 const EVIDENCE_EXAMPLES: &str = "\
 Examples:
   HOLDFAST_TABLE=holdfast holdfast evidence ami-0123456789abcdef0
-  holdfast evidence snap-0123456789abcdef0 --json | jq '.items[].evidence.lists'
+  holdfast evidence snap-0123456789abcdef0 --json \\
+      | jq '.items[].evidence.lists'
 
-What Holdfast recorded of a deletion stays when the resource is gone: what it was, why it went, which
-sources were read when, its mapping and tags, who ran it and how it ended. EC2 is not asked.
+What Holdfast recorded of a deletion stays when the resource is gone: what it was, why it went, which \
+sources were read when, its mapping and tags, who ran it and how it ended. EC2 is not asked. \
 Exit status 3: one is not on record, or nobody heard how its deletion ended.";
 
 const ADOPT_EXAMPLES: &str = "\
 Examples:
-  HOLDFAST_TABLE=holdfast holdfast adopt --policy nightly snap-0123456789abcdef0
-  holdfast adopt --policy bake ami-0123456789abcdef0 ami-0fedcba9876543210 --yes
+  HOLDFAST_TABLE=holdfast holdfast adopt \\
+      --policy nightly snap-0123456789abcdef0
+  holdfast adopt --policy bake ami-0123456789abcdef0 ami-0fedcba9876543210 \\
+      --yes
 
-Shows the tags that it would write, and the verdicts that a sweep would come to then; asks on a
-terminal, and elsewhere changes nothing without --yes. An AMI's snapshots are adopted with it. Never
-taken over: what DLM, AWS Backup or Image Builder still manages, what another account owns, copies,
-what is pending or failed. Needs ec2:CreateTags. A repeated command finishes one that was cut off.
+Shows the tags that it would write, and the verdicts that a sweep would come to then; asks on a \
+terminal, and elsewhere changes nothing without --yes. An AMI's snapshots are adopted with it. Never \
+taken over: what DLM, AWS Backup or Image Builder still manages, what another account owns, copies, \
+what is pending or failed. Needs ec2:CreateTags. A repeated command finishes one that was cut off. \
 Exit status 3: one of them cannot be adopted.";
 
 /// Backups of EC2 that are retired only when nothing depends on them

@@ -14,11 +14,12 @@ pub(super) const LS_EXAMPLES: &str = "\
 Examples:
   holdfast ls
   holdfast ls --policy nightly --since 7d --sort size
-  holdfast ls --source vol-0123456789abcdef0 --json | jq -r '.items[].resource'
+  holdfast ls --source vol-0123456789abcdef0 --json \\
+      | jq -r '.items[].resource'
   holdfast ls --state pending,error
 
-The account's own managed snapshots and AMIs, as EC2 lists them; the snapshots behind an AMI are
-counted in its size. --sort: time (newest first), age (oldest first), size (largest first), policy,
+The account's own managed snapshots and AMIs, as EC2 lists them; the snapshots behind an AMI are \
+counted in its size. --sort: time (newest first), age (oldest first), size (largest first), policy, \
 source. Changes nothing, and needs no table. Exit status 3: a failed backup is among them.";
 
 pub(super) const RUNS_EXAMPLES: &str = "\
@@ -27,8 +28,8 @@ Examples:
   holdfast runs --since 2h --policy nightly
   holdfast runs 3f0c8a52-7d0e-4a5e-9d49-0a52d2b2b9ab
 
-A run is known by what it made, failed at or deleted: one that had nothing to do leaves no trace.
-Without ID, runs of the last 24 hours; with ID, everything recorded of that run. Reads the whole table
+A run is known by what it made, failed at or deleted: one that had nothing to do leaves no trace. \
+Without ID, runs of the last 24 hours; with ID, everything recorded of that run. Reads the whole table \
 page by page (dynamodb:Scan). Exit status 3: something failed.";
 
 pub(super) const RUN_EXAMPLES: &str = "\
@@ -37,10 +38,10 @@ Examples:
   holdfast run nightly --resources i-0123456789abcdef0,vol-0123456789abcdef0
   HOLDFAST_TABLE=holdfast holdfast run nightly --local
 
-The function is named by --function or, after what the policy protects, by
-HOLDFAST_FUNCTION_CREATE_SNAPSHOTS or HOLDFAST_FUNCTION_CREATE_IMAGES (the stack's outputs
-CreateSnapshotsArn and CreateImagesArn). --local does the same work in this process, with your own
-credentials and the local policy file. The same --id again is the same run: nothing is made twice, and
+The function is named by --function or, after what the policy protects, by \
+HOLDFAST_FUNCTION_CREATE_SNAPSHOTS or HOLDFAST_FUNCTION_CREATE_IMAGES (the stack's outputs \
+CreateSnapshotsArn and CreateImagesArn). --local does the same work in this process, with your own \
+credentials and the local policy file. The same --id again is the same run: nothing is made twice, and \
 a run that was interrupted goes on.";
 
 pub(super) const SWEEP_EXAMPLES: &str = "\
@@ -50,11 +51,11 @@ Examples:
   holdfast sweep --enforce --function holdfast-SweepRetention-1A2B3C
   holdfast sweep --enforce --yes --override PLAN-HASH
 
-Without --enforce, a plan: nothing changes. With it, the plan is shown and the number of deletions has
-to be typed back (--yes: not); then they are carried out in this process, with your own credentials,
-under the function's lease, its guardrails and its last look at each backup. Refused when the deployed
-function (--function or HOLDFAST_FUNCTION_SWEEP_RETENTION, the stack's output SweepRetentionArn), which
-is asked for a dry run, has another policy file, or cannot be asked. What Ctrl-C interrupts, the next
+Without --enforce, a plan: nothing changes. With it, the plan is shown and the number of deletions has \
+to be typed back (--yes: not); then they are carried out in this process, with your own credentials, \
+under the function's lease, its guardrails and its last look at each backup. Refused when the deployed \
+function (--function or HOLDFAST_FUNCTION_SWEEP_RETENTION, the stack's output SweepRetentionArn), which \
+is asked for a dry run, has another policy file, or cannot be asked. What Ctrl-C interrupts, the next \
 sweep finishes.";
 
 pub(super) const UNPIN_EXAMPLES: &str = "\
@@ -62,21 +63,24 @@ Examples:
   HOLDFAST_TABLE=holdfast holdfast unpin snap-0123456789abcdef0
   holdfast unpin vol-0123456789abcdef0 --yes
 
-Takes the tag holdfast:pin off a snapshot, an AMI, a volume or an instance, and a source's pin off the
-record, where it outlives the source. Says what it keeps and asks first; elsewhere than on a terminal
-it changes nothing without --yes. Nothing is deleted here: the next sweep judges anew. Needs
+Takes the tag holdfast:pin off a snapshot, an AMI, a volume or an instance, and a source's pin off the \
+record, where it outlives the source. Says what it keeps and asks first; elsewhere than on a terminal \
+it changes nothing without --yes. Nothing is deleted here: the next sweep judges anew. Needs \
 ec2:DeleteTags.";
 
 pub(super) const SEND_EXAMPLES: &str = "\
 Examples:
-  holdfast events send events/create-snapshots/valid/scheduled-event.json --function create-snapshots
-  holdfast events send event.json --function arn:aws:lambda:eu-central-1:111122223333:function:sweep
-  jq '.time = (now | todate)' heartbeat.json | holdfast events send - --function sweep-retention
+  holdfast events send events/create-snapshots/valid/scheduled-event.json \\
+      --function create-snapshots
+  holdfast events send event.json \\
+      --function arn:aws:lambda:eu-central-1:111122223333:function:sweep
+  jq '.time = (now | todate)' heartbeat.json | holdfast events send - \\
+      --function sweep-retention
   holdfast events send event.json --function create-images --local
 
---function is a Lambda function's name or ARN; create-snapshots, create-images, sweep-retention and
-check-dependencies stand for what HOLDFAST_FUNCTION_CREATE_SNAPSHOTS, …_CREATE_IMAGES,
-…_SWEEP_RETENTION and …_CHECK_DEPENDENCIES name. With --local, the one of that name is run in this
+--function is a Lambda function's name or ARN; create-snapshots, create-images, sweep-retention and \
+check-dependencies stand for what HOLDFAST_FUNCTION_CREATE_SNAPSHOTS, …_CREATE_IMAGES, \
+…_SWEEP_RETENTION and …_CHECK_DEPENDENCIES name. With --local, the one of that name is run in this \
 process, with your own credentials; a local sweep only plans.";
 
 pub(super) const COMPLETIONS_EXAMPLES: &str = "\

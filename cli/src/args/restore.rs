@@ -12,39 +12,46 @@ pub const EXAMPLES: &str = "\
 Examples:
   HOLDFAST_TABLE=holdfast holdfast restore volume snap-0123456789abcdef0
   holdfast restore set --source i-0123456789abcdef0 --at 2026-11-23T03:00:00Z
-  holdfast restore instance ami-0123456789abcdef0 --into-template lt-0123456789abcdef0
+  holdfast restore instance ami-0123456789abcdef0 \\
+      --into-template lt-0123456789abcdef0
 
-Shows what it would make and asks on a terminal; elsewhere changes nothing without --yes. Makes new
-things beside the old ones and never touches what is there. A repeated command makes nothing twice,
-and goes on where one that was cut off stopped.
+Shows what it would make and asks on a terminal; elsewhere changes nothing without --yes. Makes new \
+things beside the old ones and never touches what is there. A repeated command makes nothing twice, \
+and goes on where one that was cut off stopped. \
 Exit status 3: something could not be restored, or could not be found out.";
 
 const VOLUME_EXAMPLES: &str = "\
 Examples:
   holdfast restore volume snap-0123456789abcdef0
-  holdfast restore volume --source vol-0123456789abcdef0 --at 2026-11-23T03:00:00Z --yes
-  holdfast restore volume snap-0123456789abcdef0 --attach i-0123456789abcdef0:/dev/sdf \\
-    --initialization-rate 300
+  holdfast restore volume --source vol-0123456789abcdef0 \\
+      --at 2026-11-23T03:00:00Z --yes
+  holdfast restore volume snap-0123456789abcdef0 \\
+      --attach i-0123456789abcdef0:/dev/sdf \\
+      --initialization-rate 300
 
-Zone, type and performance are the source's where nothing else is said. A device that is in use is
+Zone, type and performance are the source's where nothing else is said. A device that is in use is \
 refused: nothing is detached. Needs ec2:CreateVolume, ec2:CreateTags and ec2:AttachVolume.";
 
 const SET_EXAMPLES: &str = "\
 Examples:
-  holdfast restore set snap-0123456789abcdef0          # the set that it is a member of
-  holdfast restore set --source i-0123456789abcdef0 --at 2026-11-23T03:00:00Z --yes
+  # the set that it is a member of
+  holdfast restore set snap-0123456789abcdef0
+  holdfast restore set --source i-0123456789abcdef0 \\
+      --at 2026-11-23T03:00:00Z --yes
 
 All members, from one point in time, or none. Needs ec2:CreateVolume and ec2:CreateTags.";
 
 const INSTANCE_EXAMPLES: &str = "\
 Examples:
   holdfast restore instance ami-0123456789abcdef0
-  holdfast restore instance --source i-0123456789abcdef0 --at 2026-11-23T03:00:00Z --yes
-  holdfast restore instance ami-0123456789abcdef0 --launch-template lt-0123456789abcdef0
+  holdfast restore instance --source i-0123456789abcdef0 \\
+      --at 2026-11-23T03:00:00Z --yes
+  holdfast restore instance ami-0123456789abcdef0 \\
+      --launch-template lt-0123456789abcdef0
   holdfast restore instance ami-0123456789abcdef0 --into-template web:$Latest
 
-Launched as the source instance is, as long as EC2 still tells how; else by a launch template. Needs
-ec2:RunInstances, ec2:CreateTags and, with an instance profile, iam:PassRole; or
+Launched as the source instance is, as long as EC2 still tells how; else by a launch template. Needs \
+ec2:RunInstances, ec2:CreateTags and, with an instance profile, iam:PassRole; or \
 ec2:CreateLaunchTemplateVersion.";
 
 /// What is to be restored.

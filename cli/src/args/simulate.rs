@@ -12,26 +12,31 @@ use super::moment::parse as time;
 pub const EXAMPLES: &str = "\
 Examples:
   holdfast simulate --policies policies.yaml --fleet fleet.yaml
-  holdfast simulate --policies policies.yaml --days 90 --at 2027-02-01T00:00:00Z --source vol-0a1
+  holdfast simulate --policies policies.yaml --days 90 \\
+      --at 2027-02-01T00:00:00Z --source vol-0a1
   holdfast simulate --policies new.yaml --against policies.yaml
-  holdfast simulate --policies policies.yaml --fleet fleet.yaml --json | jq '.simulation.policies'
+  holdfast simulate --policies policies.yaml --fleet fleet.yaml --json \\
+      | jq '.simulation.policies'
 
-Goes from slot to slot and from sweep to sweep on a virtual clock, with the decisions of the
-functions themselves. Without --fleet it begins with the account's instances, volumes and backups.
+Goes from slot to slot and from sweep to sweep on a virtual clock, with the decisions of the \
+functions themselves. Without --fleet it begins with the account's instances, volumes and backups. \
 A fleet file is YAML:
   version: 1
   instances:
-    - { name: web, count: 20, tags: { Backup: nightly }, since: 2026-12-01, until: 2027-06-01,
-        volumes: [ { size_gib: 30, boot: true }, { size_gib: 500, changed_gib_per_day: 12.5 } ] }
+    - { name: web, count: 20, tags: { Backup: nightly },
+        since: 2026-12-01, until: 2027-06-01,
+        volumes: [ { size_gib: 30, boot: true },
+                   { size_gib: 500, changed_gib_per_day: 12.5 } ] }
   volumes:
-    - { name: archive, count: 3, size_gib: 2000, type: sc1, tags: { Backup: critical } }
+    - { name: archive, count: 3, size_gib: 2000, type: sc1,
+        tags: { Backup: critical } }
 
-Left out, and said in the output: backups of triggers, bakes and requests (schedules alone make
-some); what a sweep's comparison with the last one would hold; the delay of slots that EC2's limits
-make late, and the stop of a breaker that trips (both are told, with dates). References stay as they
+Left out, and said in the output: backups of triggers, bakes and requests (schedules alone make \
+some); what a sweep's comparison with the last one would hold; the delay of slots that EC2's limits \
+make late, and the stop of a breaker that trips (both are told, with dates). References stay as they \
 are today.
 
-With --fleet it needs no AWS access. Changes nothing. Exit status 3: something is probably not meant
+With --fleet it needs no AWS access. Changes nothing. Exit status 3: something is probably not meant \
 so, or a list of the account could not be read.";
 
 /// Arguments of `simulate`.

@@ -139,7 +139,7 @@ mod tests {
             ));
         let look = Look {
             colour: false,
-            fit: false,
+            width: None,
         };
         let text = people(&[item], Timestamp::UNIX_EPOCH, look);
         let rows: Vec<String> = text
@@ -166,7 +166,7 @@ mod tests {
         }));
         let look = Look {
             colour: false,
-            fit: false,
+            width: None,
         };
         let text = people(&[item], Timestamp::UNIX_EPOCH, look);
         assert!(

@@ -42,7 +42,7 @@ pub async fn run(global: &Global, arguments: &PlanArguments) -> Result<Exit, Fai
         release: None,
         account: number.as_deref(),
         now,
-        take_release: false,
+        acts: false,
     };
     if let Some(error) = &inventory.snapshots.error
         && inventory.snapshots.pages == 0

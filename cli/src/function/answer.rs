@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(codes, [ReasonCode::VolumeState]);
         let look = Look {
             colour: false,
-            fit: false,
+            width: None,
         };
         let text = answer.people(look);
         assert!(text.contains("1 failed"), "{text}");

@@ -70,6 +70,14 @@ pub async fn invoke(config: &SdkConfig, function: &str, event: &Value) -> Result
     )))
 }
 
+/// What IAM knows a function by.
+fn arn(function: &str) -> String {
+    match function.starts_with("arn:") {
+        true => function.to_owned(),
+        false => format!("arn:aws:lambda:*:*:function:{function}"),
+    }
+}
+
 fn uninvoked<E>(
     function: &str,
     error: &SdkError<E, aws_sdk_lambda::config::http::HttpResponse>,
@@ -83,7 +91,7 @@ where
         None => DisplayErrorContext(error).to_string(),
     };
     let advice = match code {
-        "AccessDeniedException" => permission("Invoke", function),
+        "AccessDeniedException" => permission("Invoke", &arn(function)),
         "ResourceNotFoundException" => {
             "; check --function, --region and --profile, or deploy the stack".to_owned()
         }

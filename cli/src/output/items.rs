@@ -158,7 +158,7 @@ mod tests {
         ];
         let look = Look {
             colour: false,
-            fit: false,
+            width: None,
         };
         let text = table(look, &items, Timestamp::UNIX_EPOCH);
         let first: Vec<String> = text

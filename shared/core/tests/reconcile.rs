@@ -351,6 +351,11 @@ fn a_backing_snapshot_is_orphaned_only_when_no_ami_can_be_its_own() {
         found(&account),
         "a deregistered one is still listed for a while"
     );
+    let mut strange = ami(ImageState::Available, &["snap-1"]);
+    strange.tags.clear();
+    strange.source_instance = None;
+    account.images = vec![strange];
+    assert!(found(&account), "a stranger's AMI over it is not its own");
 
     let mut account = orphan.clone();
     account.unread = BTreeSet::from([Source::Images]);

@@ -96,7 +96,7 @@ pub async fn prospect<E: ReadEc2, R: Records>(
         release: None,
         account: account.as_deref(),
         now: asked.now,
-        take_release: false,
+        acts: false,
     };
     let before = plan(records, &sweep, &inventory).await.verdicts;
     let after = plan(records, &sweep, &then).await.verdicts;

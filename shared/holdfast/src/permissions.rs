@@ -172,21 +172,57 @@ pub const SWEEP_RETENTION: &[Actions] = &[
 /// records.
 pub const CHECK_DEPENDENCIES: &[Actions] = &[read_ec2::KEY_STATE, RECORDS];
 
-/// What the command line calls and no function does: taking pins off and giving tags, reading the
-/// ledger of a stretch of time, and invoking the functions.
+/// `RestoreEc2`, of which some calls give tags in the same call. Launching with an instance profile
+/// needs `iam:PassRole` on its role, too, which no statement for all roles should give.
+pub mod restore_ec2 {
+    use super::Actions;
+
+    /// `create_volume`.
+    pub const CREATE_VOLUME: Actions = &["ec2:CreateVolume", "ec2:CreateTags"];
+    /// `attach_volume`.
+    pub const ATTACH_VOLUME: Actions = &["ec2:AttachVolume"];
+    /// `run_instance`.
+    pub const RUN_INSTANCE: Actions = &["ec2:RunInstances", "ec2:CreateTags"];
+    /// `create_template_version`.
+    pub const CREATE_TEMPLATE_VERSION: Actions = &["ec2:CreateLaunchTemplateVersion"];
+}
+
+/// What the command line calls and no function does: restoring, taking pins off and giving tags,
+/// reading the ledger of a stretch of time, and invoking the functions.
 pub const OPERATOR: &[Actions] = &[
+    restore_ec2::CREATE_VOLUME,
+    restore_ec2::ATTACH_VOLUME,
+    restore_ec2::RUN_INSTANCE,
+    restore_ec2::CREATE_TEMPLATE_VERSION,
     &["ec2:CreateTags"],
     &["ec2:DeleteTags"],
     &["dynamodb:Scan"],
     &["lambda:InvokeFunction"],
 ];
 
-/// The IAM action that an API operation needs: of the operations that Holdfast calls, all are named
-/// as their action is but Lambda's `Invoke` (Service Authorization Reference).
+/// The IAM actions that an API operation needs: of the operations that Holdfast calls, all are named
+/// as their action is but Lambda's `Invoke`, and what gives tags or takes snapshots along needs the
+/// action for these, too (Service Authorization Reference). Empty where none is known.
 #[must_use]
-pub fn action_of(operation: &str) -> Option<&'static str> {
+pub fn actions_of(operation: &str) -> Actions {
     if operation == "Invoke" {
-        return Some("lambda:InvokeFunction");
+        return &["lambda:InvokeFunction"];
+    }
+    let is = |action: &str| {
+        let name = action.split_once(':').map(|(_, name)| name);
+        name == Some(operation)
+    };
+    let together = [
+        write_ec2::CREATE_SNAPSHOTS,
+        write_ec2::CREATE_SNAPSHOT,
+        write_ec2::CREATE_IMAGE,
+        write_ec2::DEREGISTER_IMAGE,
+        restore_ec2::CREATE_VOLUME,
+        restore_ec2::RUN_INSTANCE,
+    ];
+    let mut together = together.into_iter();
+    if let Some(all) = together.find(|all| all.first().is_some_and(|action| is(action))) {
+        return all;
     }
     let functions = [
         CREATE_SNAPSHOTS,
@@ -195,11 +231,10 @@ pub fn action_of(operation: &str) -> Option<&'static str> {
         CHECK_DEPENDENCIES,
     ];
     let all = functions.into_iter().chain([read_ec2::EVIDENCE, OPERATOR]);
-    let mut actions = all.flatten().flat_map(|call| call.iter().copied());
-    actions.find(|action| {
-        let name = action.split_once(':').map(|(_, name)| name);
-        name == Some(operation)
-    })
+    let mut actions = all.flatten().flat_map(|call| call.iter());
+    actions
+        .find(|action| is(action))
+        .map_or(&[], std::slice::from_ref)
 }
 
 /// The IAM actions that a function needs; `None` for one that is not Holdfast's.
@@ -224,20 +259,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_operation_tells_its_action_and_an_unknown_one_none() {
-        for (operation, action) in [
-            ("DescribeFleets", Some("ec2:DescribeFleets")),
-            ("DeleteTags", Some("ec2:DeleteTags")),
+    fn an_operation_tells_its_actions_and_an_unknown_one_none() {
+        for (operation, actions) in [
+            ("DescribeFleets", &["ec2:DescribeFleets"][..]),
+            ("DeleteTags", &["ec2:DeleteTags"]),
             (
                 "DescribeAutoScalingGroups",
-                Some("autoscaling:DescribeAutoScalingGroups"),
+                &["autoscaling:DescribeAutoScalingGroups"],
             ),
-            ("GetItem", Some("dynamodb:GetItem")),
-            ("Invoke", Some("lambda:InvokeFunction")),
-            ("DescribeKey", Some("kms:DescribeKey")),
-            ("TransactWriteItems", None),
+            ("GetItem", &["dynamodb:GetItem"]),
+            ("Invoke", &["lambda:InvokeFunction"]),
+            ("DescribeKey", &["kms:DescribeKey"]),
+            ("CreateVolume", &["ec2:CreateVolume", "ec2:CreateTags"]),
+            ("AttachVolume", &["ec2:AttachVolume"]),
+            (
+                "CreateLaunchTemplateVersion",
+                &["ec2:CreateLaunchTemplateVersion"],
+            ),
+            ("CreateTags", &["ec2:CreateTags"]),
+            ("DeleteSnapshot", &["ec2:DeleteSnapshot"]),
+            ("TransactWriteItems", &[]),
         ] {
-            assert_eq!(action_of(operation), action, "{operation}");
+            assert_eq!(actions_of(operation), actions, "{operation}");
         }
     }
 }

@@ -256,6 +256,48 @@ async fn the_recorded_consistency_of_a_backup_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_a_newer_version_is_named_and_hides_no_other() {
+    let (world, ids) = backups::world("enforce", backups::POLICIES, 4).await;
+    backups::sweep(&world).await;
+    // Two stand, and two were deleted; of each pair one record is a newer version's.
+    for (id, schema) in [(&ids[0], "2"), (&ids[1], "1")] {
+        let node = json!({
+            "pk": { "S": format!("node#{id}") }, "sk": { "S": "node" },
+            "schema": { "N": schema }, "id": { "S": id }, "kind": { "S": "snapshot" },
+            "state": { "S": "completed" }, "changed": { "S": NOW }, "fence": { "N": "0" },
+            "consistency": { "S": "stopped" },
+        });
+        world.local.dynamodb.put_item(node).unwrap();
+    }
+    let pk = format!("delete#{}", ids[3]);
+    world.change(&pk, "deletion", |item| item["schema"] = json!({ "N": "2" }));
+    let before = world.local.dynamodb.items().unwrap();
+    let (report, status) = explained(&world, &[&ids[0], &ids[1], &ids[2], &ids[3]]);
+    let told = |n: usize| {
+        let item = item_of(&report, &ids[n]);
+        assert_eq!(item["outcome"], "held", "{item}");
+        let detail = item["reasons"][0]["detail"].as_str().unwrap();
+        (codes(item), detail)
+    };
+    let (held, detail) = told(1);
+    assert_eq!(held, ["retain.last"]);
+    assert!(detail.ends_with("; its consistency is stopped"), "{detail}");
+    let (held, detail) = told(0);
+    assert_eq!(held, ["retain.last"]);
+    assert!(!detail.contains("consistency"), "{detail}");
+    let (held, detail) = told(2);
+    assert_eq!(held, ["not-found"]);
+    assert!(detail.contains("Holdfast deleted it at "), "{detail}");
+    let (held, detail) = told(3);
+    assert_eq!(held, ["not-found"]);
+    for part in [pk.as_str(), "schema version is 2"] {
+        assert!(detail.contains(part), "{part} in {detail}");
+    }
+    assert_eq!(status, 3);
+    assert_eq!(world.local.dynamodb.items().unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_snapshots_and_amis_can_be_explained() {
     let (world, _) = backups::world("plan", backups::POLICIES, 1).await;
     for wrong in [&["vol-0a1"][..], &["i-0a1"], &["lt-0a1"], &[]] {

@@ -31,9 +31,14 @@ async fn an_ami_that_came_back_and_is_deregistered_again_begins_its_week_anew() 
     let standing = sweep_at(&world, "2026-03-04T10:00:00Z").await;
     assert_eq!(
         standing["summary"],
-        serde_json::json!({ "kept": 2 }),
+        serde_json::json!({ "held": 2, "kept": 2 }),
         "{standing:#}"
     );
+    for id in [root, data] {
+        let item = item_of(&standing, id);
+        assert_eq!(codes(item), ["orphaned", "used-by-image"]);
+        assert_eq!(item["reasons"][1]["path"], serde_json::json!([id, again]));
+    }
     assert_eq!(
         (mark(&world, root), mark(&world, data)),
         (false.into(), false.into())

@@ -12,13 +12,10 @@
 //! The one thing that only the simulated side needs is that its clock be moved
 //! ([`stage::Stage::settle`]); moto settles everything at once.
 //!
-//! No scenario is about EC2 Fleets, Spot Fleets, Spot requests, launch configurations, Auto Scaling
-//! groups and their instance refreshes: moto models most of them, but the simulated account takes
-//! them as seeds alone and refuses the calls that would create them (`CreateFleet`,
-//! `RequestSpotFleet`, `RequestSpotInstances`, `CreateLaunchConfiguration`,
-//! `CreateAutoScalingGroup`, `StartInstanceRefresh`), so that no stage can be set for both sides by
-//! the same calls. What it lists of them rests on the API References alone. Neither has moto any
-//! model of image references, locks and the Recycle Bin.
+//! EC2 Fleets, Spot Fleets, Spot requests, launch configurations and Auto Scaling groups are the
+//! exception: the simulated account takes them as seeds alone and refuses the calls that create them,
+//! so that each side has them set up in its own way, and the lists alone are asked for the same. moto
+//! has no model of instance refreshes, image references, locks and the Recycle Bin.
 //!
 //! Citations: `[B]` botocore's service model, `[E]` the API Reference's page of error codes, `[Q]`
 //! the EBS quota page; "User Guide" is EC2's or EBS's.
@@ -28,6 +25,7 @@
 pub mod compare;
 pub mod expectation;
 pub mod moto;
+mod referrers;
 pub mod scenario;
 mod scenarios;
 mod set_up;

@@ -112,7 +112,9 @@ impl Moto {
     /// It cannot be emptied, or the scenario cannot be played.
     pub async fn play(&self, scenario: &Scenario) -> Result<Vec<Answer>, Failure> {
         empty(self.port).await.map_err(MotoError::Empty)?;
-        let stage = Stage::new(&format!("http://127.0.0.1:{}", self.port), None);
+        // It tells services apart by what a request is signed for.
+        let endpoint = format!("http://127.0.0.1:{}", self.port);
+        let stage = Stage::new(&endpoint, &endpoint, None);
         Ok(scenario.play(stage).await?)
     }
 }

@@ -1,7 +1,7 @@
 //! The simulated account behind its HTTP door: a new one for every scenario.
 
 use holdfast_local_aws::door::Door;
-use holdfast_local_aws::ec2::router;
+use holdfast_local_aws::{auto_scaling, ec2};
 use holdfast_sim::{Account, Settings};
 
 use crate::scenario::{Failure, Scenario};
@@ -17,9 +17,9 @@ pub async fn play(scenario: &Scenario) -> Result<Vec<Answer>, Failure> {
         ..Settings::default()
     })
     .shared();
-    let door = Door::open(router(account.clone()), 0)
-        .await
-        .map_err(Failure::Door)?;
-    let stage = Stage::new(&door.endpoint(), Some(account));
+    let open = async |router| Door::open(router, 0).await.map_err(Failure::Door);
+    let ec2 = open(ec2::router(account.clone())).await?;
+    let groups = open(auto_scaling::router(account.clone())).await?;
+    let stage = Stage::new(&ec2.endpoint(), &groups.endpoint(), Some(account));
     Ok(scenario.play(stage).await?)
 }

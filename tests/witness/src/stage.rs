@@ -7,7 +7,7 @@ use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use holdfast_sim::SharedAccount;
+use holdfast_sim::{Account, SharedAccount};
 use jiff::SignedDuration;
 
 /// The Region of both sides.
@@ -47,25 +47,35 @@ pub enum Stop {
 pub struct Stage {
     /// The real SDK's client, without retries.
     pub ec2: Client,
+    /// The same for Auto Scaling.
+    pub auto_scaling: aws_sdk_autoscaling::Client,
     account: Option<SharedAccount>,
     answers: Vec<Answer>,
 }
 
 impl Stage {
-    /// A stage at an endpoint; `account` is the simulated account behind it, if it is that one.
+    /// A stage at the endpoints of both services; `account` is the simulated account behind them, if
+    /// it is that one.
     #[must_use]
-    pub fn new(endpoint: &str, account: Option<SharedAccount>) -> Self {
+    pub fn new(ec2: &str, auto_scaling: &str, account: Option<SharedAccount>) -> Self {
+        let credentials = Credentials::new("witness", "witness", None, None, "witness");
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(REGION))
-            .credentials_provider(Credentials::new(
-                "witness", "witness", None, None, "witness",
-            ))
-            .endpoint_url(endpoint)
+            .credentials_provider(credentials.clone())
+            .endpoint_url(ec2)
+            .retry_config(RetryConfig::disabled())
+            .build();
+        let groups = aws_sdk_autoscaling::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .credentials_provider(credentials)
+            .endpoint_url(auto_scaling)
             .retry_config(RetryConfig::disabled())
             .build();
         Self {
             ec2: Client::from_conf(config),
+            auto_scaling: aws_sdk_autoscaling::Client::from_conf(groups),
             account,
             answers: Vec::new(),
         }
@@ -79,12 +89,14 @@ impl Stage {
 
     /// Lets everything pending come to its end.
     pub fn settle(&self) {
-        if let Some(account) = &self.account {
-            account
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .advance_by(SETTLING);
-        }
+        self.seed(|account| account.advance_by(SETTLING));
+    }
+
+    /// Changes the simulated account where it has no call for it; `None` on the other side.
+    pub fn seed<T>(&self, change: impl FnOnce(&mut Account) -> T) -> Option<T> {
+        let account = self.account.as_ref()?;
+        let mut account = account.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(change(&mut account))
     }
 
     /// Notes an answer.

@@ -285,7 +285,7 @@ mod tests {
     fn people_read_what_went_why_and_what_was_read_and_keys_of_a_later_version_too() {
         let look = Look {
             colour: false,
-            fit: false,
+            width: None,
         };
         let now = "2026-11-23T04:00:00Z".parse().unwrap();
         let text = show::proofs(&[of(DeletionState::Deleted)], now, look);
@@ -326,7 +326,7 @@ mod tests {
         let line = line("snap-1", both);
         let look = Look {
             colour: false,
-            fit: false,
+            width: None,
         };
         let now = "2026-11-23T04:00:00Z".parse().unwrap();
         let text = show::proofs(std::slice::from_ref(&line), now, look);

@@ -118,7 +118,10 @@ fn proof(line: &Line, which: &str, now: Timestamp, look: Look) -> String {
 /// A value in one line.
 fn inline(value: &Value) -> String {
     match value {
-        Value::String(text) => text.split_whitespace().collect::<Vec<_>>().join(" "),
+        Value::String(text) => match text.parse::<Timestamp>() {
+            Ok(time) => seconds(time).to_string(),
+            Err(_) => text.split_whitespace().collect::<Vec<_>>().join(" "),
+        },
         Value::Bool(true) => "yes".into(),
         Value::Bool(false) => "no".into(),
         Value::Array(all) if all.iter().all(|one| !one.is_object() && !one.is_array()) => {
@@ -172,7 +175,8 @@ fn listing(name: &str, rows: &[&Map<String, Value>], look: Look) -> String {
         .map(|(n, column)| indented(n, &column.replace('_', " ").to_uppercase()))
         .collect();
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
-    let cells = rows.iter().map(|row| {
+    let merged = merged(rows);
+    let cells = merged.iter().map(|row| {
         let cell = |column: &&str| row.get(*column).map(inline).unwrap_or_default();
         columns
             .iter()
@@ -181,6 +185,34 @@ fn listing(name: &str, rows: &[&Map<String, Value>], look: Look) -> String {
             .collect()
     });
     format!("  {name}:\n{}", look.table(&header, cells.collect()))
+}
+
+/// One row a source, of which several lists may have been read: snapshots with Holdfast's tags, those
+/// without that its AMIs map, and copies in progress. Counts are of all, complete are all or none, and
+/// the time is that of the first.
+fn merged(rows: &[&Map<String, Value>]) -> Vec<Map<String, Value>> {
+    let mut merged: Vec<Map<String, Value>> = Vec::new();
+    for row in rows {
+        let source = row.get("source");
+        let same = |one: &&mut Map<String, Value>| source.is_some() && one.get("source") == source;
+        let Some(one) = merged.iter_mut().find(same) else {
+            merged.push((*row).clone());
+            continue;
+        };
+        for (key, value) in *row {
+            let together = match (key.as_str(), one.get(key), value) {
+                ("count" | "pages", Some(before), _) => {
+                    let sum = before.as_u64().zip(value.as_u64()).map(|(a, b)| a + b);
+                    sum.map_or_else(|| value.clone(), Value::from)
+                }
+                (_, Some(Value::Bool(before)), Value::Bool(value)) => (*before && *value).into(),
+                (_, Some(before), _) => before.clone(),
+                (_, None, _) => value.clone(),
+            };
+            one.insert(key.clone(), together);
+        }
+    }
+    merged
 }
 
 /// The first column stands below its title.

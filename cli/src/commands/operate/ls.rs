@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast::artifact::Artifact;
+use holdfast::artifact::{Artifact, ArtifactKind};
 use holdfast::aws::ec2::Ec2;
 use holdfast::aws::sts;
 use holdfast::inventory::{Image, ImageState, Snapshot, SnapshotState};
@@ -23,7 +23,7 @@ use crate::output::age::relative;
 use crate::output::items::{seconds, tone};
 use crate::output::lines::Lines;
 use crate::output::table::Look;
-use crate::output::{print, progress};
+use crate::output::{note, print, progress};
 
 /// A line of the report, with what EC2 tells of the backup.
 #[derive(Clone, Debug, Serialize)]
@@ -78,6 +78,7 @@ pub async fn run(global: &Global, arguments: &LsArguments) -> Result<Exit, Failu
     whole(images.error.as_ref())?;
     let mut lines = lines(&snapshots.items, &images.items, account.as_deref());
     check_policy(arguments.policy.as_deref(), &lines)?;
+    say_if_of_nobody(arguments, &lines);
     lines.retain(|line| wanted(line, arguments));
     sort(&mut lines, arguments.sort);
     let run = Run {
@@ -121,6 +122,9 @@ fn lines(snapshots: &[Snapshot], images: &[Image], account: Option<&str>) -> Vec
         let volume = snapshot.volume.as_ref().map(ToString::to_string);
         let source = volume.filter(|volume| volume != COPY_PLACEHOLDER);
         let standing = match snapshot.state {
+            SnapshotState::Completed if artifact.kind == ArtifactKind::ImageSnapshot => {
+                Standing::Orphan
+            }
             SnapshotState::Completed => Standing::Good,
             SnapshotState::Error => Standing::Failed,
             _ => Standing::Unsettled,
@@ -181,6 +185,8 @@ fn lines(snapshots: &[Snapshot], images: &[Image], account: Option<&str>) -> Vec
 #[derive(Clone, Copy, Debug)]
 enum Standing {
     Good,
+    /// The AMI that it was made for is gone.
+    Orphan,
     Unsettled,
     Failed,
 }
@@ -194,6 +200,7 @@ fn item(
 ) -> Item {
     let (outcome, code) = match standing {
         Standing::Good => (Outcome::Recorded, None),
+        Standing::Orphan => (Outcome::Recorded, Some(ReasonCode::Orphaned)),
         Standing::Unsettled => (Outcome::Recorded, Some(ReasonCode::Pending)),
         Standing::Failed => (Outcome::Finding, Some(ReasonCode::FailedBackup)),
     };
@@ -223,6 +230,24 @@ fn check_policy(wanted: Option<&str>, lines: &[Line]) -> Result<(), Failure> {
             "no backup is of a policy {wanted:?}; did you mean {near}?"
         ))),
         None => Ok(()),
+    }
+}
+
+/// Nothing of a name that no backup has is perhaps a slip, and perhaps the truth.
+fn say_if_of_nobody(arguments: &LsArguments, lines: &[Line]) {
+    type Of = fn(&Item) -> Option<&str>;
+    let named: [(&Option<String>, &str, Of); 2] = [
+        (&arguments.policy, "policy", |item| item.policy.as_deref()),
+        (&arguments.source, "source", |item| item.source.as_deref()),
+    ];
+    for (wanted, what, of) in named {
+        if let Some(wanted) = wanted
+            && !lines.iter().any(|line| of(&line.item) == Some(wanted))
+        {
+            note(&format!(
+                "no backup in this account and Region is of a {what} {wanted:?}"
+            ));
+        }
     }
 }
 
@@ -273,22 +298,36 @@ fn people(lines: &[Line], now: Timestamp, look: Look) -> String {
     });
     let header = ["BACKUP", "POLICY", "SOURCE", "TIME", "AGE", "STATE", "SIZE"];
     let mut text = look.table(&header, rows.collect());
-    // What failed never was a backup.
-    let (failed, good): (Vec<&Line>, Vec<&Line>) = lines
-        .iter()
-        .partition(|line| line.item.outcome == Outcome::Finding);
-    let size: i64 = good.iter().filter_map(|line| line.backup.size_gib).sum();
+    let orphaned = |line: &Line| {
+        let mut reasons = line.item.reasons.iter();
+        reasons.any(|reason| reason.code == ReasonCode::Orphaned)
+    };
+    let failed = |line: &Line| line.item.outcome == Outcome::Finding;
+    let good = lines.iter().filter(|line| !failed(line) && !orphaned(line));
+    let size: i64 = good.clone().filter_map(|line| line.backup.size_gib).sum();
+    let count =
+        |n: usize, one: &str, more: &str| format!("{n} {}", if n == 1 { one } else { more });
     text.push_str(&format!(
-        "\n{}, of volumes of {size} GiB together{}\n",
-        match good.len() {
-            1 => "1 backup".to_owned(),
-            n => format!("{n} backups"),
-        },
-        match failed.len() {
-            0 => String::new(),
-            n => format!("; {n} failed and none"),
-        }
+        "\n{}, of volumes of {size} GiB together\n",
+        count(good.count(), "backup", "backups")
     ));
+    // What failed never was a backup, and a snapshot without its AMI recreates no machine.
+    let failures = lines.iter().filter(|line| failed(line)).count();
+    if failures > 0 {
+        let words = count(failures, "that failed is none", "that failed are none");
+        text.push_str(&format!("{words}\n"));
+    }
+    let orphans = lines.iter().filter(|line| orphaned(line)).count();
+    if orphans > 0 {
+        let words = count(
+            orphans,
+            "snapshot of an AMI that is gone is none by itself",
+            "snapshots of AMIs that are gone are none by themselves",
+        );
+        text.push_str(&format!(
+            "{words}: `holdfast explain` tells what becomes of them\n"
+        ));
+    }
     text
 }
 

@@ -65,7 +65,7 @@ pub async fn run(global: &Global, arguments: &ReportArguments) -> Result<Exit, F
         release: None,
         account: number.as_deref(),
         now,
-        take_release: false,
+        acts: false,
     };
     let (planned, coverage) = tokio::join!(
         sweep::plan(table, &asked, &inventory),

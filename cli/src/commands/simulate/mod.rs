@@ -6,10 +6,8 @@ use std::path::Path;
 
 use holdfast::aws::ec2::Ec2;
 use holdfast::aws::sts;
-use holdfast::inventory::Inventory;
 use holdfast::plan::judge::{Evidence, OnRecord, governing};
 use holdfast::policy::PolicyFile;
-use holdfast::ports::ErrorClass;
 use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run};
 use holdfast::settings::load_policies;
 use holdfast::simulation::{
@@ -44,15 +42,8 @@ struct Beginning {
     standing: Option<Vec<Standing>>,
     account: Option<String>,
     region: Option<String>,
-    unread: Unread,
-}
-
-/// Lists that could not be read to their end.
-#[derive(Default)]
-struct Unread {
-    items: Vec<Item>,
-    /// The operations that the credentials do not allow.
-    denied: Vec<&'static str>,
+    /// Lists that could not be read.
+    unread: Vec<Item>,
 }
 
 /// Runs the command.
@@ -72,7 +63,7 @@ pub async fn run(global: &Global, arguments: &SimulateArguments) -> Result<Exit,
             standing: None,
             account: None,
             region: None,
-            unread: Unread::default(),
+            unread: Vec::new(),
         },
         None => live(global, &policies, against.as_ref(), from).await?,
     };
@@ -97,8 +88,8 @@ pub async fn run(global: &Global, arguments: &SimulateArguments) -> Result<Exit,
     }
 
     let mut items: Vec<Item> = simulation.advice.iter().filter_map(item).collect();
-    let complete = beginning.unread.items.is_empty();
-    items.extend(beginning.unread.items.iter().cloned());
+    let complete = beginning.unread.is_empty();
+    items.extend(beginning.unread.iter().cloned());
     let run = Run {
         account: beginning.account,
         region: beginning.region,
@@ -176,18 +167,8 @@ async fn live(
         standing: Some(standing),
         account,
         region,
-        unread: unread(&inventory),
+        unread: lists::unread(&inventory),
     })
-}
-
-fn unread(inventory: &Inventory) -> Unread {
-    let readings = inventory.readings();
-    let errors = readings.iter().filter_map(|one| one.error.as_ref());
-    let denied = errors.filter(|error| error.class == ErrorClass::Denied);
-    Unread {
-        items: lists::unread(inventory),
-        denied: denied.map(|error| error.operation).collect(),
-    }
 }
 
 /// The policies of both files: what governs a backup in either.

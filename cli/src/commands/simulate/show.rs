@@ -2,15 +2,13 @@
 
 use std::fmt::Write as _;
 
-use holdfast::report::ReasonCode;
+use holdfast::report::{Item, ReasonCode};
 use holdfast::simulation::{
     Against, Gap, Level, Point, PolicyCourse, RestorePoint, RestorePoints, Simulation,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::Unread;
-use crate::failure::permissions;
 use crate::output::age::relative;
 use crate::output::items::{reasons, seconds};
 use crate::output::table::{Look, Tone};
@@ -26,7 +24,7 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 /// The whole of it.
 pub(super) fn people(
     simulation: &Simulation,
-    unread: &Unread,
+    unread: &[Item],
     source: Option<&str>,
     look: Look,
 ) -> String {
@@ -64,25 +62,20 @@ pub(super) fn people(
     text
 }
 
-/// What is missing from the figures, before them.
-fn not_read(unread: &Unread) -> String {
-    let mut text = String::new();
-    for item in &unread.items {
+/// What is missing from the figures, before them. What the credentials lack is told for every command.
+fn not_read(unread: &[Item]) -> String {
+    if unread.is_empty() {
+        return String::new();
+    }
+    let lines = unread.iter().map(|item| {
         let why = reasons(&item.reasons);
-        let _ = writeln!(text, "not read: {} ({})", item.resource, visible(&why));
-    }
-    if text.is_empty() {
-        return text;
-    }
-    text.push_str(
-        "What these lists could protect is held from the beginning to the end: what is retired below, at \
-         the first sweep and later, is too little, and what stands is too much",
-    );
-    if !unread.denied.is_empty() {
-        text.push_str(&permissions(&unread.denied, "*"));
-    }
-    text.push_str("\n\n");
-    text
+        format!("not read: {} ({})\n", item.resource, visible(&why))
+    });
+    format!(
+        "{}what these lists could protect is held from the beginning to the end: what is retired below, \
+         by the first sweep and later, is too little, and what stands is too much\n\n",
+        lines.collect::<String>()
+    )
 }
 
 fn summary(simulation: &Simulation, look: Look) -> String {

@@ -6,6 +6,7 @@
 
 mod copies;
 mod named_image;
+mod over;
 mod protects;
 mod reported;
 mod templates;
@@ -28,6 +29,7 @@ use crate::report::{Reason, ReasonCode};
 
 use copies::Copies;
 use named_image::NamedImage;
+use over::over_snapshot;
 use templates::{Templates, by_template};
 
 /// Who refers to what.
@@ -182,41 +184,13 @@ impl<'a> References<'a> {
         }
     }
 
-    /// The images that map a snapshot, in whatever state they are.
-    #[must_use]
-    pub fn images_of(&self, snapshot: &SnapshotId) -> Vec<Image> {
-        let images = &self.inventory.images.items;
-        let rows = self.rows_over(snapshot).iter();
-        rows.filter_map(|&(_, row)| images.get(row as usize))
-            .collect()
-    }
-
-    /// Whether any image maps a snapshot.
-    #[must_use]
-    pub fn is_mapped(&self, snapshot: &SnapshotId) -> bool {
-        !self.rows_over(snapshot).is_empty()
-    }
-
-    fn rows_over(&self, snapshot: &SnapshotId) -> &[(PackedId, u32)] {
-        let Some(wanted) = self.inventory.images.items.pack(snapshot) else {
-            return &[];
-        };
-        let from = self.images.partition_point(|(id, _)| *id < wanted);
-        let rest = self.images.get(from..).unwrap_or_default();
-        &rest[..rest.partition_point(|(id, _)| *id == wanted)]
-    }
-
     /// Everything that needs a snapshot, each with its path; empty when nothing does. An image that
     /// maps it needs it in whatever state it is: disabled, deprecated or pending.
     #[must_use]
     pub fn holders_of_snapshot(&self, snapshot: &SnapshotId, words: &Words<'_>) -> Vec<Reason> {
         let mut holders = self.direct_holders(snapshot, words);
         for image in self.images_of(snapshot) {
-            holders.push(Reason {
-                code: ReasonCode::UsedByImage,
-                detail: Some(format!("{} ({}) maps it", image.id, image.state)),
-                path: vec![snapshot.to_string(), image.id.to_string()],
-            });
+            holders.push(over_snapshot(snapshot, &image));
             let of_image = self.holders_of_image(&image, words).into_iter();
             holders.extend(of_image.map(|holder| through(snapshot.as_str(), holder)));
         }

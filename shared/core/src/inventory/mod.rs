@@ -313,6 +313,13 @@ pub struct Image {
 }
 
 impl Image {
+    /// Whether `CreateImage` made it of this instance; not of none.
+    #[must_use]
+    pub fn is_made_of(&self, instance: Option<&str>) -> bool {
+        let source = self.source_instance.as_ref().map(AsRef::as_ref);
+        source.is_some() && source == instance
+    }
+
     /// The snapshots that the AMI's devices are made from.
     pub fn snapshots(&self) -> impl Iterator<Item = &SnapshotId> {
         self.mappings.iter().filter_map(|m| match &m.target {

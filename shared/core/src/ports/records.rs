@@ -407,7 +407,8 @@ pub trait Records: Send + Sync {
         lease: &Lease,
     ) -> impl Future<Output = Result<(), TableError>> + Send;
 
-    /// The deletions stored under a hash within the last 24 hours; with `take`, once only.
+    /// The deletions stored under a hash within the last 24 hours, unless their release is used up;
+    /// with `take` it is from now on.
     fn tripped(
         &self,
         plan_hash: &str,

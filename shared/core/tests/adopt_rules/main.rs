@@ -394,9 +394,15 @@ fn snapshots_of_a_half_adopted_ami_are_no_backups_and_no_orphans() {
         snapshot.tags = first[0].tags.clone();
     }
     cut.inventory.snapshots.items = tagged.into();
-    assert!(
-        cut.judged(&[]).is_empty(),
-        "they live and die with an AMI that is not Holdfast's yet"
-    );
+    let verdicts = cut.judged(&[]);
+    let codes = |v: &Verdict| v.reasons().iter().map(|r| r.code).collect::<Vec<_>>();
+    assert_eq!(verdicts.len(), 2);
+    for one in &verdicts {
+        assert_eq!(codes(one), [ReasonCode::UsedByImage], "{one:?}");
+        assert!(
+            !one.good,
+            "they live and die with an AMI that is not Holdfast's yet"
+        );
+    }
     assert_eq!(cut.snapshots.items[0].id, SnapshotId::new("snap-1"));
 }

@@ -49,9 +49,19 @@ fn unmanaged_images_are_no_items_and_deregistered_ones_are_none_any_more() {
     let ids: Vec<&str> = verdicts.iter().map(|v| v.subject.id()).collect();
     assert_eq!(
         ids,
-        ["ami-3", "ami-2", "ami-0"],
-        "and no orphans while it is listed"
+        ["snap-4-0", "ami-3", "ami-2", "snap-1-0", "ami-0"],
+        "what they were made with is named at once"
     );
+    let gone = [ReasonCode::Orphaned, ReasonCode::UsedByImage];
+    for (snapshot, image, codes) in [
+        ("snap-4-0", "ami-4", &gone[..]),
+        ("snap-1-0", "ami-1", &gone[1..]),
+    ] {
+        assert_eq!(world.codes(snapshot), codes, "{image} stands if untagged");
+        let verdict = world.verdict(snapshot);
+        let path = &verdict.reasons()[codes.len() - 1].path;
+        assert_eq!(path, &[snapshot, image]);
+    }
 }
 
 #[test]

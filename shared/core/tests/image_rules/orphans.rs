@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_core::artifact::image_name;
 use holdfast_core::id::{ImageId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{Binned, ImageState, SnapshotState};
-use holdfast_core::plan::judge::{Decision, Verdict};
+use holdfast_core::plan::judge::{Decision, Leftover, Verdict};
 use holdfast_core::plan::settle::{Recorded, marked};
 use holdfast_core::report::{Outcome, ReasonCode};
 use jiff::{SignedDuration, Timestamp};
@@ -338,6 +338,54 @@ fn a_snapshot_that_a_kept_former_ami_shares_with_a_real_one_does_not_go_with_tha
     assert_eq!(world.codes("ami-9"), [ReasonCode::Orphaned]);
     let reason = world.verdict("ami-9").reasons()[0].clone();
     assert_eq!(reason.path, ["ami-9", "snap-0-1"]);
+}
+
+/// A stranger's AMI over the snapshot of day `n`.
+fn registered_by_a_stranger(world: &mut World, n: usize) {
+    let mut strange = crate::stage::ami(n, "i-1");
+    strange.id = ImageId::new("ami-strange");
+    strange.source_instance = None;
+    strange.tags.clear();
+    world.images.push(strange);
+}
+
+#[test]
+fn an_orphan_over_which_a_stranger_registered_an_ami_is_held_and_named() {
+    // Of two snapshots the stranger took one; the newest AMI stands.
+    let mut world = deregistered("retain: { last: 1 }", 3, &[1, 2]);
+    second(&mut world, 2);
+    registered_by_a_stranger(&mut world, 2);
+    let taken = world.verdict("snap-2-0");
+    assert_eq!(taken.item(Outcome::Planned).outcome, Outcome::Held);
+    assert_eq!(
+        world.codes("snap-2-0"),
+        [ReasonCode::Orphaned, ReasonCode::UsedByImage]
+    );
+    assert_eq!(taken.reasons()[1].path, ["snap-2-0", "ami-strange"]);
+    // What is left of it beside is judged as before: as part of what was that AMI.
+    assert!(world.codes("snap-2-1").contains(&ReasonCode::Orphaned));
+    assert!(
+        world
+            .verdicts()
+            .iter()
+            .all(|v| v.subject.id() != "snap-0-0")
+    );
+}
+
+#[test]
+fn what_an_earlier_sweep_left_and_an_ami_still_maps_is_held_and_no_alarm() {
+    let mut world = deregistered("retain: { last: 1 }", 3, &[2]);
+    let leftover = Leftover {
+        image: ImageId::new("ami-2"),
+        time: day(2),
+        tries: 0,
+        last: None,
+    };
+    world.leftovers.insert("snap-2-0".into(), leftover);
+    registered_by_a_stranger(&mut world, 2);
+    let held = world.verdict("snap-2-0");
+    assert_eq!(held.item(Outcome::Planned).outcome, Outcome::Held);
+    assert_eq!(world.codes("snap-2-0"), [ReasonCode::UsedByImage]);
 }
 
 #[test]

@@ -240,6 +240,9 @@ fn the_records_are_asked_of_what_no_ami_of_its_own_run_maps() {
     let mut both = World::of("retain: { last: 1 }", 3);
     add_part(&mut both, 2, "snap-1-0");
     assert!(asked(&both).is_empty());
+    let mut listed = World::of("retain: { last: 1 }", 3);
+    listed.images[1].state = ImageState::Deregistered;
+    assert_eq!(asked(&listed), ["snap-1-0"], "it stands no more");
     both.images.retain(|image| image.id.as_str() == "ami-0");
     assert_eq!(asked(&both), ["snap-1-0", "snap-2-0"]);
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::artifact::PIN;
 use holdfast_core::id::VolumeId;
-use holdfast_core::inventory::{ImageState, Snapshot, SnapshotState};
+use holdfast_core::inventory::{Image, ImageState, Snapshot, SnapshotState};
 use holdfast_core::plan::judge::Decision;
 use holdfast_core::plan::settle::{Recorded, settle};
 use holdfast_core::report::{Reason, ReasonCode};
@@ -73,10 +73,26 @@ proptest! {
         for verdict in &verdicts {
             prop_assert!(!verdict.reasons().is_empty(), "{} has no reason", verdict.subject.id());
         }
+        // A backing snapshot takes the verdict of a managed AMI that stands over it, or that is
+        // being made with it; what a failed one was made with goes with that.
+        let managed = |image: &&Image| {
+            image.state != ImageState::Deregistered
+                && image.tags.get("holdfast:managed").map(String::as_str) == Some("true")
+        };
         for snapshot in &world.snapshots {
-            let backing = snapshot.tags.get("holdfast:artifact").map(String::as_str)
-                == Some("image-snapshot");
-            prop_assert!(backing || unique.contains(snapshot.id.as_str()));
+            let tag = |name: &str| snapshot.tags.get(&format!("holdfast:{name}"));
+            let backing = tag("artifact").map(String::as_str) == Some("image-snapshot");
+            let made_with = |image: &Image| {
+                let of_run = ["policy", "source", "slot", "run"].iter()
+                    .all(|name| image.tags.get(&format!("holdfast:{name}")) == tag(name));
+                of_run && (image.state == ImageState::Pending
+                    || image.state == ImageState::Failed && snapshot.state == SnapshotState::Error)
+            };
+            let stands = world.images.iter().filter(managed).any(|image| {
+                image.snapshots().any(|id| *id == snapshot.id) || made_with(image)
+            });
+            let told = unique.contains(snapshot.id.as_str());
+            prop_assert!(told || backing && stands, "{} is passed over", snapshot.id);
         }
         for image in &world.images {
             let managed = image.tags.get("holdfast:managed").map(String::as_str) == Some("true");

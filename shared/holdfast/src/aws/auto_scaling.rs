@@ -2,14 +2,15 @@
 //! instance refresh under way included.
 
 use aws_config::SdkConfig;
-use aws_sdk_autoscaling::Client;
-use aws_sdk_autoscaling::types;
+use aws_sdk_autoscaling::config::Builder;
+use aws_sdk_autoscaling::{Client, types};
 use futures::{StreamExt, stream};
 use holdfast_core::id::SnapshotId;
 use holdfast_core::inventory::{
     Listing, Referrer, ReferrerKind, Source, TemplateName, TemplateUse, refresh_is_over,
 };
 
+use super::answers::Watch;
 use super::listing::{Unreadable, begun, collect, identifier, told};
 
 /// Largest page (`MaxRecords`, Auto Scaling API Reference).
@@ -26,7 +27,11 @@ pub(super) struct AutoScaling {
 impl AutoScaling {
     pub(super) fn new(config: &SdkConfig) -> Self {
         Self {
-            client: Client::new(config),
+            client: Client::from_conf(
+                Builder::from(config)
+                    .interceptor(Watch("Auto Scaling"))
+                    .build(),
+            ),
         }
     }
 

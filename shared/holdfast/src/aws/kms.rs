@@ -2,9 +2,11 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_kms::Client;
+use aws_sdk_kms::config::Builder;
 use holdfast_core::inventory::KeyState;
 use holdfast_core::ports::{CallError, ErrorClass};
 
+use super::answers::Watch;
 use super::error::call_error;
 
 /// The KMS API of one account and Region.
@@ -16,7 +18,7 @@ pub(super) struct Kms {
 impl Kms {
     pub(super) fn new(config: &SdkConfig) -> Self {
         Self {
-            client: Client::new(config),
+            client: Client::from_conf(Builder::from(config).interceptor(Watch("KMS")).build()),
         }
     }
 

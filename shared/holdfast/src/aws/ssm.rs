@@ -16,6 +16,7 @@ use holdfast_core::ports::guest::{
 };
 use holdfast_core::ports::{CallError, ErrorClass};
 
+use super::answers::Watch;
 use super::call_timeout;
 use super::error::call_error;
 
@@ -36,7 +37,11 @@ impl Ssm {
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self {
-            client: Client::new(config),
+            client: Client::from_conf(
+                Builder::from(config)
+                    .interceptor(Watch("Systems Manager"))
+                    .build(),
+            ),
         }
     }
 

@@ -70,7 +70,7 @@ pub async fn explain<E: ReadEc2, R: Records>(
         release: None,
         account,
         now,
-        take_release: false,
+        acts: false,
     };
     let mut named = BTreeSet::new();
     let ids: Vec<String> = ids.iter().filter(|id| named.insert(*id)).cloned().collect();

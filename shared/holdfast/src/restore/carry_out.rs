@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use super::Plan;
 use super::record::Found;
+use crate::permissions::actions_of;
 
 /// How long a wish to stop goes unnoticed, at most.
 const SLICE: Duration = Duration::from_millis(100);
@@ -413,8 +414,13 @@ fn refused(error: &CallError) -> Reason {
     let repeat = "the same command goes on from here";
     let (code, advice) = match error.class {
         ErrorClass::Denied => {
-            let action = error.operation;
-            let advice = format!("; allow ec2:{action}, and ec2:CreateTags with it; {repeat}");
+            let actions = actions_of(error.operation).join(" and ");
+            // EC2 does not say which of them it is that it denies.
+            let role = match error.operation {
+                "RunInstances" => ", and iam:PassRole on the role of its instance profile",
+                _ => "",
+            };
+            let advice = format!("; allow {actions}{role}; {repeat}");
             (ReasonCode::AccessDenied, advice)
         }
         ErrorClass::Throttled | ErrorClass::Limited => {

@@ -10,7 +10,7 @@ use holdfast_core::plan::restore::{
 use holdfast_core::ports::ImageScope;
 use holdfast_core::ports::records::Records;
 use holdfast_core::ports::restore::{Stored, StoredScope, TemplateVersion, Wanted};
-use holdfast_core::report::{Reason, ReasonCode};
+use holdfast_core::report::{Reason, ReasonCode, whole_second};
 use jiff::Timestamp;
 
 use super::gather::{Reads, absent, doubtful, is_missing, keys, mark, nodes, whole};
@@ -64,9 +64,13 @@ pub async fn instance<E: Reads, R: Records>(
         ImageFrom::Newest(id, at) => match newest_image(&all, &by_id, *at, &keys) {
             Ok(found) => found,
             Err(passed) => {
+                let instead = format!(
+                    "; its volumes may have snapshots: holdfast restore set --source {id} --at {}",
+                    whole_second(*at)
+                );
                 return Ok(Prospect {
                     passed,
-                    ..Prospect::refuse(id.as_str(), nothing(*at))
+                    ..Prospect::refuse(id.as_str(), nothing("AMI of it", *at, &instead))
                 });
             }
         },

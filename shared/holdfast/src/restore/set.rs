@@ -10,7 +10,7 @@ use holdfast_core::plan::restore::{
 };
 use holdfast_core::ports::records::Records;
 use holdfast_core::ports::restore::{Stored, StoredScope, Wanted};
-use holdfast_core::report::{Reason, ReasonCode};
+use holdfast_core::report::{Reason, ReasonCode, whole_second};
 use jiff::Timestamp;
 
 use super::gather::{Reads, absent, doubtful, keys, mark, nodes, whole};
@@ -95,9 +95,13 @@ pub async fn set<E: Reads, R: Records>(
                 }
             }
             if found.is_none() {
+                let instead = format!(
+                    "; an AMI has all disks, too: holdfast restore instance --source {id} --at {}",
+                    whole_second(*at)
+                );
                 return Ok(Prospect {
                     passed,
-                    ..Prospect::refuse(id.as_str(), nothing(*at))
+                    ..Prospect::refuse(id.as_str(), nothing("set of its volumes", *at, &instead))
                 });
             }
             (id.to_string(), found)

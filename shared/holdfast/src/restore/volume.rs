@@ -7,7 +7,7 @@ use holdfast_core::plan::restore::{
 };
 use holdfast_core::ports::records::Records;
 use holdfast_core::ports::restore::{StoredScope, Wanted};
-use holdfast_core::report::{Reason, ReasonCode};
+use holdfast_core::report::{Reason, ReasonCode, whole_second};
 use jiff::Timestamp;
 
 use super::gather::{Reads, absent, doubtful, keys, mark, nodes, whole};
@@ -57,7 +57,7 @@ pub async fn volume<E: Reads, R: Records>(
             Err(passed) => {
                 return Ok(Prospect {
                     passed,
-                    ..Prospect::refuse(id.as_str(), nothing(*at))
+                    ..Prospect::refuse(id.as_str(), nothing("snapshot of it", *at, ""))
                 });
             }
         },
@@ -100,9 +100,11 @@ pub async fn volume<E: Reads, R: Records>(
     })
 }
 
-/// There is no backup to restore.
-pub(super) fn nothing(at: Timestamp) -> Reason {
-    let words =
-        format!("holdfast has no good backup of it from {at} or before in this account and Region");
+/// There is no backup of this kind to restore, and perhaps one of another.
+pub(super) fn nothing(what: &str, at: Timestamp, instead: &str) -> Reason {
+    let at = whole_second(at);
+    let words = format!(
+        "holdfast has no good {what} from {at} or before in this account and Region{instead}"
+    );
     Reason::with(ReasonCode::NoBackup, words)
 }

@@ -26,8 +26,8 @@ pub struct Sweep<'a> {
     pub account: Option<&'a str>,
     /// The time it decides for.
     pub now: Timestamp,
-    /// Whether a release is used up.
-    pub take_release: bool,
+    /// Whether what it decides is carried out.
+    pub acts: bool,
 }
 
 /// A plan: verdicts, and what the guardrails did.
@@ -45,6 +45,8 @@ pub struct Planned<'a> {
     pub pinned: BTreeSet<String>,
     /// Whether a release was asked for that no stored plan answers to.
     pub release_unknown: bool,
+    /// What the request releases from the breaker: (policy, resource).
+    pub released: BTreeSet<(String, String)>,
     /// What the table said before there were verdicts.
     pub on_record: OnRecord,
     /// Artifacts that an earlier sweep condemned.
@@ -90,7 +92,7 @@ pub async fn plan<'a, R: Records>(
     });
     let recorded = std::mem::take(&mut known.recorded);
     let settled = settle(sweep.policies, &mut verdicts, &recorded, sweep.now, wall);
-    if let Some(counted) = known.counted.as_mut().filter(|_| sweep.take_release) {
+    if let Some(counted) = known.counted.as_mut().filter(|_| sweep.acts) {
         counted.accept(sweep.only, &settled.trips);
     }
     let marked: BTreeSet<String> = recorded.condemned.into_keys().collect();
@@ -106,6 +108,7 @@ pub async fn plan<'a, R: Records>(
         unpin: known.unpin,
         pinned: recorded.pinned,
         release_unknown: known.release_unknown,
+        released: recorded.released,
         on_record,
         marked,
         waiting,

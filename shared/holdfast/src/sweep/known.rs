@@ -94,7 +94,8 @@ pub(super) async fn known<R: Records>(
     recorded.marks_from = counted.marks_from();
     known.counted = Some(counted);
     if let Some(hash) = sweep.release {
-        let released = records.tripped(hash, wall, sweep.take_release).await?;
+        // Taken only when it has been carried out: cut off before, it can be asked for again.
+        let released = records.tripped(hash, wall, false).await?;
         // The hash was shown to a person; a stored list that does not have it is not that plan.
         let released = released.filter(|list| {
             let pairs = list.iter().map(|(p, r)| (p.as_str(), r.as_str()));

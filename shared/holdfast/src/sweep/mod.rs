@@ -126,7 +126,7 @@ pub async fn sweep<E: ReadEc2 + WriteEc2, R: Records>(
         release: request.release.as_deref(),
         account: account(invocation, origin.as_ref()),
         now,
-        take_release: enforce,
+        acts: enforce,
     };
     let overdue = || answer::overdue(invocation, now, origin.as_ref(), policies, enforce);
     let reading = invocation.in_time(lists::read(ec2, policies));

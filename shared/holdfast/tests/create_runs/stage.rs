@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::interrupted::gate::{Cut, Gate, Run, side_by_side};
 use super::interrupted::ports::Ports;
+use super::interrupted::stamped::Stamped;
 
 /// A policy of each kind, of which a case uses one. No second slot falls into a case.
 const POLICIES: &str = "
@@ -324,7 +325,7 @@ impl Stage {
         Ports {
             run,
             gate: self.gate.clone(),
-            ec2: self.ec2.clone(),
+            ec2: Stamped(self.ec2.clone()),
             records: self.records.clone(),
             notes: Arc::default(),
             aged: Arc::default(),

@@ -5,3 +5,4 @@ pub mod cases;
 pub mod gate;
 mod guests;
 pub mod ports;
+pub mod stamped;

@@ -21,11 +21,12 @@ use holdfast_core::ports::{
     Backing, BackingDeletion, CallError, ImageRequest, ImageScope, InstanceScope, ReadEc2,
     SetRequest, SnapshotRequest, SnapshotScope, WriteEc2,
 };
+use holdfast_sim::Account;
 use holdfast_sim::records::InMemoryRecords;
-use holdfast_sim::{Account, InProcess};
 use jiff::{SignedDuration, Timestamp};
 
 use super::gate::{Gate, Moment, Passed};
+use super::stamped::Stamped;
 
 /// Where a reference can be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ pub type Aged = Vec<(Timestamp, SignedDuration)>;
 pub struct Ports {
     pub run: usize,
     pub gate: Gate,
-    pub ec2: InProcess,
+    pub ec2: Stamped,
     pub records: InMemoryRecords,
     pub notes: Arc<Mutex<Notes>>,
     pub aged: Arc<Mutex<Aged>>,
@@ -138,7 +139,7 @@ impl Ports {
 
     /// Everything in the account that can be deleted.
     fn standing(&self) -> BTreeSet<String> {
-        standing(&self.ec2.account())
+        standing(&self.ec2.0.account())
     }
 
     async fn delete<T>(&self, name: &'static str, work: impl Future<Output = T> + Send) -> T {

@@ -5,6 +5,7 @@
 mod fleet;
 mod random;
 mod stage;
+#[path = "../interrupted/stamped.rs"]
 mod stamped;
 
 use std::collections::BTreeSet;

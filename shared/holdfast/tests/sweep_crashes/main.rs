@@ -1,14 +1,17 @@
-//! Sweeps that are killed at any call, that overlap, and that strangers interfere with.
+//! Sweeps that are killed at any call, that overlap, that strangers interfere with, and beside which
+//! backups are made and reconciled.
 //!
 //! Every case follows from one number, which a failure prints. `HOLDFAST_SEED=N` runs that case
 //! alone, `HOLDFAST_CASES=N` so many of each kind, `HOLDFAST_FIRST_SEED=N` those from that number on.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod beside;
 #[path = "../interrupted/mod.rs"]
 mod interrupted;
 mod outcome;
 mod overdue;
 mod reference;
+mod released;
 mod restored;
 mod sound;
 mod stage;
@@ -18,6 +21,7 @@ use holdfast_core::report::Report;
 use holdfast_sim::{Chaos, Numbers};
 use interrupted::cases::cases;
 use interrupted::gate::Cut;
+use jiff::SignedDuration;
 use outcome::Outcome;
 use sound::{limited, safe, sound, taken_over};
 use stage::Stage;
@@ -28,6 +32,7 @@ const LAGGING: Sort = Sort {
     lags: true,
     pending: true,
     limits: NO_LIMITS,
+    ago: SignedDuration::ZERO,
 };
 /// Worlds in which a look shows what is.
 const PROMPT: Sort = Sort {
@@ -132,7 +137,7 @@ fn a_crash_at_each_call_in_turn_and_a_rerun_come_to_what_the_undisturbed_run_doe
 
 #[test]
 fn a_crash_anywhere_and_a_rerun_come_to_what_the_undisturbed_run_does() {
-    cases("crash", 100, async |seed| {
+    cases("crash", 250, async |seed| {
         let world = world(seed, LAGGING);
         let (expected, calls) = undisturbed(&world).await?;
         let mut numbers = Numbers::new(!seed);
@@ -151,7 +156,7 @@ fn a_crash_anywhere_and_a_rerun_come_to_what_the_undisturbed_run_does() {
 
 #[test]
 fn overlapping_runs_come_to_what_one_alone_does() {
-    cases("overlap", 60, async |seed| {
+    cases("overlap", 130, async |seed| {
         let world = world(seed, LAGGING);
         let (expected, _) = undisturbed(&world).await?;
         let mut stage = Stage::new(&world, seed);
@@ -179,7 +184,7 @@ fn overlapping_runs_come_to_what_one_alone_does() {
 
 #[test]
 fn what_a_stranger_did_before_a_look_is_heeded_after_it() {
-    cases("stranger", 100, async |seed| {
+    cases("stranger", 200, async |seed| {
         let world = world(seed, PROMPT);
         let mut stage = Stage::new(&world, seed);
         stage.lapse = Some(30);
@@ -196,7 +201,7 @@ fn what_a_stranger_did_before_a_look_is_heeded_after_it() {
 
 #[test]
 fn a_crash_anywhere_lets_no_more_go_within_a_day_than_the_limits_allow() {
-    cases("limits", 40, async |seed| {
+    cases("limits", 80, async |seed| {
         let world = world(seed, LIMITED);
         let mut stage = Stage::new(&world, seed);
         let mut numbers = Numbers::new(!seed);
@@ -216,7 +221,7 @@ fn a_crash_anywhere_lets_no_more_go_within_a_day_than_the_limits_allow() {
 
 #[test]
 fn sweeps_that_meet_lost_answers_and_failing_lists_come_to_what_the_undisturbed_run_does() {
-    cases("faults", 50, async |seed| {
+    cases("faults", 100, async |seed| {
         let world = world(seed, LAGGING);
         let (expected, _) = undisturbed(&world).await?;
         let mut stage = Stage::new(&world, seed);

@@ -19,6 +19,7 @@ fn binned() -> World {
             lags: false,
             pending: false,
             limits: NO_LIMITS,
+            ago: SignedDuration::ZERO,
         },
     );
     world.account = Account::new(Settings {

@@ -80,7 +80,7 @@ pub fn limited(world: &World, stage: &Stage<'_>, free: usize) -> Result<(), Stri
 
 /// Nothing went that a reference needed which its run had seen. What needed an AMI has lost it with
 /// that, and by that needs its snapshots no more: another run may not have seen it yet.
-fn heeded(stage: &Stage<'_>) -> Result<(), String> {
+pub fn heeded(stage: &Stage<'_>) -> Result<(), String> {
     let notes = stage.notes.lock().unwrap();
     for gone in &notes.gone {
         let lost = |target: &String| {
@@ -112,7 +112,7 @@ fn heeded(stage: &Stage<'_>) -> Result<(), String> {
 
 /// Whatever a sweep's call took away was on record before. Where another took its lease while the
 /// call was under way, that one saw it stand and may have closed the record.
-fn recorded(stage: &Stage<'_>) -> Result<(), String> {
+pub fn recorded(stage: &Stage<'_>) -> Result<(), String> {
     let records = stage.records.contents().deletions;
     let notes = stage.notes.lock().unwrap();
     for gone in &notes.gone {
@@ -142,7 +142,7 @@ pub fn taken_over(world: &World, stage: &Stage<'_>) -> BTreeSet<String> {
 
 /// No backing snapshot is left without its AMI that had one before, unless something needs it or the
 /// last report says why it is held.
-fn nothing_orphaned(world: &World, stage: &Stage<'_>, last: &Report) -> Result<(), String> {
+pub fn nothing_orphaned(world: &World, stage: &Stage<'_>, last: &Report) -> Result<(), String> {
     let orphans = |account: &holdfast_sim::Account| -> BTreeSet<String> {
         let images = account.images();
         let mapped: BTreeSet<&str> = images

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use holdfast::function::Invocation;
 use holdfast::sweep::sweep;
 use holdfast_core::event::{SweepEvent, SweepRequest};
+use holdfast_core::id::ImageId;
+use holdfast_core::inventory::ImageState;
 use holdfast_core::report::{Mode, Report};
 use holdfast_sim::records::InMemoryRecords;
 use holdfast_sim::request::{DeregisterImage, Request};
@@ -14,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::interrupted::gate::{Cut, Gate, Run, side_by_side};
 use super::interrupted::ports::{Aged, Notes, Ports, standing};
+use super::interrupted::stamped::Stamped;
 use super::reference::{Kind, Reference, protected};
 use super::world::{LAG, World};
 
@@ -35,6 +38,8 @@ pub struct Stage<'w> {
     pub stranger: Option<u64>,
     /// The leases run out between two calls, once in so many.
     pub lapse: Option<u64>,
+    /// The plan that the sweeps are asked to release, by its hash.
+    pub release: Option<String>,
     /// How much time each sweep has, where not for ever.
     pub time: Option<SignedDuration>,
     /// Whether one ever ran out while its holder thought it had it.
@@ -56,6 +61,7 @@ impl<'w> Stage<'w> {
             bereaved: BTreeSet::new(),
             stranger: None,
             lapse: None,
+            release: None,
             time: None,
             lapsed: false,
             runs: 0,
@@ -90,6 +96,7 @@ impl<'w> Stage<'w> {
                 let (ports, time) = (self.ports(run), self.time);
                 let event = SweepEvent::Request(SweepRequest {
                     now: Some(now),
+                    release: self.release.clone(),
                     ..SweepRequest::default()
                 });
                 let work = async move {
@@ -118,7 +125,7 @@ impl<'w> Stage<'w> {
         Ports {
             run,
             gate: self.gate.clone(),
-            ec2: self.ec2.clone(),
+            ec2: Stamped(self.ec2.clone()),
             records: self.records.clone(),
             notes: self.notes.clone(),
             aged: self.aged.clone(),
@@ -126,7 +133,7 @@ impl<'w> Stage<'w> {
     }
 
     /// What happens between two calls, and which of the waiting ones is next.
-    fn between(&mut self, waiting: usize) -> usize {
+    pub fn between(&mut self, waiting: usize) -> usize {
         if self.lapse.is_some_and(|n| self.numbers.below(n) == 0) {
             self.records.expire_leases();
             self.lapsed = true;
@@ -175,8 +182,12 @@ impl<'w> Stage<'w> {
             id: id.clone(),
             delete_associated_snapshots: false,
         });
-        // What is protected stays.
-        if account.call(&deregister).is_ok() {
+        // What is protected stays; that EC2's answer is lost changes nothing.
+        account.call(&deregister).ok();
+        if account
+            .image(&ImageId::new(&id))
+            .is_none_or(|image| image.state == ImageState::Deregistered)
+        {
             self.bereaved.extend(mapped);
             // What needed the AMI has lost it; by that it needs the snapshots no more.
             self.references.retain(|reference| reference.target != id);

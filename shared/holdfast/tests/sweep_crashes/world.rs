@@ -59,7 +59,7 @@ policies:
 "#;
 
 /// How many of the newest backups of a source each of these policies keeps.
-const LAST: [(&str, usize); 5] = [
+pub const LAST: [(&str, usize); 5] = [
     ("ami", 1),
     ("ami-grace", 2),
     ("vol", 1),
@@ -133,12 +133,15 @@ pub struct Sort {
     pub pending: bool,
     /// The policies' limits.
     pub limits: &'static str,
+    /// How long ago the account's clock begins. One that does not show the present has no Recycle
+    /// Bin: when something entered it is told from records by the wall clock.
+    pub ago: SignedDuration,
 }
 
 /// A world drawn from a number.
 pub fn world(seed: u64, sort: Sort) -> World {
     let Sort { lags, limits, .. } = sort;
-    let wall = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    let wall = Timestamp::from_second(Timestamp::now().as_second()).unwrap() - sort.ago;
     let policies = POLICIES.replace("LIMITS", limits);
     let policies = PolicyFile::parse("policies.yaml", &policies, wall).unwrap();
     let mut numbers = Numbers::new(seed);
@@ -154,7 +157,7 @@ pub fn world(seed: u64, sort: Sort) -> World {
         deregistered_visible: lag(3),
         ..Settings::default()
     };
-    if numbers.below(4) == 0 {
+    if numbers.below(4) == 0 && sort.ago.is_zero() {
         settings.recycle_bin = [Retained::Snapshots, Retained::Images]
             .map(|retained| RetentionRule::for_region(retained, 7))
             .to_vec();

@@ -5,6 +5,7 @@ use holdfast_core::inventory::SnapshotState;
 use holdfast_end_to_end::backups::{self, NOW, VOLUME};
 use holdfast_end_to_end::images::{self, MACHINE};
 use holdfast_end_to_end::{codes, item_of, items, report, resources};
+use holdfast_sim::request::{DeregisterImage, Request};
 use holdfast_sim::{Fault, FaultRule, SnapshotSeed, VolumeSeed};
 use serde_json::{Value, json};
 
@@ -95,6 +96,57 @@ async fn an_ami_is_one_backup_as_large_as_the_snapshots_behind_it_and_a_failed_o
     assert_eq!(codes(item_of(&report, &failed)), ["failed-backup"]);
     let only = holdfast(&world, &["ls", "--state", "error", "--json"]).json();
     assert_eq!(listed(&only), [failed]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_whose_ami_is_gone_is_listed_and_counts_as_no_backup() {
+    let (world, baked) = images::world("plan", images::POLICIES, 2).await;
+    world.account(|account| {
+        let id = baked[0].id.clone();
+        let gone = DeregisterImage {
+            id,
+            delete_associated_snapshots: false,
+        };
+        account.call(&Request::DeregisterImage(gone)).unwrap();
+    });
+    let ran = holdfast(&world, &["ls"]);
+    assert_eq!(ran.status, 0, "{}", ran.out);
+    assert!(ran.out.contains("\n1 backup, of"), "{}", ran.out);
+    let orphans = baked[0].snapshots.len();
+    let words = format!("{orphans} snapshots of AMIs that are gone are none");
+    assert!(ran.out.contains(&words), "{}", ran.out);
+    let report = holdfast(&world, &["ls", "--json"]).json();
+    for id in &baked[0].snapshots {
+        assert_eq!(codes(item_of(&report, id)), ["orphaned"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_name_that_no_backup_has_is_told_from_nothing_of_it_lately() {
+    let (world, _) = backups::world("plan", backups::POLICIES, 1).await;
+    for (what, name) in [("policy", "of-next-year"), ("source", "vol-0b")] {
+        let ran = holdfast(&world, &["ls", &format!("--{what}"), name]);
+        assert_eq!((ran.status, ran.out.as_str()), (0, "no backups\n"));
+        let words = format!("is of a {what} {name:?}");
+        assert!(ran.err.contains(&words), "{}", ran.err);
+    }
+    let lately = holdfast(
+        &world,
+        &[
+            "ls",
+            "--policy",
+            "nightly",
+            "--since",
+            "2100-01-01T00:00:00Z",
+        ],
+    );
+    assert_eq!(lately.err, "");
+    let runs = holdfast(&world, &["runs", "--policy", "of-next-year"]);
+    assert!(
+        runs.err.contains("is on record of a policy"),
+        "{}",
+        runs.err
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

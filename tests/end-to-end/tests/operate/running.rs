@@ -6,7 +6,7 @@ use std::time::Duration;
 use holdfast_end_to_end::backups::{self, POLICIES, VOLUME};
 use holdfast_end_to_end::{World, items};
 use holdfast_local_aws::lambda::find_binary;
-use holdfast_sim::{Fault, FaultRule};
+use holdfast_sim::{ApiError, Fault, FaultRule};
 use serde_json::json;
 
 use super::holdfast;
@@ -217,4 +217,15 @@ async fn a_denied_call_names_the_action_and_prints_the_statement_to_add() {
     let action = r#""Action": "dynamodb:Scan", "Resource": "arn:aws:dynamodb:*:*:table/holdfast""#;
     assert_eq!(denied.status, 1);
     assert!(denied.err.contains(action), "{}", denied.err);
+
+    // What goes on without a list tells at its end what it lacked.
+    let denied = ApiError::new("UnauthorizedOperation", "You are not authorized.");
+    world
+        .local
+        .gate
+        .give_role("local", world.local.role("check-dependencies").unwrap());
+    world.inject(FaultRule::next("DescribeFleets", Fault::Error(denied)));
+    let explained = holdfast(&world, &["explain", "snap-0000000000000dead"]);
+    let action = r#""Action": "ec2:DescribeFleets", "Resource": "*""#;
+    assert!(explained.err.contains(action), "{}", explained.err);
 }

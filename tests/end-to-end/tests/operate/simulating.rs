@@ -127,14 +127,14 @@ async fn what_could_not_be_read_is_told_before_the_figures_that_are_too_small_fo
         "not read: fast_restore (evidence-incomplete (DescribeFastSnapshotRestores",
         "not read: fleets (evidence-incomplete (DescribeFleets",
         "is held from the beginning to the end",
-        "the credentials lack ec2:DescribeFastSnapshotRestores, ec2:DescribeFleets: add {",
-        r#""Action": ["ec2:DescribeFastSnapshotRestores", "ec2:DescribeFleets"]"#,
     ] {
         assert!(
             before.contains(words),
             "{words} is not before the figures:\n{before}"
         );
     }
+    let statement = r#""Action": ["ec2:DescribeFastSnapshotRestores", "ec2:DescribeFleets"]"#;
+    assert!(ran.err.contains(statement), "{}", ran.err);
     // The list that is missing is why, and no rule.
     assert!(figures.contains("evidence-incomplete"), "{figures}");
     let first_sweep = |out: &str| {

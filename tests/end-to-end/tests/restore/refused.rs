@@ -137,3 +137,39 @@ async fn a_list_that_was_not_read_to_its_end_makes_nothing() {
     assert!(words.contains("ec2:Describe"), "{words}");
     assert_eq!(restored(&world), []);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denied_creation_makes_nothing_and_tells_each_action_that_it_takes() {
+    let world = world().await;
+    let snapshot = backup(&world, "2026-03-01T03:00:00Z", |_| {});
+    let error = holdfast_sim::ApiError::new("UnauthorizedOperation", "You are not authorized");
+    let fault = holdfast_sim::Fault::Error(error);
+    world.inject(holdfast_sim::FaultRule::next("CreateVolume", fault.clone()));
+    let (report, status) = restore(&world, &["volume", &snapshot, "--yes"]);
+    assert_eq!(status, 3, "{report:#}");
+    let item = item_of(&report, &snapshot);
+    assert_eq!(item["outcome"], "failed");
+    let detail = item["reasons"][1]["detail"].as_str().unwrap();
+    let advice = "allow ec2:CreateVolume and ec2:CreateTags; the same command goes on from here";
+    assert!(detail.contains(advice), "{report:#}");
+    assert_eq!(restored(&world), []);
+    world.inject(holdfast_sim::FaultRule::next("CreateVolume", fault));
+    let (_, words, _) = shown(&world, &["volume", &snapshot, "--yes"]);
+    let statement = r#"{"Effect": "Allow", "Action": ["ec2:CreateTags", "ec2:CreateVolume"], "#;
+    assert!(words.contains(statement), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_without_an_ami_is_told_how_its_volumes_are_restored_and_the_other_way_round() {
+    let world = world().await;
+    let at = ["--source", MACHINE, "--at", "2026-03-01T12:00:00Z"];
+    for (what, other) in [("instance", "set"), ("set", "instance")] {
+        let (report, status) = restore(&world, &[&[what], &at[..]].concat());
+        assert_eq!(status, 3, "{report:#}");
+        let item = item_of(&report, MACHINE);
+        assert_eq!(codes(item), ["no-backup"]);
+        let advice =
+            format!("holdfast restore {other} --source {MACHINE} --at 2026-03-01T12:00:00Z");
+        assert!(words(item).contains(&advice), "{report:#}");
+    }
+}

@@ -1,8 +1,10 @@
 //! The scenarios, one file a subject.
 
+mod auto_scaling;
 mod deregistering;
 mod disabling;
 mod dry_run;
+mod fleets;
 mod image_lists;
 mod images;
 mod instances;
@@ -32,5 +34,7 @@ pub(crate) const GROUPS: &[&[Scenario]] = &[
     volumes::ALL,
     tags::ALL,
     templates::ALL,
+    auto_scaling::ALL,
+    fleets::ALL,
     dry_run::ALL,
 ];

@@ -110,7 +110,7 @@ fn said(l: &DescribeLaunchTemplateVersionsOutput, images: &[(&str, &str)]) -> St
 
 impl Stage {
     /// A launch template of two versions: image a, then image b.
-    async fn template(&self, a: &str, b: &str) -> Result<String, Stop> {
+    pub(crate) async fn template(&self, a: &str, b: &str) -> Result<String, Stop> {
         let call = self
             .ec2
             .create_launch_template()

@@ -18,7 +18,7 @@ use crate::output::age::relative;
 use crate::output::items::{self, reasons, seconds, tone};
 use crate::output::lines::Lines;
 use crate::output::table::Look;
-use crate::output::{print, print_report, warn};
+use crate::output::{note, print, print_report, warn};
 use known::{Line, lines, of_run};
 
 /// How far back runs are listed by default.
@@ -64,12 +64,15 @@ fn of_policy(mut ledger: Ledger, policy: Option<&str>) -> Result<Ledger, Failure
         .map(|creation| creation.policy.as_str())
         .chain(ledger.deletions.iter().map(|(d, _)| d.policy.as_str()))
         .collect();
-    if !names.contains(policy)
-        && let Some(near) = nearest(policy, names.iter().copied())
-    {
-        return Err(Failure::usage(format!(
-            "nothing is on record of a policy {policy:?}; did you mean {near}?"
-        )));
+    if !names.contains(policy) {
+        if let Some(near) = nearest(policy, names.iter().copied()) {
+            return Err(Failure::usage(format!(
+                "nothing is on record of a policy {policy:?}; did you mean {near}?"
+            )));
+        }
+        note(&format!(
+            "nothing in this time is on record of a policy {policy:?}"
+        ));
     }
     ledger
         .creations

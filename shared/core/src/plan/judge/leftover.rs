@@ -11,14 +11,14 @@ use jiff::Timestamp;
 use crate::artifact::{ARTIFACT, ArtifactKind, RUN, SLOT, SOURCE};
 use crate::id::ImageId;
 use crate::inventory::table::{ImageTable, PackedId, SnapshotTable};
-use crate::inventory::{List, SnapshotState};
+use crate::inventory::{ImageState, List, SnapshotState};
 use crate::plan::settle::retry_after;
 use crate::policy::{Policy, PolicyFile, Protect};
 use crate::report::{Reason, ReasonCode};
 use crate::retention::Backup;
 
 use super::judged::Judged;
-use super::orphan::is_of_one_run;
+use super::orphan::{is_of_one_run, is_orphan};
 use super::retention::{Gone, GroupKey, Groups, kept, source_gone};
 use super::{Decision, Subject, Verdict, Verdicts};
 
@@ -63,9 +63,10 @@ pub fn without_own_image(
         let over = mapped[from..]
             .iter()
             .take_while(|(mapped, _)| *mapped == id);
-        !over
-            .into_iter()
-            .any(|&(_, image)| is_of_one_run(images, image, snapshots, row))
+        !over.into_iter().any(|&(_, image)| {
+            is_of_one_run(images, image, snapshots, row)
+                && images.state(image) != Some(ImageState::Deregistered)
+        })
     });
     without.filter_map(|row| snapshots.id_text(row)).collect()
 }
@@ -199,9 +200,7 @@ fn former_image(verdict: &Verdict, leftovers: &BTreeMap<String, Leftover>) -> Op
     };
     let leftover = leftovers.get(snapshot.id.as_str())?;
     let artifact = verdict.artifact.as_ref()?;
-    let orphaned = artifact.kind == ArtifactKind::ImageSnapshot
-        && matches!(&verdict.decision, Decision::Hold(reasons)
-            if reasons.iter().any(|reason| reason.code == ReasonCode::Orphaned));
+    let orphaned = artifact.kind == ArtifactKind::ImageSnapshot && is_orphan(&verdict.decision);
     let settled = matches!(
         snapshot.state,
         SnapshotState::Completed | SnapshotState::Error

@@ -58,11 +58,24 @@ pub(super) fn look<'a: 'r, 'r, 'p: 's, 's>(
                 let reason = Reason::with(ReasonCode::Pending, "its AMI may not be listed yet");
                 return held(reason);
             }
-            let mut reasons = vec![Reason::with(
-                ReasonCode::Orphaned,
-                "it backed an AMI that somebody deregistered, and is no whole AMI with what else \
-                 is left of it; it is kept",
-            )];
+            let over = standing.images_over(snapshot);
+            let words = match over.is_empty() {
+                true => {
+                    "it backed an AMI that somebody deregistered, and is no whole AMI with what \
+                     else is left of it; it is kept"
+                }
+                false => "it backed an AMI that somebody deregistered",
+            };
+            let by_us = evidence
+                .on_record
+                .leftovers
+                .contains_key(snapshot.id.as_str());
+            let orphaned = Reason::with(ReasonCode::Orphaned, words);
+            // No alarm: what Holdfast itself has still to finish, and an AMI that stands and merely
+            // lacks its tags, as one that is being adopted does.
+            let calm = by_us || standing.has_made_of(snapshot, claim.artifact().source.as_deref());
+            let orphaned = Some(orphaned).filter(|_| over.is_empty() || !calm);
+            let mut reasons: Vec<Reason> = orphaned.into_iter().chain(over).collect();
             reasons.extend(ungoverned(policy, tagged, Protect::Instances));
             return Some(Looked::new(name, Decision::Hold(reasons)));
         }

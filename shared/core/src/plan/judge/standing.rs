@@ -24,10 +24,25 @@ impl<'a: 'r, 'r> Standing<'a, 'r> {
         }
     }
 
-    /// Whether an AMI stands that the snapshot backs.
+    /// Whether a managed AMI stands whose verdict the snapshot takes. Over what somebody else
+    /// registered, or what EC2 lists as deregistered, there is none.
     pub(super) fn backs(&self, snapshot: &Snapshot, claim: &Claim<'_>) -> bool {
-        self.references.is_mapped(&snapshot.id)
+        self.references.has_managed_over(&snapshot.id)
             || self.listed.is_made_with(snapshot, &claim.artifact())
+    }
+
+    /// The AMIs that map a snapshot, as what needs it.
+    pub(super) fn images_over(&self, snapshot: &Snapshot) -> Vec<Reason> {
+        self.references.images_over(&snapshot.id)
+    }
+
+    /// Whether an AMI made of this instance stands over a snapshot. `CreateImage` makes snapshots of
+    /// its own, and what was registered has no `SourceInstanceId` (EC2 API Reference, Image): it is
+    /// the one that the snapshot was made with.
+    pub(super) fn has_made_of(&self, snapshot: &Snapshot, instance: Option<&str>) -> bool {
+        let over = self.references.images_of(&snapshot.id);
+        let mut standing = over.iter().filter(|i| i.state != ImageState::Deregistered);
+        standing.any(|image| image.is_made_of(instance))
     }
 
     /// Whether the AMI that a snapshot was made for stands over it.

@@ -80,7 +80,7 @@ fn orphaned(live: &Live<'_>, id: &str, ours: &Ours<'_>, now: Timestamp) -> Optio
         && settled
         && !young
         && live.seen.images.is_complete()
-        && !live.has_image(id, &ours.artifact);
+        && !live.has_own_image(id, &ours.artifact);
     orphan.then(|| {
         let detail = "it backed an AMI, and no AMI of one's own maps it";
         Reason::with(ReasonCode::Orphaned, detail)

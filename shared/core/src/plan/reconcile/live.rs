@@ -1,11 +1,11 @@
 //! What EC2 shows, by identifier, and which of it is Holdfast's.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
 use super::{COPY_PLACEHOLDER, Scope, Seen};
-use crate::artifact::{Artifact, ArtifactKind};
+use crate::artifact::{Artifact, ArtifactKind, MANAGED};
 use crate::inventory::{Image, ImageState, MappingTarget, Snapshot, SnapshotState};
 use crate::lineage::{Node, NodeState};
 use crate::report::{Action, Item, Outcome};
@@ -33,7 +33,7 @@ pub(super) struct Live<'a> {
     /// Without those that are deregistered and still listed.
     pub images: BTreeMap<&'a str, &'a Image>,
     pub ours: BTreeMap<&'a str, Ours<'a>>,
-    mapped: BTreeSet<&'a str>,
+    mapped: BTreeMap<&'a str, Vec<&'a Image>>,
     /// Listed AMIs of Holdfast's by what their tags have in common with their snapshots'.
     kin: HashMap<Kin, bool>,
 }
@@ -62,16 +62,17 @@ impl<'a> Live<'a> {
             .collect();
         let mut live = Self {
             seen,
-            mapped: images
-                .values()
-                .flat_map(|image| image.snapshots())
-                .map(|id| id.as_str())
-                .collect(),
+            mapped: BTreeMap::new(),
             snapshots,
             images,
             ours: BTreeMap::new(),
             kin: HashMap::new(),
         };
+        for image in live.images.values() {
+            for id in image.snapshots() {
+                live.mapped.entry(id.as_str()).or_default().push(image);
+            }
+        }
         let mut ours = BTreeMap::new();
         for (id, snapshot) in &live.snapshots {
             let owner = snapshot.owner.as_deref();
@@ -170,7 +171,21 @@ impl<'a> Live<'a> {
     /// Whether a backing snapshot's AMI is listed, or may be listed soon: a pending one may not
     /// show its snapshots yet (`aws-sdk-ec2` does not say).
     pub(super) fn has_image(&self, id: &str, artifact: &Artifact) -> bool {
-        self.mapped.contains(id) || self.kin.get(&kin(artifact)) == Some(&true)
+        self.mapped.contains_key(id) || self.may_be_listed_soon(artifact)
+    }
+
+    /// Whether that is an AMI of one's own: a managed one, or the one that it was made with.
+    pub(super) fn has_own_image(&self, id: &str, artifact: &Artifact) -> bool {
+        let own = |image: &&Image| {
+            image.tags.get(MANAGED).map(String::as_str) == Some("true")
+                || image.is_made_of(artifact.source.as_deref())
+        };
+        let mut over = self.mapped.get(id).into_iter().flatten().copied();
+        over.any(|image| own(&image)) || self.may_be_listed_soon(artifact)
+    }
+
+    fn may_be_listed_soon(&self, artifact: &Artifact) -> bool {
+        self.kin.get(&kin(artifact)) == Some(&true)
     }
 }
 

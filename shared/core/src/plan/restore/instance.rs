@@ -275,6 +275,10 @@ fn version(
          instance refresh to roll the group to it"
             .to_owned(),
     );
+    notes.push(
+        "what is launched from it loads its blocks when they are first read, so that it is slow at first"
+            .to_owned(),
+    );
     let request = VersionRequest {
         base: base.clone(),
         image: image.id.clone(),

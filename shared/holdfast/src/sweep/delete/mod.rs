@@ -8,6 +8,7 @@ mod holders;
 mod image;
 mod intents;
 mod proof;
+mod release;
 mod sentence;
 mod snapshot;
 mod turn;
@@ -30,6 +31,7 @@ use self::check::{Look, Looked};
 use self::ground::Ground;
 use self::image::Deregistered;
 use self::proof::Proof;
+use self::release::Release;
 use self::turn::{first_left, in_turn, next_batch};
 use super::census::{Counted, condemned_images, deleted_images, not_kept};
 use super::gather::{Planned, Sweep};
@@ -74,6 +76,7 @@ pub(super) struct Prepared {
     counted: Option<Counted>,
     /// AMIs that are to go.
     images: u64,
+    release: Option<Release>,
     work: Work,
 }
 
@@ -96,8 +99,12 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             returned,
             unheard,
             counted,
+            release_unknown,
+            released,
             ..
         } = planned;
+        let hash = self.sweep.release.filter(|_| !release_unknown);
+        let mut release = hash.and_then(|hash| Release::new(hash, released, &settled));
         let lease = self.held.good_for(CALL_TIMEOUT).await?;
         let mut items = Items::within(FUNCTION_LIMIT);
         // Before their intents are closed, so that no mark outlives what says that it is void.
@@ -126,12 +133,19 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         self.record_holders(lists).await?;
         // Cut off, this sweep must not look like a collapse to the next.
         let images = condemned_images(&verdicts);
-        items.extend(self.keep_counts(counted.as_ref(), images).await);
+        let not_kept = self.keep_counts(counted.as_ref(), images).await;
+        if let Some(release) = release.as_mut().filter(|_| not_kept.is_some()) {
+            release.leave();
+        }
+        items.extend(not_kept);
 
         let mut condemned = Vec::new();
         let mut complete = true;
         for v in 0..verdicts.len() {
             let decision = verdicts.decision(v);
+            if let Some(release) = &mut release {
+                release.look(verdicts.policy(v), &verdicts.id(v), decision);
+            }
             if matches!(decision, Decision::Condemn(_)) {
                 condemned.extend(verdicts.get(v));
                 continue;
@@ -141,12 +155,16 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             let outcome = decision.outcome(Outcome::Held);
             items.offer(outcome, reasons, || verdicts.item(v, Outcome::Held));
         }
+        if let Some(release) = &mut release {
+            release.looked(lists);
+        }
         Ok(Prepared {
             ground: Ground::new(lists, on_record, marked, &condemned),
             condemned,
             account: lists.own_account(self.sweep.account).map(str::to_owned),
             counted,
             images,
+            release,
             work: Work {
                 items,
                 complete,
@@ -164,6 +182,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             account,
             mut counted,
             images: planned,
+            release,
             mut work,
         } = prepared;
         let resume_at = counted.as_ref().and_then(Counted::resume_at);
@@ -194,6 +213,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         });
         if deleted != planned || moved {
             items.extend(self.keep_counts(counted.as_ref(), deleted).await);
+        }
+        if let Some(release) = release.filter(|release| release.is_carried_out(items.made())) {
+            items.extend(self.spend(&release).await);
         }
         items.sort();
         Enforced {

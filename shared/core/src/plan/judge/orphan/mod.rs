@@ -34,8 +34,7 @@ pub(super) use former::is_of_one_run;
 struct Remains {
     /// Places of the verdicts on its snapshots.
     members: Vec<usize>,
-    /// Snapshots of it that no AMI of its own run maps and that have no verdict: other AMIs map
-    /// them. By identifier.
+    /// Snapshots of it that other AMIs map, and none of its own run. By identifier.
     in_use: BTreeMap<String, Snapshot>,
     /// Condemned AMIs that would take one of those along: the places of their verdicts.
     along: Vec<(usize, String)>,
@@ -63,9 +62,15 @@ pub(super) struct Orphans {
 }
 
 /// Whether the first look found no AMI over the snapshot and nothing else to say of it.
-fn is_orphan(decision: &Decision) -> bool {
+pub(super) fn is_orphan(decision: &Decision) -> bool {
     matches!(decision, Decision::Hold(reasons)
         if reasons.iter().all(|reason| reason.code == ReasonCode::Orphaned))
+}
+
+/// Whether the first look found an AMI over the snapshot.
+fn is_in_use(decision: &Decision) -> bool {
+    matches!(decision, Decision::Hold(reasons)
+        if reasons.iter().any(|reason| reason.code == ReasonCode::UsedByImage))
 }
 
 impl Orphans {
@@ -78,7 +83,9 @@ impl Orphans {
         leftovers: &BTreeMap<String, Leftover>,
     ) -> Self {
         let mut former: BTreeMap<FormerImage, Remains> = BTreeMap::new();
-        for place in verdicts.backing() {
+        // What another AMI maps is not there for the one that it was.
+        let unmapped = |place: &usize| !is_in_use(verdicts.decision(*place));
+        for place in verdicts.backing().filter(unmapped) {
             let snapshot = verdicts.snapshot(place);
             if let Some(key) = snapshot.and_then(|snapshot| FormerImage::of(&snapshot.tags)) {
                 former.entry(key).or_default().members.push(place);

@@ -1,6 +1,6 @@
 //! The simulated account, whose lists are dated by the wall clock.
 //!
-//! The account's own clock stands in another year than the machine's, by which a sweep asks how old
+//! The account's own clock may stand in another year than the machine's, by which a sweep asks how old
 //! its evidence is. Its lists are answered at once, so they are as old as the machine's clock says.
 
 use std::collections::BTreeMap;
@@ -19,6 +19,7 @@ use holdfast_sim::InProcess;
 use jiff::Timestamp;
 
 /// The account behind the ports.
+#[derive(Clone)]
 pub struct Stamped(pub InProcess);
 
 fn stamp<T>(listing: Listing<T>) -> Listing<T> {
