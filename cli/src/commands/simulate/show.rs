@@ -258,7 +258,6 @@ fn gaps(simulation: &Simulation, look: Look) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let (from, to) = (seconds(simulation.from), seconds(simulation.to));
     let at = format!("AT {}", seconds(simulation.at));
     let header = [
         "POLICY",
@@ -271,8 +270,8 @@ fn gaps(simulation: &Simulation, look: Look) -> String {
         &at,
     ];
     format!(
-        "\nThe worst gap between neighbouring restore points at any time from {from} to {to}, by how old \
-         the newer one was then; in the last column the longest at one moment:\n{}",
+        "\nThe longest time between neighbouring restore points, by the age of the newer one: the worst \
+         of all days, and in the last column that of one moment\n{}",
         look.table(&header, rows)
     )
 }

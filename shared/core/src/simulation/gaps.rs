@@ -125,11 +125,10 @@ impl Line {
         since: Timestamp,
         until: Timestamp,
     ) {
-        for band in 0..BANDS.len() {
-            let at = since.max(newer + days(BANDS[band]));
-            let end = BANDS
-                .get(band + 1)
-                .map_or(until, |to| until.min(newer + days(*to)));
+        for (band, from) in BANDS.iter().enumerate() {
+            let at = since.max(newer + days(*from));
+            let to = BANDS.get(band + 1);
+            let end = to.map_or(until, |to| until.min(newer + days(*to)));
             if at < end {
                 self.note(band, Between { older, newer, at });
             }
@@ -201,8 +200,8 @@ impl Line {
             .iter()
             .map(|(time, point)| (*time, *point))
             .collect();
-        let complete = points.iter().filter(|(_, point)| point.since <= end);
-        if let Some((newest, _)) = complete.last() {
+        let mut complete = points.iter().filter(|(_, point)| point.since <= end);
+        if let Some((newest, _)) = complete.next_back() {
             self.open(*newest, end);
         }
         let after_it = end + SignedDuration::from_secs(1);
@@ -280,5 +279,61 @@ impl Gaps {
         }
         worst.sort_by_key(|gap| gap.from_days);
         worst
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// Three nights' backups, each complete two minutes after its heartbeat.
+    fn three() -> Line {
+        let mut line = Line::default();
+        for day in 1..=3 {
+            let time = at(&format!("2026-12-0{day}T03:00:00Z"));
+            line.came(time, time + SignedDuration::from_mins(2), false);
+        }
+        line
+    }
+
+    fn minutes(line: Line, end: &str) -> Vec<Option<i64>> {
+        let worst = line.ended(at(end)).into_iter();
+        worst.map(|one| one.map(|b| b.length().as_mins())).collect()
+    }
+
+    const DAY: i64 = 24 * 60;
+
+    #[test]
+    fn what_a_sweep_takes_out_of_the_middle_joins_its_neighbours() {
+        let mut line = three();
+        line.went(at("2026-12-02T03:00:00Z"), at("2026-12-03T03:30:00Z"));
+        let worst = minutes(line, "2026-12-04T00:00:00Z");
+        // The newer one is less than a day old to the end; before, the second night was older.
+        assert_eq!(worst[..2], [Some(2 * DAY), Some(DAY)]);
+    }
+
+    #[test]
+    fn what_goes_within_one_sweep_leaves_no_gap_between() {
+        let mut line = three();
+        let sweep = at("2026-12-12T03:30:00Z");
+        for night in ["2026-12-02T03:00:00Z", "2026-12-01T03:00:00Z"] {
+            line.went(at(night), sweep);
+        }
+        let worst = minutes(line, "2026-12-12T04:00:00Z");
+        // None came after the third night; before the sweep all gaps were of a day, after it there are none.
+        assert_eq!(worst[..3], [Some(9 * DAY + 60), Some(DAY), Some(DAY)]);
+    }
+
+    #[test]
+    fn while_the_next_one_is_not_complete_a_gap_reaches_back_to_what_is_left() {
+        let mut line = three();
+        // The heartbeat of the third night is the sweep's moment, too.
+        line.went(at("2026-12-02T03:00:00Z"), at("2026-12-03T03:00:00Z"));
+        let worst = minutes(line, "2026-12-03T03:01:00Z");
+        assert_eq!(worst[0], Some(2 * DAY + 2));
     }
 }

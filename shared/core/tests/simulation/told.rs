@@ -89,6 +89,13 @@ fn what_waits_in_a_grace_is_kept_by_it_and_what_waits_for_a_sweep_by_nothing() {
     assert_eq!(codes, [[ReasonCode::RetainLast], [ReasonCode::Expired]]);
 }
 
+/// Of each age the longest gap of the one policy at the moment, in hours.
+fn looked_at(simulation: &Simulation) -> Vec<(u32, i64)> {
+    let gaps = simulation.policies[0].gaps.iter();
+    gaps.map(|gap| (gap.from_days, gap.seconds / 3600))
+        .collect()
+}
+
 #[test]
 fn the_longest_gap_is_told_by_the_age_of_its_newer_end() {
     let policies = nightly("retain: { last: 1, weekly: 2 }");
@@ -96,12 +103,8 @@ fn the_longest_gap_is_told_by_the_age_of_its_newer_end() {
     let mut asked = question(&policies, &fleet, 30);
     asked.at = Some(at("2026-12-10T12:00:00Z"));
     let simulation = simulate(&asked, &mut |_, _| {});
-    let gaps = simulation.policies[0].gaps.iter();
-    let gaps: Vec<(u32, i64)> = gaps
-        .map(|gap| (gap.from_days, gap.seconds / 3600))
-        .collect();
     // Of today from Sunday; both it and the nine hours since it are of the last day.
-    assert_eq!(gaps, [(0, 96)]);
+    assert_eq!(looked_at(&simulation), [(0, 96)]);
 }
 
 /// Of each age the longest gap of the one policy at any time, in minutes, and when it was so first.
@@ -119,11 +122,7 @@ fn the_worst_gap_is_that_of_all_days_and_not_of_the_moment_that_is_looked_at() {
     // A Thursday: it, the Wednesday, and the oldest of all, of Monday at midnight.
     asked.at = Some(at("2026-11-26T12:00:00Z"));
     let simulation = simulate(&asked, &mut |_, _| {});
-    let then = simulation.policies[0].gaps.iter();
-    let then: Vec<(u32, i64)> = then
-        .map(|gap| (gap.from_days, gap.seconds / 3600))
-        .collect();
-    assert_eq!(then, [(0, 24), (1, 51)]);
+    assert_eq!(looked_at(&simulation), [(0, 24), (1, 51)]);
     // From one night until the next one's backup is complete. From Sunday to Sunday from the Monday on
     // that retires the Saturday between; a week later the younger of them is seven days old. The first
     // three weeks have the Monday of the beginning for the oldest.
