@@ -54,7 +54,7 @@ pub struct SimulateArguments {
     /// How many days to look ahead
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3660))]
     pub days: u32,
-    /// Show the restore points of this moment [default: the end]
+    /// Show the restore points of this moment between the beginning and the end [default: the end]
     #[arg(long, value_name = "T", value_parser = time)]
     pub at: Option<Timestamp>,
     /// Show the restore points of this volume or instance only

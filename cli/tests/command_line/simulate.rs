@@ -114,6 +114,40 @@ fn against_another_file_it_tells_what_the_change_retires_on_the_first_sweep() {
 }
 
 #[test]
+fn against_another_file_it_names_what_goes_though_as_many_stay_instead() {
+    let shell = shell("last: 4", "");
+    shell.file("old.yaml", &policies("daily: 2, weekly: 3", ""));
+    // A Thursday after the backup of its night: of each of six volumes stand those of the 10th, 9th
+    // and 8th and of the Sundays before. The old file retires the 8th, the new one 29 November.
+    let question = ["simulate", "--policies", "p.yaml", "--fleet", "f.yaml"];
+    let from = ["--from", "2026-12-10T03:10:00Z", "--days", "60"];
+    let against = [&question[..], &from, &["--against", "old.yaml"]].concat();
+    let ran = shell.run(&against);
+    let words = "this change retires 6 backups on the first sweep that the old file would keep, and \
+                 keeps 6 backups that the old file would retire";
+    assert!(ran.out.contains(words), "{}", ran.out);
+    let named: Vec<&str> = ran.out.lines().filter(|l| l.starts_with("-  ")).collect();
+    assert_eq!(named.len(), 5, "{}", ran.out);
+    assert!(
+        named
+            .iter()
+            .all(|line| line.contains("2026-11-29T03:00:00Z")),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out.contains("and 1 more; --json names the oldest 6"),
+        "{}",
+        ran.out
+    );
+    let json = shell.run(&[&against[..], &["--json"]].concat()).json();
+    let against = &json["simulation"]["against"];
+    assert_eq!(against["keeps_on_first_sweep"], 6);
+    assert_eq!(against["retired"].as_array().unwrap().len(), 6);
+    assert_eq!(against["retired"][0]["source"], "vol-db-1-1");
+}
+
+#[test]
 fn a_wrong_fleet_file_is_told_with_its_lines() {
     let shell = shell("last: 5", "");
     shell.file("f.yaml", "version: 1\nvolumes:\n  - { name: a, size: 3 }\n");
@@ -141,6 +175,70 @@ fn a_source_without_a_restore_point_is_named() {
         ran.err.contains("vol-lost has no restore point"),
         "{}",
         ran.err
+    );
+}
+
+#[test]
+fn a_moment_outside_the_simulation_is_wrong_usage_and_told_with_what_is_inside() {
+    let shell = shell("last: 5", "");
+    for outside in ["2026-11-22T23:59:59Z", "2027-01-22T00:00:01Z"] {
+        let ran = simulate(&shell, &["--at", outside]);
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{outside}");
+        let words = format!(
+            "--at {outside} lies outside the simulation, which goes from 2026-11-23T00:00:00Z to \
+             2027-01-22T00:00:00Z"
+        );
+        assert!(ran.err.contains(&words), "{}", ran.err);
+    }
+    for inside in ["2026-11-23T00:00:00Z", "2027-01-22T00:00:00Z"] {
+        let ran = simulate(&shell, &["--at", inside]);
+        assert_eq!(ran.status, 3, "{inside}: {}", ran.err);
+    }
+    // The clock is both the beginning and what `now` says.
+    let files = ["simulate", "--policies", "p.yaml", "--fleet", "f.yaml"];
+    for at in ["now", "+2d"] {
+        let ran = shell.run(&[&files[..], &["--days", "2", "--at", at]].concat());
+        assert_eq!(ran.status, 3, "{at}: {}", ran.err);
+    }
+}
+
+#[test]
+fn times_are_told_to_the_second() {
+    let shell = shell("last: 5", "");
+    let files = ["simulate", "--policies", "p.yaml", "--fleet", "f.yaml"];
+    let lost = ["--days", "2", "--source", "vol-lost"];
+    let ran = shell.run(&[&files[..], &lost].concat());
+    let (_, after) = ran.err.split_once("no restore point at ").unwrap();
+    let (time, _) = after.split_once(';').unwrap();
+    assert_eq!(time.len(), "2026-11-23T00:00:00Z".len(), "{time}");
+    let ran = shell.run(&[&files[..], &["--days", "2", "--json"]].concat());
+    let simulation = &ran.json()["simulation"];
+    for key in ["from", "to", "at"] {
+        let time = simulation[key].as_str().unwrap();
+        assert!(!time.contains('.'), "{key}: {time}");
+    }
+}
+
+#[test]
+fn people_see_the_worst_gap_of_all_days_beside_that_of_the_moment() {
+    let shell = shell("daily: 2, weekly: 3", "");
+    let ran = simulate(&shell, &["--at", "2026-11-26T12:00:00Z"]);
+    let mut lines = ran.out.lines();
+    let worst = lines.find(|line| line.starts_with("nightly  1 to 7 days"));
+    let words: Vec<&str> = worst.unwrap().split_whitespace().collect();
+    // Seven days from Sunday to Sunday, first on a Monday; and of the Thursday two days and three hours.
+    assert_eq!(
+        words[5..8],
+        ["7d", "0h", "2026-12-07T03:30:00Z"],
+        "{}",
+        ran.out
+    );
+    assert_eq!(words[words.len() - 2..], ["2d", "3h"], "{}", ran.out);
+    let header = "AT 2026-11-26T12:00:00Z";
+    assert!(
+        ran.out.contains("WORST GAP") && ran.out.contains(header),
+        "{}",
+        ran.out
     );
 }
 

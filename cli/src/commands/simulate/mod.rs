@@ -11,11 +11,11 @@ use holdfast::policy::PolicyFile;
 use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Report, Run};
 use holdfast::settings::load_policies;
 use holdfast::simulation::{
-    Advice, AdviceCode, Fleet, Level, Question, Simulation, Standing, simulate,
+    Advice, AdviceCode, Fleet, Level, Question, Simulation, Standing, end, simulate,
 };
 use holdfast::sweep::lists;
 use indicatif::{ProgressBar, ProgressStyle};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::head;
@@ -23,6 +23,7 @@ use crate::account::Account;
 use crate::args::{Global, SimulateArguments};
 use crate::exit::Exit;
 use crate::failure::{Failure, unlisted};
+use crate::output::items::seconds;
 use crate::output::table::Look;
 use crate::output::{print, print_json, progress, waited};
 
@@ -50,7 +51,9 @@ struct Beginning {
 /// # Errors
 /// A policy file or the fleet file is wrong, or EC2 cannot be read.
 pub async fn run(global: &Global, arguments: &SimulateArguments) -> Result<Exit, Failure> {
-    let from = arguments.from.unwrap_or_else(Timestamp::now);
+    // The clock's fractions of a second are nobody's question.
+    let from = arguments.from.unwrap_or_else(|| seconds(Timestamp::now()));
+    check_moment(arguments, from)?;
     let policies = load_policies(&arguments.policies.file, from)?;
     let against = arguments.against.as_deref();
     let against = against.map(|file| load_policies(file, from)).transpose()?;
@@ -86,7 +89,7 @@ pub async fn run(global: &Global, arguments: &SimulateArguments) -> Result<Exit,
 
     let mut items: Vec<Item> = simulation.advice.iter().filter_map(item).collect();
     let complete = beginning.unread.is_empty();
-    items.extend(beginning.unread);
+    items.extend(beginning.unread.iter().cloned());
     let run = Run {
         account: beginning.account,
         region: beginning.region,
@@ -99,8 +102,13 @@ pub async fn run(global: &Global, arguments: &SimulateArguments) -> Result<Exit,
     if global.json {
         print_json(&SimulationReport { report, simulation })?;
     } else {
-        let source = arguments.source.as_deref();
-        print(&show::people(&simulation, source, Look::of_stdout()))?;
+        let (source, unread) = (arguments.source.as_deref(), &beginning.unread);
+        print(&show::people(
+            &simulation,
+            unread,
+            source,
+            Look::of_stdout(),
+        ))?;
     }
     Ok(exit)
 }
@@ -173,6 +181,25 @@ fn together(policies: &PolicyFile, against: Option<&PolicyFile>) -> PolicyFile {
 }
 
 /// # Errors
+/// `--at` lies before the beginning or after the end, of which nothing is simulated.
+fn check_moment(arguments: &SimulateArguments, from: Timestamp) -> Result<(), Failure> {
+    let Some(at) = arguments.at else {
+        return Ok(());
+    };
+    let to = end(from, arguments.days);
+    // Where the clock is the beginning, `--at now` was read off it a little earlier.
+    let lead = SignedDuration::from_secs(if arguments.from.is_none() { 60 } else { 0 });
+    if from - lead <= at && seconds(at) <= to {
+        return Ok(());
+    }
+    let [at, from, to] = [at, from, to].map(seconds);
+    Err(Failure::usage(format!(
+        "--at {at} lies outside the simulation, which goes from {from} to {to}; choose a moment between \
+         them, or move its ends with --from and --days"
+    )))
+}
+
+/// # Errors
 /// The source has no restore point, and perhaps does not exist.
 fn check_source(simulation: &Simulation, source: &str) -> Result<(), Failure> {
     let mut lists = simulation.policies.iter().flat_map(|p| &p.restore_points);
@@ -182,7 +209,7 @@ fn check_source(simulation: &Simulation, source: &str) -> Result<(), Failure> {
     Err(Failure::failed(format!(
         "{source} has no restore point at {}; check its identifier, and what picks it in the \
          figures without --source",
-        simulation.at
+        seconds(simulation.at)
     )))
 }
 

@@ -2,27 +2,38 @@
 
 use std::fmt::Write as _;
 
-use holdfast::simulation::{Against, Gap, Level, Point, PolicyCourse, RestorePoints, Simulation};
+use holdfast::report::{Item, ReasonCode};
+use holdfast::simulation::{
+    Against, Gap, Level, Point, PolicyCourse, RestorePoint, RestorePoints, Simulation,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::output::age::relative;
-use crate::output::items::seconds;
+use crate::output::items::{reasons, seconds};
 use crate::output::table::{Look, Tone};
 use crate::output::visible;
 
 /// Restore points of one source that are shown, unless it is asked for by name.
 const SHOWN: usize = 40;
+/// Backups that a change retires which are shown.
+const RETIRED: usize = 5;
 /// Heights of a curve.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// The whole of it.
-pub fn people(simulation: &Simulation, source: Option<&str>, look: Look) -> String {
+pub(super) fn people(
+    simulation: &Simulation,
+    unread: &[Item],
+    source: Option<&str>,
+    look: Look,
+) -> String {
     let mut text = format!(
         "from {} to {}\n\n",
         seconds(simulation.from),
         seconds(simulation.to)
     );
+    text.push_str(&not_read(unread));
     text.push_str(&summary(simulation, look));
     text.push('\n');
     text.push_str(&months(simulation, look));
@@ -49,6 +60,22 @@ pub fn people(simulation: &Simulation, source: Option<&str>, look: Look) -> Stri
         text.push_str(&look.lines(rows.collect()));
     }
     text
+}
+
+/// What is missing from the figures, before them. What the credentials lack is told for every command.
+fn not_read(unread: &[Item]) -> String {
+    if unread.is_empty() {
+        return String::new();
+    }
+    let lines = unread.iter().map(|item| {
+        let why = reasons(&item.reasons);
+        format!("not read: {} ({})\n", item.resource, visible(&why))
+    });
+    format!(
+        "{}what these lists could protect is held from the beginning to the end: what is retired below, \
+         by the first sweep and later, is too little, and what stands is too much\n\n",
+        lines.collect::<String>()
+    )
 }
 
 fn summary(simulation: &Simulation, look: Look) -> String {
@@ -175,11 +202,10 @@ fn restore_points(simulation: &Simulation, source: Option<&str>, look: Look) -> 
         );
         let shown = if source.is_some() { usize::MAX } else { SHOWN };
         let rows = list.points.iter().take(shown).map(|point| {
-            let codes: Vec<String> = point.kept_by.iter().map(ToString::to_string).collect();
             vec![
                 look.plain(seconds(point.time)),
                 look.plain(relative(point.time, simulation.at)),
-                look.plain(codes.join(", ")),
+                look.plain(kept_by(point)),
             ]
         });
         text.push_str(&look.table(&["TIME", "AGE", "KEPT BY"], rows.collect()));
@@ -198,27 +224,56 @@ fn restore_points(simulation: &Simulation, source: Option<&str>, look: Look) -> 
     text
 }
 
+fn kept_by(point: &RestorePoint) -> String {
+    let codes: Vec<String> = point.kept_by.iter().map(ToString::to_string).collect();
+    let codes = codes.join(", ");
+    let goes = |code: &ReasonCode| matches!(code, ReasonCode::Expired | ReasonCode::SourceGone);
+    match point.kept_by.iter().any(goes) {
+        true => format!("nothing: the next sweep retires it ({codes})"),
+        false => codes,
+    }
+}
+
+/// The worst gaps of all days, and those of the moment beside them.
 fn gaps(simulation: &Simulation, look: Look) -> String {
     let rows: Vec<_> = simulation
         .policies
         .iter()
-        .flat_map(|course| course.gaps.iter().map(move |gap| (course, gap)))
-        .map(|(course, gap)| {
+        .flat_map(|course| course.worst_gaps.iter().map(move |gap| (course, gap)))
+        .map(|(course, worst)| {
+            let mut then = course.gaps.iter();
+            let then = then.find(|gap| gap.from_days == worst.from_days);
             vec![
                 look.plain(&course.policy),
-                look.plain(band(gap)),
-                look.plain(length(gap.seconds)),
-                look.plain(seconds(gap.older)),
-                look.plain(seconds(gap.newer)),
-                look.plain(&gap.source),
+                look.plain(band(worst)),
+                look.plain(length(worst.seconds)),
+                look.plain(seconds(worst.at)),
+                look.plain(seconds(worst.older)),
+                look.plain(seconds(worst.newer)),
+                look.plain(&worst.source),
+                look.plain(then.map_or_else(|| "-".into(), |gap| length(gap.seconds))),
             ]
         })
         .collect();
     if rows.is_empty() {
         return String::new();
     }
-    let header = ["POLICY", "AGE", "LONGEST GAP", "FROM", "TO", "SOURCE"];
-    format!("\n{}", look.table(&header, rows))
+    let at = format!("AT {}", seconds(simulation.at));
+    let header = [
+        "POLICY",
+        "AGE",
+        "WORST GAP",
+        "FIRST SO AT",
+        "FROM",
+        "TO",
+        "SOURCE",
+        &at,
+    ];
+    format!(
+        "\nThe longest time between neighbouring restore points, by the age of the newer one: the worst \
+         of all days, and in the last column that of one moment\n{}",
+        look.table(&header, rows)
+    )
 }
 
 fn band(gap: &Gap) -> String {
@@ -280,6 +335,8 @@ fn differences(against: &Against, look: Look) -> String {
             look.plain(one.standing),
             look.plain(one.old_first_sweep),
             look.plain(one.new_first_sweep),
+            look.plain(one.only_old_retires),
+            look.plain(one.only_new_retires),
             look.plain(number(one.old_at_end)),
             look.plain(number(one.new_at_end)),
             look.plain(named(&one.no_longer_picked)),
@@ -291,17 +348,51 @@ fn differences(against: &Against, look: Look) -> String {
         "STANDING",
         "OLD FIRST SWEEP",
         "NEW FIRST SWEEP",
+        "ONLY OLD RETIRES",
+        "ONLY NEW RETIRES",
         "OLD AT END",
         "NEW AT END",
         "NO LONGER PICKED",
         "NEWLY PICKED",
     ];
-    let backups = match against.retires_on_first_sweep {
+    let backups = |count: u64| match count {
         1 => "1 backup".to_owned(),
         count => format!("{count} backups"),
     };
-    format!(
-        "\n{}this change retires {backups} on the first sweep\n",
-        look.table(&header, rows.collect())
-    )
+    let mut text = format!(
+        "\n{}this change retires {} on the first sweep that the old file would keep, and keeps {} that \
+         the old file would retire\n",
+        look.table(&header, rows.collect()),
+        backups(against.retires_on_first_sweep),
+        backups(against.keeps_on_first_sweep)
+    );
+    text.push_str(&retired(against, look));
+    text
+}
+
+/// The first of those that a change retires.
+fn retired(against: &Against, look: Look) -> String {
+    let shown = against.retired.iter().take(RETIRED);
+    let rows = shown.map(|one| {
+        vec![
+            look.plain(one.resource.as_deref().unwrap_or("-")),
+            look.plain(&one.policy),
+            look.plain(&one.source),
+            look.plain(seconds(one.time)),
+        ]
+    });
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let more = against.retires_on_first_sweep - rows.len() as u64;
+    let mut text = look.table(
+        &["RETIRED BY THE NEW FILE", "POLICY", "SOURCE", "TIME"],
+        rows,
+    );
+    if more > 0 {
+        let named = against.retired.len();
+        let _ = writeln!(text, "and {more} more; --json names the oldest {named}");
+    }
+    text
 }

@@ -57,7 +57,12 @@ impl Policy {
         if let Some(period) = self.rpo {
             return Some(Rpo::Given(period));
         }
-        let gap = longest_gap(&self.schedules, &self.timezone, now)?;
-        Some(Rpo::FromSchedule(gap.checked_mul(2)?))
+        Some(Rpo::FromSchedule(self.longest_gap_at(now)?.checked_mul(2)?))
+    }
+
+    /// The longest time between two neighbouring slots in the years around `now`; none where there
+    /// are no two.
+    pub(crate) fn longest_gap_at(&self, now: Timestamp) -> Option<SignedDuration> {
+        longest_gap(&self.schedules, &self.timezone, now)
     }
 }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{SignedDuration, Timestamp};
 
 use super::class::Class;
-use super::standing::Standing;
 use crate::artifact::{ArtifactKind, Stamp, image_name};
 use crate::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use crate::inventory::{
     Image, ImageMapping, ImageState, Inventory, MappingTarget, Snapshot, SnapshotState,
 };
+use crate::report::ReasonCode;
 
 /// The owner of everything.
 const OWNER: &str = "simulated";
@@ -39,8 +39,8 @@ pub(super) struct Entry {
     pub(super) slot: Timestamp,
     /// From when on it is complete.
     ready: Timestamp,
-    /// Whether something needs it.
-    pub(super) held: bool,
+    /// Why it is held, where it is.
+    pub(super) held: Vec<ReasonCode>,
 }
 
 impl Entry {
@@ -74,7 +74,7 @@ pub(super) struct Made<'a> {
     pub(super) run: &'a str,
     pub(super) time: Timestamp,
     pub(super) ready: Timestamp,
-    pub(super) held: bool,
+    pub(super) held: &'a [ReasonCode],
     /// Its identifier; a new one, where there is none yet.
     pub(super) id: Option<&'a str>,
 }
@@ -114,22 +114,21 @@ impl Backups {
     /// Adds what stands at the start.
     pub(super) fn add_standing(&mut self, class: (usize, &Class), policy: &str) {
         let (place, class) = class;
-        let mut all: Vec<&(usize, usize, Standing)> = class.standing.iter().collect();
-        all.sort_by_key(|(.., one)| one.time);
-        for (source, part, one) in all {
+        for stood in &class.standing {
+            let one = &stood.what;
             self.add(&Made {
                 class: place,
-                part: *part,
+                part: stood.part,
                 image: one.image,
                 policy,
-                source: &class.first().sources[*source],
-                of: class.id(*part),
+                source: &class.first().sources[stood.source],
+                of: class.id(stood.part),
                 group: one.group.as_deref(),
                 slot: one.slot,
                 run: &one.run,
                 time: one.time,
                 ready: one.time,
-                held: one.held,
+                held: &one.held,
                 id: Some(&one.id),
             });
         }
@@ -206,7 +205,7 @@ impl Backups {
             time: made.time,
             slot: made.slot,
             ready: made.ready,
-            held: made.held,
+            held: made.held.to_vec(),
         };
         self.entries.insert(serial, entry);
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::course::Course;
-use super::figures::{Figures, Hole};
+use super::figures::Figures;
+use super::ladder::Hole;
 use super::report::{Advice, AdviceCode, Level};
 use super::standing::Standing;
 use super::{DAY, Question};
@@ -116,7 +117,7 @@ fn hole(policy: &Policy, hole: &Hole) -> Advice {
         days(hole.to),
         hole.at.strftime("%Y-%m-%d")
     );
-    let level = if hole.longer {
+    let level = if hole.wide {
         Level::Warning
     } else {
         Level::Note
@@ -150,7 +151,7 @@ fn finer_than_kept(policy: &Policy, from: jiff::Timestamp) -> Option<Advice> {
 }
 
 /// Backups that triggers make count for `last`, too: a machine that stops and starts all day uses
-/// it up.
+/// it up. Where there is no schedule there is none that could be lost to them.
 fn triggers(policy: &Policy) -> Option<Advice> {
     let retain = &policy.retain;
     let only_last = retain.last > 0
@@ -162,7 +163,7 @@ fn triggers(policy: &Policy) -> Option<Advice> {
             retain.monthly,
             retain.yearly,
         ] == [0; 5];
-    if policy.triggers.is_empty() || !only_last {
+    if policy.triggers.is_empty() || policy.schedules.is_empty() || !only_last {
         return None;
     }
     let text = format!(

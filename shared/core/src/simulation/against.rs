@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::course::Course;
-use super::report::{Against, Difference};
+use super::report::{Against, Difference, Retired};
 use super::standing::Standing;
 use super::{DAY, Question};
 use crate::plan::judge::governing;
@@ -11,6 +11,8 @@ use crate::policy::PolicyFile;
 
 /// How many sources a difference names.
 const NAMED: usize = 20;
+/// How many backups that a change retires are named.
+const NAMED_RETIRED: usize = 100;
 
 /// What an earlier file's policies come to have, when they have been at work as many days before
 /// the beginning as are simulated after it.
@@ -29,13 +31,36 @@ pub(super) fn history(
     course.standing()
 }
 
-/// What differs between two runs from the same start.
-pub(super) fn compare(old: &Course<'_>, new: &Course<'_>, standing: &[Standing]) -> Against {
+/// What differs between two runs from the same start. What stands at it is named by its identifier
+/// where it is `known`, and not made up.
+pub(super) fn compare(
+    old: &Course<'_>,
+    new: &Course<'_>,
+    standing: &[Standing],
+    known: bool,
+) -> Against {
     let mut policies: BTreeMap<String, Difference> = BTreeMap::new();
+    let mut retired: Vec<Retired> = Vec::new();
     for one in standing {
         // A policy that was renamed is the same one.
         let by = governing(new.policies, &one.policy).map_or(&one.policy, |policy| &policy.name);
-        policies.entry(by.clone()).or_default().standing += 1;
+        let difference = policies.entry(by.clone()).or_default();
+        difference.standing += 1;
+        // As many may go with either file, and not the same ones.
+        let goes = |course: &Course<'_>| course.first_retired.contains(&one.id);
+        match (goes(old), goes(new)) {
+            (false, true) => {
+                difference.only_new_retires += 1;
+                retired.push(Retired {
+                    policy: by.clone(),
+                    resource: known.then(|| one.id.clone()),
+                    source: one.of.clone(),
+                    time: one.time,
+                });
+            }
+            (true, false) => difference.only_old_retires += 1,
+            _ => {}
+        }
     }
     let mut picked: BTreeMap<String, [BTreeSet<String>; 2]> = BTreeMap::new();
     for (side, course) in [old, new].into_iter().enumerate() {
@@ -60,10 +85,13 @@ pub(super) fn compare(old: &Course<'_>, new: &Course<'_>, standing: &[Standing])
         difference.no_longer_picked = some(&before, &after);
         difference.newly_picked = some(&after, &before);
     }
-    let more = policies.values();
-    let more = more.map(|one| one.new_first_sweep.saturating_sub(one.old_first_sweep));
+    retired.sort_by(|one, other| (one.time, &one.source).cmp(&(other.time, &other.source)));
+    retired.truncate(NAMED_RETIRED);
+    let sum = |of: fn(&Difference) -> u64| policies.values().map(of).sum();
     Against {
-        retires_on_first_sweep: more.sum(),
+        retires_on_first_sweep: sum(|one| one.only_new_retires),
+        keeps_on_first_sweep: sum(|one| one.only_old_retires),
+        retired,
         policies,
     }
 }

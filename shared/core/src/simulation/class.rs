@@ -58,6 +58,17 @@ pub(super) struct Member {
     pub(super) parts: Vec<Vec<String>>,
 }
 
+/// A backup that stands at the start.
+#[derive(Clone, Debug)]
+pub(super) struct Stood {
+    /// The places of its source and its part.
+    pub(super) source: usize,
+    pub(super) part: usize,
+    pub(super) what: Standing,
+    /// Its identifier, and those of what fares like it.
+    pub(super) ids: Vec<String>,
+}
+
 /// Sources of one policy that fare the same.
 #[derive(Clone, Debug)]
 pub(super) struct Class {
@@ -66,8 +77,8 @@ pub(super) struct Class {
     pub(super) parts: Vec<Part>,
     /// By epoch.
     pub(super) calls: Vec<Vec<Call>>,
-    /// What stands at the start: the places of its source and its part, and itself.
-    pub(super) standing: Vec<(usize, usize, Standing)>,
+    /// What stands at the start of the member that is simulated.
+    pub(super) standing: Vec<Stood>,
     /// The first of them is the one that is simulated.
     pub(super) members: Vec<Member>,
 }
@@ -321,7 +332,8 @@ fn add_classes(
         component.standing.push(one);
     }
     let mut known: HashMap<String, usize> = HashMap::new();
-    for component in components.into_values() {
+    for mut component in components.into_values() {
+        component.standing.sort_by_key(|one| (one.time, &one.id));
         let (key, parts) = describe(&component, scenes, wide);
         let place = *known.entry(key).or_insert_with(|| {
             all.push(class(policy_place, &component, &parts, scenes));
@@ -333,6 +345,7 @@ fn add_classes(
                 *part.shapes.entry(*shape).or_default() += 1;
             }
         }
+        note_standing(class, &component, &parts);
         class.members.push(Member {
             sources: component
                 .sources
@@ -380,7 +393,7 @@ fn describe<'a>(
         let source = source_place(&one.source).unwrap_or_default();
         if let Some(text) = parts.get_mut(one.of.as_str()) {
             let _ = write!(text, ";at {} of {source} {:?}", one.slot, one.group);
-            if one.held {
+            if !one.held.is_empty() {
                 // What is held is like nothing else.
                 let _ = write!(text, " {}", one.id);
             }
@@ -401,15 +414,40 @@ fn describe<'a>(
     (key.join("|"), order.into_values().collect())
 }
 
+/// The place of each part.
+fn places<'a>(parts: &[Vec<&'a str>]) -> HashMap<&'a str, usize> {
+    let ids = (0..)
+        .zip(parts)
+        .flat_map(|(place, ids)| ids.iter().map(move |id| (*id, place)));
+    ids.collect()
+}
+
+/// Notes which backups of a member fare like those that are simulated: of each part they stand in the
+/// same order.
+fn note_standing(class: &mut Class, component: &Component<'_>, parts: &[Vec<&str>]) {
+    let places = places(parts);
+    let mut of_part: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (nth, stood) in class.standing.iter().enumerate() {
+        of_part.entry(stood.part).or_default().push(nth);
+    }
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for one in &component.standing {
+        let nth = seen.entry(&one.of).or_default();
+        let like = places.get(one.of.as_str());
+        let like = like.and_then(|part| of_part.get(part)?.get(*nth));
+        if let Some(stood) = like.and_then(|place| class.standing.get_mut(*place)) {
+            stood.ids.push(one.id.clone());
+        }
+        *nth += 1;
+    }
+}
+
 fn class(policy: usize, component: &Component<'_>, parts: &[Vec<&str>], scenes: &Scenes) -> Class {
     let sources: HashMap<&str, usize> = (0..)
         .zip(&component.sources)
         .map(|(place, id)| (*id, place))
         .collect();
-    let ids = (0..)
-        .zip(parts)
-        .flat_map(|(place, ids)| ids.iter().map(move |id| (*id, place)));
-    let places: HashMap<&str, usize> = ids.collect();
+    let places = places(parts);
     let call = |named: &&Named| {
         let parts = named.parts.iter();
         let parts: BTreeSet<usize> = parts
@@ -428,7 +466,12 @@ fn class(policy: usize, component: &Component<'_>, parts: &[Vec<&str>], scenes: 
     let standing = component.standing.iter().filter_map(|one| {
         let source = sources.get(one.source.as_str()).copied()?;
         let part = places.get(one.of.as_str()).copied()?;
-        (parts[part][0] == one.of).then(|| (source, part, (*one).clone()))
+        (parts[part][0] == one.of).then(|| Stood {
+            source,
+            part,
+            what: (*one).clone(),
+            ids: Vec::new(),
+        })
     });
     Class {
         policy,

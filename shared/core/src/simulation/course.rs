@@ -6,20 +6,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::account::{Backups, Made, PENDING};
 use super::class::{Class, Scenes, classes};
+use super::clock::{SWEEP, first_due, heartbeat_after, next_sweep};
 use super::fleet::Fleet;
+use super::gaps::Gaps;
 use super::pace::Bucket;
 use super::standing::{Standing, Survivor, without_limits};
 use crate::plan::judge::{Evidence, Judged, OnRecord, Verdicts, governing};
 use crate::plan::settle::{Recorded, WINDOW, allowance, settle};
-use crate::policy::{Policy, PolicyFile, PolicyState, Protect};
+use crate::policy::{PolicyFile, Protect};
 use crate::report::{Reason, ReasonCode};
-
-/// Seconds from one heartbeat of the creating functions to the next; they come at multiples of it.
-const HEARTBEAT: i64 = 5 * 60;
-/// Seconds from one sweep to the next.
-const SWEEP: i64 = 60 * 60;
-/// Sweeps come at this many seconds past the hour: when a stack was deployed decides it.
-const SWEEP_AT: i64 = 30 * 60;
 
 /// A sweep that the limits of a policy would have held.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,12 +48,16 @@ pub struct Course<'p> {
     unlimited: PolicyFile,
     pub(super) classes: Vec<Class>,
     pub(super) backups: Backups,
+    /// The time between neighbouring restore points.
+    pub(super) gaps: Gaps,
     epochs: Vec<Timestamp>,
     /// The heartbeat and the slot that each policy does next.
     due: Vec<Option<(Timestamp, Timestamp)>>,
     /// When what stands in a grace was first condemned.
     marks: BTreeMap<String, Timestamp>,
     pub(super) tallies: Vec<Tally>,
+    /// What stood at the start and went with the first sweep, of all sources.
+    pub(super) first_retired: BTreeSet<String>,
     pub(super) calls: Calls,
     sweeps: u64,
     /// Whether the next sweep may come to another verdict than the last one.
@@ -79,9 +78,13 @@ impl<'p> Course<'p> {
         let epochs = fleet.changes(start, end);
         let classes = classes(policies, fleet, &Scenes::new(fleet, &epochs), standing);
         let mut backups = Backups::default();
+        let mut gaps = Gaps::new(&classes, end);
         for (place, class) in classes.iter().enumerate() {
             let policy = &policies.policies[class.policy];
             backups.add_standing((place, class), &policy.name);
+            for stood in &class.standing {
+                gaps.stood(place, stood.part, stood.what.time, start);
+            }
         }
         let due = policies.policies.iter().map(|policy| {
             let heads = standing.iter().filter(|one| {
@@ -95,9 +98,11 @@ impl<'p> Course<'p> {
             due: due.collect(),
             classes,
             backups,
+            gaps,
             epochs,
             marks: BTreeMap::new(),
             tallies: vec![Tally::default(); policies.policies.len()],
+            first_retired: BTreeSet::new(),
             calls: Calls::new(),
             sweeps: 0,
             changed: true,
@@ -172,7 +177,7 @@ impl<'p> Course<'p> {
                     run: run(entry.slot),
                     group: call.and_then(|call| call.group.clone()),
                     size_gib: 0,
-                    held: entry.held,
+                    held: entry.held.clone(),
                 });
             }
         }
@@ -200,8 +205,9 @@ impl<'p> Course<'p> {
         picked
     }
 
-    /// The reasons that keep each backup that stands now, by its identifier.
-    pub(super) fn kept_by(&self) -> BTreeMap<String, Vec<Reason>> {
+    /// The reasons that keep each backup that stands now, by its identifier; of what nothing keeps,
+    /// why the next sweep retires it.
+    pub(super) fn kept_by(&self) -> BTreeMap<String, BTreeSet<ReasonCode>> {
         let inventory = self.backups.inventory(self.now);
         let gone = self.gone(self.now);
         let verdicts = Verdicts::judge(
@@ -215,12 +221,29 @@ impl<'p> Course<'p> {
             None,
         );
         let reasons = |v| {
-            (
-                verdicts.id(v).into_owned(),
-                verdicts.decision(v).reasons().to_vec(),
-            )
+            let id = verdicts.id(v).into_owned();
+            let codes: &[ReasonCode] = match self.held(&id) {
+                _ if !verdicts.is_condemned(v) => &[],
+                [] if self.marks.contains_key(&id) => &[ReasonCode::Grace],
+                held => held,
+            };
+            let codes = match codes {
+                [] => verdicts
+                    .decision(v)
+                    .reasons()
+                    .iter()
+                    .map(|one| one.code)
+                    .collect(),
+                codes => codes.iter().copied().collect(),
+            };
+            (id, codes)
         };
         (0..verdicts.count()).map(reasons).collect()
+    }
+
+    /// Why a backup is held from the beginning to the end, where it is.
+    fn held(&self, id: &str) -> &[ReasonCode] {
+        self.backups.find(id).map_or(&[], |one| &one.held)
     }
 
     /// The place of the epoch that a time lies in.
@@ -271,9 +294,10 @@ impl<'p> Course<'p> {
                         run: &run,
                         time: now,
                         ready: now + PENDING,
-                        held: false,
+                        held: &[],
                         id: None,
                     });
+                    self.gaps.came(place, *part, now, now + PENDING);
                 }
                 let bucket = match (image, source.starts_with("i-")) {
                     (true, _) => Bucket::Images,
@@ -339,13 +363,8 @@ impl<'p> Course<'p> {
         };
         let mut verdicts = Verdicts::judge(&self.unlimited, &evidence, now, None);
         for v in Judged::condemned(&verdicts) {
-            let held = self
-                .backups
-                .find(&verdicts.id(v))
-                .is_some_and(|one| one.held);
-            if held {
-                let reason = Reason::with(ReasonCode::Pinned, "something needs it today");
-                Judged::hold(&mut verdicts, v, reason);
+            for code in self.held(&verdicts.id(v)) {
+                Judged::hold(&mut verdicts, v, Reason::with(*code, "it is so today"));
             }
         }
         let recorded = Recorded {
@@ -368,11 +387,18 @@ impl<'p> Course<'p> {
         }
         self.changed = true;
         self.reckon_breaker(&condemned, now);
+        if self.sweeps == 0 {
+            let going: BTreeSet<&str> = condemned.iter().map(String::as_str).collect();
+            let stood = self.classes.iter().flat_map(|class| &class.standing);
+            let gone = stood.filter(|one| going.contains(one.what.id.as_str()));
+            self.first_retired = gone.flat_map(|one| one.ids.iter().cloned()).collect();
+        }
         for id in condemned {
             self.marks.remove(&id);
             let Some(entry) = self.backups.remove(&id) else {
                 continue;
             };
+            self.gaps.went(entry.class, entry.part, entry.time, now);
             let class = &self.classes[entry.class];
             let weight = class.backups(entry.part);
             let tally = &mut self.tallies[class.policy];
@@ -430,70 +456,4 @@ impl<'p> Course<'p> {
 /// The run that makes a slot's backups.
 fn run(slot: Timestamp) -> String {
     format!("run-{slot}")
-}
-
-/// The first multiple of a period, moved by `offset`, that is not before a time; all in seconds.
-fn not_before(at: Timestamp, period: i64, offset: i64) -> Timestamp {
-    let second = at.as_second() + i64::from(at.subsec_nanosecond() > 0);
-    let next = second + (offset - second).rem_euclid(period);
-    Timestamp::from_second(next).unwrap_or(Timestamp::MAX)
-}
-
-fn heartbeat_after(slot: Timestamp) -> Timestamp {
-    not_before(slot, HEARTBEAT, 0)
-}
-
-/// The first sweep after a time, or at it.
-fn next_sweep(at: Timestamp, or_at_it: bool) -> Timestamp {
-    let next = not_before(at, SWEEP, SWEEP_AT);
-    if next == at && !or_at_it {
-        next + SignedDuration::from_secs(SWEEP)
-    } else {
-        next
-    }
-}
-
-/// The first heartbeat with something to do, and the slot: the newest past one where none was begun
-/// since, else the next.
-fn first_due(
-    policy: &Policy,
-    head: Option<Timestamp>,
-    start: Timestamp,
-) -> Option<(Timestamp, Timestamp)> {
-    if policy.state != PolicyState::Active {
-        return None;
-    }
-    let beat = heartbeat_after(start);
-    let past = policy.latest_slot(beat);
-    let past = past.filter(|slot| head.is_none_or(|head| *slot > head));
-    if let Some(slot) = past {
-        return Some((beat, slot));
-    }
-    let slot = policy.next_slot(head.unwrap_or(beat).max(start))?;
-    Some((heartbeat_after(slot), slot))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_slot_is_made_by_the_first_heartbeat_that_is_not_before_it() {
-        let slot = at("2026-11-23T03:00:00Z");
-        assert_eq!(heartbeat_after(slot), slot);
-        let beat = heartbeat_after(at("2026-11-23T03:01:00Z"));
-        assert_eq!(beat, at("2026-11-23T03:05:00Z"));
-    }
-
-    #[test]
-    fn a_sweep_comes_at_half_past_each_hour() {
-        let half_past = at("2026-11-23T03:30:00Z");
-        assert_eq!(next_sweep(at("2026-11-23T03:00:00Z"), false), half_past);
-        assert_eq!(next_sweep(half_past, true), half_past);
-        assert_eq!(next_sweep(half_past, false), at("2026-11-23T04:30:00Z"));
-    }
 }

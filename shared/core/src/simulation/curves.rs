@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::course::Course;
 use super::figures::of_course;
-use super::{DAY, Question};
+use super::{DAY, Question, end};
 
 /// The curves of a simulation that may have been ended early.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Curve {
 /// Of the question, the file that is compared with, `at` and the price count for nothing.
 pub fn curves(question: &Question<'_>, go_on: &mut dyn FnMut() -> bool) -> Curves {
     let Question { from, days, .. } = *question;
-    let end = from + DAY * i32::try_from(days).unwrap_or(i32::MAX);
+    let end = end(from, days);
     let standing = question.standing.unwrap_or_default();
     let mut course = Course::new(question.policies, question.fleet, standing, from, end);
     let policies = question.policies.policies.iter();

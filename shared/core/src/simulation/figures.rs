@@ -1,36 +1,22 @@
 //! What is noted of a run day by day, and what it comes to.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::class::Part;
 use super::course::Course;
+use super::gaps::widen;
+use super::ladder::{Hole, Ladder};
 use super::report::{Gap, Late, Point, PolicyCourse, RestorePoint, RestorePoints};
 use super::standing::Standing;
-use super::{DAY, Question};
-use crate::policy::{PolicyFile, Retain};
+use super::{DAY, Question, end};
+use crate::policy::PolicyFile;
 
-/// Ages in days that part the gaps.
-const BANDS: [u32; 6] = [0, 1, 7, 28, 90, 365];
 /// From how many seconds on the last backup of a slot is late.
 const LATE: i64 = 60;
 /// MiB in a GiB.
 const MIB: f64 = 1024.0;
-
-/// A part of the past between two rules' reach that has no restore point, at its longest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Hole {
-    /// The rule that ends before it, such as `weekly: 4`, and the one that begins after it.
-    pub(super) rules: (String, String),
-    /// Ages of its ends.
-    pub(super) from: SignedDuration,
-    pub(super) to: SignedDuration,
-    /// Whether it is longer than the periods of the second rule are.
-    pub(super) longer: bool,
-    /// When it was so long.
-    pub(super) at: Timestamp,
-}
 
 /// What a run came to.
 pub(super) struct Figures {
@@ -58,14 +44,14 @@ pub(super) fn run<'p>(
     tick: &mut dyn FnMut(),
 ) -> (Course<'p>, Figures) {
     let days = i32::try_from(question.days).unwrap_or(i32::MAX);
-    let end = question.from + DAY * days;
+    let end = end(question.from, question.days);
     let mut course = Course::new(policies, question.fleet, standing, question.from, end);
     let count = policies.policies.len();
     let mut series: Vec<Vec<Point>> = vec![Vec::new(); count];
     let mut ladders: Vec<Ladder> = policies
         .policies
         .iter()
-        .map(|p| Ladder::of(&p.retain))
+        .map(|policy| Ladder::of(policy, question.from))
         .collect();
     let mut at_moment: Option<Moment> = None;
     for day in 0..=days {
@@ -98,12 +84,13 @@ pub(super) fn run<'p>(
             series,
             restore_points: moment.points.get(&place).cloned().unwrap_or_default(),
             gaps: moment.gaps.get(&place).cloned().unwrap_or_default(),
+            worst_gaps: course.gaps.worst(&course.classes, place),
             late: late.get(&place).cloned().unwrap_or_default(),
         }
     });
     let figures = Figures {
         courses: courses.collect(),
-        holes: ladders.into_iter().map(|ladder| ladder.holes).collect(),
+        holes: ladders.into_iter().map(Ladder::into_holes).collect(),
     };
     (course, figures)
 }
@@ -172,13 +159,12 @@ impl Moment {
         let kept_by = course.kept_by();
         let mut by_part: BTreeMap<(usize, usize), Vec<RestorePoint>> = BTreeMap::new();
         for entry in course.backups.iter().filter(|one| one.is_good(course.now)) {
-            let reasons = kept_by.get(entry.id()).into_iter().flatten();
-            let codes: BTreeSet<_> = reasons.map(|reason| reason.code).collect();
+            let codes = kept_by.get(entry.id()).into_iter().flatten();
             let points = by_part.entry((entry.class, entry.part)).or_default();
             points.push(RestorePoint {
                 time: entry.time,
                 slot: entry.slot,
-                kept_by: codes.into_iter().collect(),
+                kept_by: codes.copied().collect(),
             });
         }
         let mut moment = Self::default();
@@ -207,124 +193,6 @@ impl Moment {
             gaps.sort_by_key(|gap| gap.from_days);
         }
         moment
-    }
-}
-
-/// Notes the gaps of one source, newest first, where they are longer than what is known.
-fn widen(gaps: &mut Vec<Gap>, times: &[Timestamp], source: &str, now: Timestamp) {
-    let newer = std::iter::once(now).chain(times.iter().copied());
-    for (newer, older) in newer.zip(times) {
-        let age = now.duration_since(newer).as_hours() / 24;
-        let band = BANDS.iter().rposition(|from| i64::from(*from) <= age);
-        let Some(band) = band else {
-            continue;
-        };
-        let gap = Gap {
-            from_days: BANDS[band],
-            to_days: BANDS.get(band + 1).copied(),
-            seconds: newer.duration_since(*older).as_secs(),
-            source: source.to_owned(),
-            older: *older,
-            newer,
-        };
-        match gaps
-            .iter_mut()
-            .find(|known| known.from_days == gap.from_days)
-        {
-            Some(known) if known.seconds < gap.seconds => *known = gap,
-            Some(_) => {}
-            None => gaps.push(gap),
-        }
-    }
-}
-
-/// The rules of a policy by the length of their periods.
-struct Ladder {
-    rungs: Vec<Rung>,
-    holes: Vec<Hole>,
-}
-
-struct Rung {
-    rule: String,
-    /// The length of one period, and of all of them.
-    period: SignedDuration,
-    reach: SignedDuration,
-}
-
-impl Ladder {
-    fn of(retain: &Retain) -> Self {
-        // The longest that a month and a year are.
-        let rules = [
-            ("hourly", retain.hourly, 1),
-            ("daily", retain.daily, 24),
-            ("weekly", retain.weekly, 7 * 24),
-            ("monthly", retain.monthly, 31 * 24),
-            ("yearly", retain.yearly, 366 * 24),
-        ];
-        let used = rules.into_iter().filter(|(_, count, _)| *count > 0);
-        let rungs = used.map(|(name, count, hours)| Rung {
-            rule: format!("{name}: {count}"),
-            period: SignedDuration::from_hours(hours),
-            reach: SignedDuration::from_hours(hours.saturating_mul(i64::from(count))),
-        });
-        Self {
-            rungs: rungs.collect(),
-            holes: Vec::new(),
-        }
-    }
-
-    /// Looks, at each rule's end, for the restore points on both sides of it.
-    fn look(&mut self, course: &Course<'_>, policy: usize) {
-        let now = course.now;
-        for pair in self.rungs.windows(2) {
-            let [finer, coarser] = pair else { continue };
-            // A rule that reaches beyond the coarser one's first period leaves no hole.
-            if finer.reach >= coarser.reach {
-                continue;
-            }
-            let mut longest: Option<Hole> = None;
-            let mut around: BTreeMap<(usize, usize), [Option<SignedDuration>; 2]> = BTreeMap::new();
-            for entry in course.backups.iter().filter(|one| one.is_good(now)) {
-                if course.classes[entry.class].policy != policy {
-                    continue;
-                }
-                let age = now.duration_since(entry.time);
-                let [younger, older] = around.entry((entry.class, entry.part)).or_default();
-                if age <= finer.reach {
-                    *younger = (*younger).max(Some(age));
-                } else if older.is_none_or(|known| age < known) {
-                    *older = Some(age);
-                }
-            }
-            for ends in around.into_values() {
-                let [Some(from), Some(to)] = ends else {
-                    continue;
-                };
-                let known = longest.as_ref().map(|hole| hole.to - hole.from);
-                if known.is_none_or(|known| to - from > known) {
-                    longest = Some(Hole {
-                        rules: (finer.rule.clone(), coarser.rule.clone()),
-                        from,
-                        to,
-                        longer: to - from > coarser.period + DAY,
-                        at: now,
-                    });
-                }
-            }
-            // Up to twice the finer rule's period it is the ladder's own spacing.
-            let Some(hole) = longest.filter(|hole| hole.to - hole.from > finer.period * 2) else {
-                continue;
-            };
-            match self
-                .holes
-                .iter_mut()
-                .find(|known| known.rules == hole.rules)
-            {
-                Some(known) if known.to - known.from >= hole.to - hole.from => {}
-                Some(known) => *known = hole,
-                None => self.holes.push(hole),
-            }
-        }
     }
 }
 

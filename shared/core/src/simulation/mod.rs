@@ -26,11 +26,14 @@ mod account;
 mod advice;
 mod against;
 mod class;
+mod clock;
 mod course;
 mod curves;
 mod figures;
 mod fleet;
 mod fleet_file;
+mod gaps;
+mod ladder;
 mod pace;
 mod report;
 mod standing;
@@ -40,7 +43,7 @@ pub use curves::{Curve, Curves, curves};
 pub use fleet::{Fleet, Lasting};
 pub use report::{
     Advice, AdviceCode, Against, Difference, Gap, Late, Level, Point, PolicyCourse, RestorePoint,
-    RestorePoints, Simulation,
+    RestorePoints, Retired, Simulation,
 };
 pub use standing::{Standing, Survivor};
 
@@ -64,7 +67,8 @@ pub struct Question<'a> {
     pub from: Timestamp,
     /// How many days it lasts, of 24 hours.
     pub days: u32,
-    /// The moment whose restore points are told: the end, where it is not said.
+    /// The moment whose restore points are told: the end, where it is not said. What lies outside is
+    /// taken for the nearer end.
     pub at: Option<Timestamp>,
     /// The price of a GB-month of standard storage, where one is known.
     pub price: Option<f64>,
@@ -73,10 +77,16 @@ pub struct Question<'a> {
 /// A day of a simulation.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
+/// When a simulation ends that begins at `from` and lasts so many days.
+#[must_use]
+pub fn end(from: Timestamp, days: u32) -> Timestamp {
+    from + DAY * i32::try_from(days).unwrap_or(i32::MAX)
+}
+
 /// Answers it. `progress` is told how many of how many days are done.
 pub fn simulate(question: &Question<'_>, progress: &mut dyn FnMut(u64, u64)) -> Simulation {
     let Question { from, days, .. } = *question;
-    let to = from + DAY * i32::try_from(days).unwrap_or(i32::MAX);
+    let to = end(from, days);
     let at = question.at.unwrap_or(to).clamp(from, to);
     let mut total = u64::from(days);
     let mut done = 0;
@@ -99,7 +109,7 @@ pub fn simulate(question: &Question<'_>, progress: &mut dyn FnMut(u64, u64)) -> 
     let (course, figures) = figures::run(question, question.policies, standing, at, &mut tick);
     let compared = question.against.map(|old| {
         let (before, _) = figures::run(question, old, standing, at, &mut tick);
-        against::compare(&before, &course, standing)
+        against::compare(&before, &course, standing, question.standing.is_some())
     });
     let advice = advice::advice(question, &course, &figures, standing);
     Simulation {

@@ -16,7 +16,7 @@ pub struct Simulation {
     pub from: Timestamp,
     /// When it ends.
     pub to: Timestamp,
-    /// The moment of [`PolicyCourse::restore_points`] and [`PolicyCourse::gaps`].
+    /// The moment of [`PolicyCourse::restore_points`] and [`PolicyCourse::gaps`], UTC.
     pub at: Timestamp,
     /// What it takes for granted, in words.
     pub assumptions: Vec<String>,
@@ -48,6 +48,8 @@ pub struct PolicyCourse {
     pub restore_points: Vec<RestorePoints>,
     /// The longest time between two neighbouring restore points at `at`, by their age.
     pub gaps: Vec<Gap>,
+    /// The longest at any time, from the beginning to the end.
+    pub worst_gaps: Vec<Gap>,
     /// Slots whose last backup is begun later than a minute after the first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<Late>,
@@ -85,16 +87,17 @@ pub struct RestorePoint {
     pub time: Timestamp,
     /// The slot that it answers.
     pub slot: Timestamp,
-    /// Why it is kept; what is held in a grace, or was not swept yet, has reasons of that kind.
+    /// Why it is kept or held. Of what nothing keeps, why the next sweep retires it: `expired` or
+    /// `source-gone`.
     pub kept_by: Vec<ReasonCode>,
 }
 
 /// The longest time without a restore point among those of an age.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Gap {
-    /// Days before `at` from which on the newer of the two lies.
+    /// Days before the moment from which on the newer of the two lies.
     pub from_days: u32,
-    /// Days before `at` until which it does; none is without end.
+    /// Days before it until which it does; none is without end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_days: Option<u32>,
     /// How long, in seconds.
@@ -103,8 +106,10 @@ pub struct Gap {
     pub source: String,
     /// The restore point before it.
     pub older: Timestamp,
-    /// The one after it, or `at`.
+    /// The one after it; the moment itself, where there is none.
     pub newer: Timestamp,
+    /// The moment: that of the simulation, or the first at which the longest of all was so long.
+    pub at: Timestamp,
 }
 
 /// Slots of one call whose backups EC2's token buckets stretch out.
@@ -125,10 +130,29 @@ pub struct Late {
 /// What differs from another policy file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Against {
-    /// Backups that the first sweep with the new file retires, and the old file would not.
+    /// Backups that stand when the change is made, of which the first sweep with the new file retires
+    /// these and with the old file would not.
     pub retires_on_first_sweep: u64,
+    /// The other way round: those that it would retire with the old file and not with the new one.
+    pub keeps_on_first_sweep: u64,
+    /// Those of [`Self::retires_on_first_sweep`], oldest first, and at most 100 of them.
+    pub retired: Vec<Retired>,
     /// Each policy of either file, by name.
     pub policies: BTreeMap<String, Difference>,
+}
+
+/// A backup that a change of the policy file retires.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Retired {
+    /// The policy that governs it.
+    pub policy: String,
+    /// `snap-…` or `ami-…`; none of what no account has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// What it is of: the volume of a snapshot, the instance of an AMI.
+    pub source: String,
+    /// The point in time it holds, UTC.
+    pub time: Timestamp,
 }
 
 /// One policy in two files.
@@ -140,6 +164,10 @@ pub struct Difference {
     pub old_first_sweep: u64,
     /// With the new one.
     pub new_first_sweep: u64,
+    /// Of what stands, those that it retires with the new file and not with the old one.
+    pub only_new_retires: u64,
+    /// The other way round.
+    pub only_old_retires: u64,
     /// Backups that stand at the end with the old file; none where it lacks the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old_at_end: Option<u64>,

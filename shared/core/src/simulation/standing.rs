@@ -1,10 +1,13 @@
 //! The backups that stand when a simulation begins, and those that stand later.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::inventory::SnapshotState;
 use crate::plan::judge::{Evidence, Judged, Subject, Verdict, Verdicts};
 use crate::policy::{Limits, Policy, PolicyFile, PolicyState, Retain};
+use crate::report::ReasonCode;
 
 /// A good backup that stands when a simulation begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,9 +32,9 @@ pub struct Standing {
     pub group: Option<String>,
     /// Provisioned GiB that it was taken of, where that is known.
     pub size_gib: u32,
-    /// Whether something needs it today, or somebody pinned, locked or shared it: the simulation
-    /// takes it that this stays so.
-    pub held: bool,
+    /// Why it is held today, where it is: something needs it, somebody pinned or locked it, or a list
+    /// that could tell was not read. The simulation takes it that this stays so.
+    pub held: Vec<ReasonCode>,
 }
 
 /// A backup that stands at some moment of a simulation. Those of a moment stand in this order.
@@ -58,13 +61,21 @@ impl Standing {
         let verdicts = Verdicts::judge(&keeping_nothing, evidence, now, None);
         let good = (0..verdicts.count()).filter(|&v| verdicts.is_good(v));
         good.filter_map(|v| {
-            let condemned = verdicts.is_condemned(v);
-            Self::from(&verdicts.get(v)?, condemned)
+            let holders = match verdicts.is_condemned(v) {
+                true => BTreeSet::new(),
+                false => verdicts
+                    .decision(v)
+                    .reasons()
+                    .iter()
+                    .map(|one| one.code)
+                    .collect(),
+            };
+            Self::from(&verdicts.get(v)?, holders)
         })
         .collect()
     }
 
-    fn from(verdict: &Verdict, condemned: bool) -> Option<Self> {
+    fn from(verdict: &Verdict, holders: BTreeSet<ReasonCode>) -> Option<Self> {
         let artifact = verdict.artifact.as_ref()?;
         let time = verdict.subject.time()?;
         let of = verdict.subject.source()?.to_owned();
@@ -88,7 +99,7 @@ impl Standing {
             run: artifact.run.clone().unwrap_or_else(|| format!("at-{time}")),
             group: artifact.group.clone(),
             size_gib,
-            held: !condemned,
+            held: holders.into_iter().collect(),
         })
     }
 }

@@ -7,7 +7,10 @@ mod fleet_file;
 mod told;
 
 use holdfast_core::policy::PolicyFile;
-use holdfast_core::simulation::{Course, Fleet, PolicyCourse, Question, Simulation, simulate};
+use holdfast_core::report::ReasonCode;
+use holdfast_core::simulation::{
+    Course, Fleet, PolicyCourse, Question, Simulation, Standing, simulate,
+};
 use jiff::{SignedDuration, Timestamp};
 
 fn at(text: &str) -> Timestamp {
@@ -43,6 +46,23 @@ fn nightly(keys: &str) -> PolicyFile {
     schedule: cron(0 3 * * ? *)
     {keys}"
     ))
+}
+
+/// The backup of `vol-disk` of one night, which `nightly` made.
+fn stands(time: Timestamp, held: &[ReasonCode]) -> Standing {
+    Standing {
+        id: format!("snap-{}", time.strftime("%Y%m%d")),
+        policy: "nightly".into(),
+        image: false,
+        source: "vol-disk".into(),
+        of: "vol-disk".into(),
+        time,
+        slot: time,
+        run: format!("run-{time}"),
+        group: None,
+        size_gib: 100,
+        held: held.to_vec(),
+    }
 }
 
 /// Midnight at the beginning of a Monday.

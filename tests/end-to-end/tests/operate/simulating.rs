@@ -93,6 +93,11 @@ async fn a_simulation_begins_with_the_accounts_fleet_and_backups_and_changes_not
         times(VOLUME),
         [nights[0], nights[1], "2026-03-03T03:00:00Z", &day(4)]
     );
+    let all = lists
+        .iter()
+        .flat_map(|list| list["points"].as_array().unwrap());
+    let mut pinned = all.filter(|point| point["time"] == day(4));
+    assert_eq!(pinned.next().unwrap()["kept_by"], json!(["pinned"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,6 +108,46 @@ async fn half_a_fleet_is_not_simulated() {
     let ran = simulate(&world, &[]);
     assert_eq!((ran.status, ran.out.as_str()), (1, ""), "{}", ran.err);
     assert!(ran.err.contains("ec2:DescribeVolumes"), "{}", ran.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_read_is_told_before_the_figures_that_are_too_small_for_it() {
+    let world = world().await;
+    let line = ["simulate", "--from", NOW, "--days", "10"];
+    let whole = holdfast(&world, &line);
+    assert!(!whole.out.contains("not read"), "{}", whole.out);
+    for operation in ["DescribeFastSnapshotRestores", "DescribeFleets"] {
+        let denied = ApiError::new("UnauthorizedOperation", "You are not authorized.");
+        world.inject(FaultRule::next(operation, Fault::Error(denied)));
+    }
+    let ran = holdfast(&world, &line);
+    assert_eq!(ran.status, 3, "{}", ran.err);
+    let (before, figures) = ran.out.split_once("BACKUPS OVER TIME").unwrap();
+    for words in [
+        "not read: fast_restore (evidence-incomplete (DescribeFastSnapshotRestores",
+        "not read: fleets (evidence-incomplete (DescribeFleets",
+        "is held from the beginning to the end",
+    ] {
+        assert!(
+            before.contains(words),
+            "{words} is not before the figures:\n{before}"
+        );
+    }
+    let statement = r#""Action": ["ec2:DescribeFastSnapshotRestores", "ec2:DescribeFleets"]"#;
+    assert!(ran.err.contains(statement), "{}", ran.err);
+    // The list that is missing is why, and no rule.
+    assert!(figures.contains("evidence-incomplete"), "{figures}");
+    let first_sweep = |out: &str| {
+        let row = out
+            .lines()
+            .find(|line| line.starts_with("nightly "))
+            .unwrap();
+        row.split_whitespace().nth(4).unwrap().to_owned()
+    };
+    assert_eq!(
+        (first_sweep(&whole.out), first_sweep(&ran.out)),
+        ("1".into(), "0".into())
+    );
 }
 
 /// The schema, refusing what it does not tell of.
