@@ -108,6 +108,13 @@ impl Stage {
         self.golden.check(&format!("{name}.txt"), &text);
     }
 
+    /// Help, in which nothing depends on anything: its examples may well be of the day of a test.
+    fn help(&mut self, name: &str, arguments: &[&str]) {
+        let ran = self.run(&[arguments, &["--help"]].concat());
+        assert_eq!((ran.err.as_str(), ran.status), ("", 0), "{name}");
+        self.golden.check(&format!("{name}.txt"), &ran.out);
+    }
+
     fn programs(&mut self, name: &str, arguments: &[&str], json: Json) {
         let ran = self.run(&[arguments, &["--json"]].concat());
         if json == Json::Nothing {
@@ -127,6 +134,31 @@ impl Stage {
         self.golden.check(&format!("{name}.json"), &text);
     }
 }
+
+/// All that can be asked for.
+const COMMANDS: [&str; 21] = [
+    "policies check",
+    "retention",
+    "plan",
+    "simulate",
+    "coverage",
+    "explain",
+    "evidence",
+    "adopt",
+    "report",
+    "lineage",
+    "ls",
+    "runs",
+    "run",
+    "sweep",
+    "unpin",
+    "events send",
+    "completions",
+    "restore",
+    "restore volume",
+    "restore set",
+    "restore instance",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_prints_what_was_read_and_found_right() {
@@ -183,7 +215,11 @@ fn without_aws(stage: &mut Stage) {
     assert_eq!((script.status, script.err.as_str()), (0, ""));
     // What it completes is clap's business; that it knows the commands is ours.
     assert!(script.out.contains("coverage") && script.out.contains("--policies"));
-    stage.people("help", &["--help"], false);
+    stage.help("help", &[]);
+    for command in COMMANDS {
+        let words: Vec<&str> = command.split(' ').collect();
+        stage.help(&format!("help-{}", words.join("-")), &words);
+    }
     stage.people("misspelt", &["explan"], false);
 }
 
