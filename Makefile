@@ -46,7 +46,7 @@ build-debug: ## Build every binary
 	@$(CARGO) build --locked --workspace
 
 test: ## Run all tests
-	@echo "Building and testing everything: some minutes the first time, under a minute after that." >&2
+	@echo "Building and testing everything: a quarter of an hour the first time, some five minutes after that." >&2
 	@$(CARGO) build --locked --workspace --bins
 	@$(CARGO) test --locked --workspace
 
