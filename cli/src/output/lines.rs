@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use holdfast::report::{Item, Outcome, Report, Run};
 use serde::Serialize;
 
-use super::print_json;
+use super::{print, print_json};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -40,6 +40,18 @@ impl<L: AsMut<Item> + Serialize> Lines<L> {
             lines,
             exit,
         }
+    }
+
+    /// Prints it for programs, or as what `people` make of it.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn show(&self, json: bool, people: impl FnOnce(&Self) -> String) -> Result<Exit, Failure> {
+        match json {
+            true => self.print_json()?,
+            false => print(&people(self))?,
+        }
+        Ok(self.exit)
     }
 
     /// Prints it for programs.

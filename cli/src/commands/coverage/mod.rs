@@ -19,7 +19,6 @@ use crate::args::{CoverageArguments, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::lines::Lines;
-use crate::output::print;
 use crate::output::table::Look;
 
 /// A line of the report, with what is known of a picked source.
@@ -98,13 +97,9 @@ pub async fn run(global: &Global, arguments: &CoverageArguments) -> Result<Exit,
     let known = known.chain(std::iter::repeat_with(|| None));
     let lines = items.into_iter().zip(known);
     let lines = lines.map(|(item, coverage)| Line { item, coverage });
-    let report = Lines::new(run, lines.collect());
-    if global.json {
-        report.print_json()?;
-    } else {
-        print(&show::people(&report.run, &report.lines, Look::of_stdout()))?;
-    }
-    Ok(report.exit)
+    Lines::new(run, lines.collect()).show(global.json, |report| {
+        show::people(&report.run, &report.lines, Look::of_stdout())
+    })
 }
 
 /// The newest backups as the lineage has them.

@@ -14,7 +14,6 @@ use crate::args::{EvidenceArguments, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::lines::Lines;
-use crate::output::print;
 use crate::output::table::Look;
 
 /// A line of the report, with what is on record of the deletion.
@@ -82,11 +81,9 @@ pub async fn run(global: &Global, arguments: &EvidenceArguments) -> Result<Exit,
         ..head("evidence", now)
     };
     let report = Lines::new(run, lines);
-    if global.json {
-        report.print_json()?;
-    } else {
-        print(&show::proofs(&report.lines, now, Look::of_stdout()))?;
-    }
+    report.show(global.json, |report| {
+        show::proofs(&report.lines, now, Look::of_stdout())
+    })?;
     let mut lines = report.lines.iter();
     let unheard = lines.any(|line| line.item.outcome == Outcome::Deferred);
     let exit = if unheard { Exit::Attention } else { Exit::Done };

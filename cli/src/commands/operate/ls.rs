@@ -23,7 +23,7 @@ use crate::output::age::relative;
 use crate::output::items::{seconds, tone};
 use crate::output::lines::Lines;
 use crate::output::table::Look;
-use crate::output::{note, print, progress};
+use crate::output::{note, progress};
 
 /// A line of the report, with what EC2 tells of the backup.
 #[derive(Clone, Debug, Serialize)]
@@ -86,13 +86,9 @@ pub async fn run(global: &Global, arguments: &LsArguments) -> Result<Exit, Failu
         region,
         ..head("ls", now)
     };
-    let report = Lines::new(run, lines);
-    if global.json {
-        report.print_json()?;
-    } else {
-        print(&people(&report.lines, now, Look::of_stdout()))?;
-    }
-    Ok(report.exit)
+    Lines::new(run, lines).show(global.json, |report| {
+        people(&report.lines, now, Look::of_stdout())
+    })
 }
 
 fn whole(error: Option<&CallError>) -> Result<(), Failure> {

@@ -18,7 +18,7 @@ use crate::output::age::relative;
 use crate::output::items::{self, reasons, seconds, tone};
 use crate::output::lines::Lines;
 use crate::output::table::Look;
-use crate::output::{note, print, print_report, warn};
+use crate::output::{note, print_report, warn};
 use known::{Line, lines, of_run};
 
 /// How far back runs are listed by default.
@@ -98,13 +98,9 @@ fn list(
         key(b).cmp(&key(a))
     });
     lines.extend(unread(unreadable).map(|item| Line { item, of_run: None }));
-    let report = Lines::new(run, lines);
-    if global.json {
-        report.print_json()?;
-    } else {
-        print(&people(&report.lines, now, Look::of_stdout()))?;
-    }
-    Ok(report.exit)
+    Lines::new(run, lines).show(global.json, |report| {
+        people(&report.lines, now, Look::of_stdout())
+    })
 }
 
 /// Everything of one run.
