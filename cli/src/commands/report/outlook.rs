@@ -105,7 +105,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use holdfast::id::SnapshotId;
-    use holdfast::inventory::{Inventory, Snapshot, SnapshotState, Tags};
+    use holdfast::inventory::table::blank;
+    use holdfast::inventory::{Inventory, Snapshot, SnapshotState};
     use holdfast::plan::judge::OnRecord;
 
     use super::*;
@@ -121,17 +122,9 @@ policies:
         for n in 0..=BACKUPS {
             inventory.snapshots.items.push(&Snapshot {
                 id: SnapshotId::new(format!("snap-{n:017x}")),
-                volume: None,
                 state: SnapshotState::Completed,
                 start: Some(now),
-                owner: None,
-                owner_alias: None,
-                size_gib: None,
-                tier: None,
-                state_message: None,
-                kms_key: None,
-                description: String::new(),
-                tags: Tags::new(),
+                ..blank()
             });
         }
         let evidence = Evidence {

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::class::Class;
 use crate::artifact::{ArtifactKind, Stamp, image_name};
 use crate::id::{ImageId, InstanceId, SnapshotId, VolumeId};
+use crate::inventory::table::blank;
 use crate::inventory::{
     Image, ImageMapping, ImageState, Inventory, MappingTarget, Snapshot, SnapshotState,
 };
@@ -160,13 +161,8 @@ impl Backups {
             state: SnapshotState::Completed,
             start: Some(made.time),
             owner: Some(OWNER.to_owned()),
-            owner_alias: None,
-            size_gib: None,
-            tier: None,
-            state_message: None,
-            kms_key: None,
-            description: String::new(),
             tags: stamp(kind).tags(),
+            ..blank()
         };
         let artifact = if made.image {
             let backing = snapshot(ArtifactKind::ImageSnapshot, format!("vol-of-{}", made.of));

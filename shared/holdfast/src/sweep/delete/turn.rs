@@ -80,6 +80,7 @@ fn is_part(next: &Verdict, of: &[Verdict]) -> bool {
 #[cfg(test)]
 mod tests {
     use holdfast_core::id::{ImageId, SnapshotId};
+    use holdfast_core::inventory::table::blank;
     use holdfast_core::inventory::{Image, ImageState, Snapshot, SnapshotState, Tags};
     use holdfast_core::plan::judge::{Decision, FormerImage};
     use holdfast_core::report::{Action, Outcome, Reason};
@@ -91,17 +92,8 @@ mod tests {
         if id.starts_with("snap-") {
             return Subject::Snapshot(Snapshot {
                 id: SnapshotId::new(id),
-                volume: None,
                 state: SnapshotState::Completed,
-                start: None,
-                owner: None,
-                owner_alias: None,
-                size_gib: None,
-                tier: None,
-                state_message: None,
-                kms_key: None,
-                description: String::new(),
-                tags: Tags::new(),
+                ..blank()
             });
         }
         let image = Image {
