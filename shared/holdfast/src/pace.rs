@@ -126,7 +126,8 @@ impl Pace {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use holdfast_sim::request::{CreateSnapshots, Request};
+    use holdfast_core::id::InstanceId;
+    use holdfast_sim::request::{CreateImage, CreateSnapshots, Request};
     use holdfast_sim::{Account, InstanceSeed, Settings, VolumeSeed};
     use jiff::SignedDuration;
 
@@ -153,10 +154,9 @@ mod tests {
         assert_eq!(pace.reserve_within(now, room(399)), None);
     }
 
-    /// The bucket of the simulated account is EC2's documented one; each call arrives when its turn
-    /// comes.
-    #[test]
-    fn a_thousand_sets_come_within_a_tenth_of_the_buckets_limit_and_none_is_refused() {
+    /// How long a thousand calls take to be sent, each of which arrives when its turn comes. The
+    /// buckets of the simulated account are EC2's documented ones, and none of the calls is refused.
+    fn paced(pace: &Pace, call: impl Fn(&InstanceId) -> Request) -> Duration {
         let mut account = Account::new(Settings {
             throttling: true,
             ..Settings::default()
@@ -171,7 +171,6 @@ mod tests {
                 })
             })
             .collect();
-        let pace = Pace::snapshots();
         let mut passed = Duration::ZERO;
         for instance in instances {
             passed += pace.reserve(begun + passed);
@@ -179,14 +178,37 @@ mod tests {
             let arrives =
                 SignedDuration::try_from(passed).unwrap() + SignedDuration::from_millis(1);
             account.advance_to(start + arrives);
-            let made = account.call(&Request::CreateSnapshots(CreateSnapshots {
-                instance: instance.to_string(),
-                ..CreateSnapshots::default()
-            }));
+            let made = account.call(&call(&instance));
             assert!(made.is_ok(), "after {passed:?}: {made:?}");
         }
+        passed
+    }
+
+    #[test]
+    fn a_thousand_sets_come_within_a_tenth_of_the_buckets_limit_and_none_is_refused() {
+        let passed = paced(&Pace::snapshots(), |instance| {
+            Request::CreateSnapshots(CreateSnapshots {
+                instance: instance.to_string(),
+                ..CreateSnapshots::default()
+            })
+        });
         // 100 at once and then five a second.
         let limit = Duration::from_secs(180);
+        assert!(passed >= limit - Duration::from_secs(1), "{passed:?}");
+        assert!(passed <= limit * 11 / 10, "{passed:?}");
+    }
+
+    #[test]
+    fn a_thousand_amis_come_within_a_tenth_of_the_buckets_limit_and_none_is_refused() {
+        let passed = paced(&Pace::create_image(), |instance| {
+            Request::CreateImage(CreateImage {
+                instance: instance.to_string(),
+                name: format!("ami of {instance}"),
+                ..CreateImage::default()
+            })
+        });
+        // 50 at once and then five a second.
+        let limit = Duration::from_secs(190);
         assert!(passed >= limit - Duration::from_secs(1), "{passed:?}");
         assert!(passed <= limit * 11 / 10, "{passed:?}");
     }
