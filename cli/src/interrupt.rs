@@ -1,6 +1,7 @@
 //! Ctrl-C: heeded in good order by what is under way, and at once where nothing is, or where it comes
 //! a second time.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use crate::output::{plain, waited};
@@ -14,10 +15,19 @@ struct Heeding {
     stop: Box<dyn FnOnce() + Send>,
 }
 
+/// Whether one was heeded in this process.
+static CAME: AtomicBool = AtomicBool::new(false);
+
 static HEEDING: Mutex<Option<Heeding>> = Mutex::new(None);
 
 fn heeding() -> MutexGuard<'static, Option<Heeding>> {
     HEEDING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a person has had enough of it: of a command in several parts, no other one is begun.
+#[must_use]
+pub fn came() -> bool {
+    CAME.load(Ordering::SeqCst)
 }
 
 /// Heeds interrupts until it is dropped.
@@ -48,6 +58,7 @@ pub async fn listen(words: &'static str, stop: impl FnOnce() + Send + 'static) -
                     waited();
                     std::process::exit(INTERRUPTED);
                 };
+                CAME.store(true, Ordering::SeqCst);
                 plain(words);
                 stop();
                 heard = Box::pin(tokio::signal::ctrl_c());

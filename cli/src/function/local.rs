@@ -14,7 +14,7 @@ use super::{Answer, Function};
 use crate::account::Account;
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::interrupt::listen;
+use crate::interrupt::{came, listen};
 use crate::output::{progress, settled};
 
 /// Does what the function does with this event, as the run `id`.
@@ -36,7 +36,7 @@ pub async fn handle(
         mode,
     };
     let context = Context::new(&account.config, settings);
-    let (stop, interrupted) = watch::channel(false);
+    let (stop, interrupted) = watch::channel(came());
     let words = "interrupted: what is under way is finished, nothing new is begun; again to end at \
                  once, as by a crash, which the next run makes good";
     let _listening = listen(words, move || {

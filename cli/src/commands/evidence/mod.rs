@@ -153,7 +153,7 @@ fn ending(state: DeletionState, refused: Option<&str>) -> (Outcome, &'static str
         }
         (DeletionState::Intended, None) => {
             let words = "the call was about to be sent, and nobody heard how it ended; the next \
-                         sweep finds out, `holdfast explain` tells what is there now";
+                         sweep or two reconciles find out, `holdfast explain` tells what is there now";
             let reason = Reason::with(ReasonCode::OutcomeUnknown, words);
             (Outcome::Deferred, "intended", Some(reason))
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use holdfast::policy::PolicyFile;
-use holdfast::report::{Action, Mode, Outcome};
+use holdfast::report::{Action, Item, Mode, Outcome, ReasonCode};
 use holdfast::settings::load_policies;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use crate::confirm::{Question, asks_a_person};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::function::{Answer, Function, handle, invoke};
+use crate::interrupt::came;
 use crate::output::{plain, progress};
 
 /// Runs the command.
@@ -41,6 +42,7 @@ pub async fn run(global: &Global, arguments: &SweepArguments) -> Result<Exit, Fa
     }
     same_policies(global, arguments, &policies).await?;
     let shown = plan(global, arguments, now).await?;
+    goes_on()?;
     let planned = deletions(&shown);
     if planned.is_empty() && arguments.release.is_none() {
         plain("nothing is to be deleted");
@@ -61,7 +63,9 @@ pub async fn run(global: &Global, arguments: &SweepArguments) -> Result<Exit, Fa
         let still = async || {
             // The deployment may have changed, too.
             same_policies(global, arguments, &policies).await?;
-            Ok(deletions(&plan(global, arguments, now).await?) == planned)
+            let again = plan(global, arguments, now).await?;
+            goes_on()?;
+            Ok(deletions(&again) == planned)
         };
         if !asking.ask(still).await? {
             return Ok(Exit::Done);
@@ -73,7 +77,24 @@ pub async fn run(global: &Global, arguments: &SweepArguments) -> Result<Exit, Fa
     if done.run("policy_sha256") != Some(&policies.sha256) {
         plain("the policy file changed while this ran");
     }
-    done.show(global.json)
+    let exit = done.show(global.json)?;
+    let busy = |item: &Item| {
+        let mut reasons = item.reasons.iter();
+        reasons.any(|reason| reason.code == ReasonCode::LeaseHeld)
+    };
+    // Nothing of what was asked for was done.
+    match done.items().iter().any(busy) {
+        true => Ok(exit.merge(Exit::Failed)),
+        false => Ok(exit),
+    }
+}
+
+/// An interrupt of what was read for the plan ends the command before anything is deleted.
+fn goes_on() -> Result<(), Failure> {
+    match came() {
+        true => Err(Failure::failed("interrupted; nothing was deleted")),
+        false => Ok(()),
+    }
 }
 
 /// Refuses a policy file that is not the deployed one: by another, what the deployed one keeps might

@@ -1,6 +1,6 @@
 //! `run` and `events send`.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use holdfast_end_to_end::backups::{self, POLICIES, VOLUME};
@@ -65,7 +65,32 @@ async fn the_deployed_function_runs_a_policy_and_a_repeated_command_makes_nothin
 
 /// The command in the background, interrupted once EC2 has been asked for this and answers no more.
 async fn interrupted(world: &World, arguments: &[&str], waits_for: &str) -> std::process::Output {
-    world.inject(FaultRule::next(waits_for, Fault::AppliedThenHang));
+    interrupted_after(world, arguments, waits_for, 0).await
+}
+
+/// The same once EC2 has answered this so often.
+pub(super) async fn interrupted_after(
+    world: &World,
+    arguments: &[&str],
+    waits_for: &str,
+    answered: u32,
+) -> std::process::Output {
+    let child = waiting(world, arguments, waits_for, answered).await;
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(sent.success());
+    child.wait_with_output().unwrap()
+}
+
+/// The command in the background, which waits for EC2's next answer after so many.
+pub(super) async fn waiting(
+    world: &World,
+    arguments: &[&str],
+    waits_for: &str,
+    answered: u32,
+) -> Child {
+    drop(world.calls());
+    world.inject(FaultRule::next(waits_for, Fault::AppliedThenHang).after(answered));
     let child = Command::new(find_binary("holdfast").unwrap())
         .args(arguments)
         .envs(world.local.environment())
@@ -74,17 +99,22 @@ async fn interrupted(world: &World, arguments: &[&str], waits_for: &str) -> std:
         .spawn()
         .unwrap();
     let asked = async {
-        while !world.calls().iter().any(|call| call == waits_for) {
+        let mut seen = 0;
+        while seen <= answered {
+            seen += asked_for(world, waits_for);
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(60), asked)
         .await
         .expect("the call arrives");
-    let pid = child.id().to_string();
-    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
-    assert!(sent.success());
-    child.wait_with_output().unwrap()
+    child
+}
+
+/// How often EC2 was asked for this since the last question.
+fn asked_for(world: &World, operation: &str) -> u32 {
+    let calls = world.calls().into_iter();
+    calls.map(|call| u32::from(call == operation)).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]

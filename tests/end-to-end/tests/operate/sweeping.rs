@@ -8,6 +8,7 @@ use holdfast_end_to_end::{World, items, resources};
 use holdfast_local_aws::lambda::find_binary;
 
 use super::holdfast;
+use super::running::{interrupted_after, waiting};
 
 const ENFORCE: [&str; 5] = [
     "sweep",
@@ -96,6 +97,48 @@ async fn an_interrupt_at_the_question_ends_the_command_and_deletes_nothing() {
     let (status, shown) = typed(&world, "\x03");
     assert_eq!(status, 130, "{shown}");
     assert_eq!(newest_first(&world).len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_while_the_plan_is_read_deletes_nothing_of_what_a_release_allows() {
+    let policies = format!("{POLICIES}    limits: {{ free: 1, max_shrink: 1% }}\n");
+    for released in [false, true] {
+        let (world, _) = world("enforce", &policies, 5).await;
+        on_the_clock(&world);
+        world.deploy(&["sweep-retention"]);
+        let tripped = holdfast(&world, &[&ENFORCE[..], &["--json"]].concat()).json();
+        assert_eq!(items(&tripped, "deleted").len(), 1, "{tripped:#}");
+        let mut asked = ENFORCE.to_vec();
+        if released {
+            let hash = tripped["run"]["plan_hash"].as_str().unwrap();
+            asked.extend(["--override", hash]);
+        }
+        let left = newest_first(&world);
+        // The first look is the deployed function's own.
+        let cut = interrupted_after(&world, &asked, "DescribeVolumes", 1).await;
+        let said = String::from_utf8(cut.stderr).unwrap();
+        assert!(said.contains("interrupted; nothing was deleted"), "{said}");
+        assert_eq!(cut.status.code(), Some(1), "{said}");
+        assert_eq!(newest_first(&world), left, "{said}");
+        if released {
+            let done = holdfast(&world, &asked);
+            assert_eq!(newest_first(&world).len(), 2, "{}", done.out);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_another_one_kept_from_its_turn_has_not_done_what_it_was_asked_for() {
+    let (world, _) = world("enforce", POLICIES, 4).await;
+    on_the_clock(&world);
+    world.deploy(&["sweep-retention"]);
+    let mut other = waiting(&world, &ENFORCE, "DescribeSnapshotAttribute", 0).await;
+    let busy = holdfast(&world, &[&ENFORCE[..], &["--json"]].concat());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let report = busy.json();
+    assert_eq!(busy.status, 1, "{report:#}");
+    assert_eq!(report["items"][0]["reasons"][0]["code"], "lease-held");
 }
 
 #[tokio::test(flavor = "multi_thread")]
