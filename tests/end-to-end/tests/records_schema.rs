@@ -1,6 +1,8 @@
 //! A record of another schema version is refused by every write, named, and stays as it was.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use holdfast::aws::dynamodb::Table;
 use holdfast_core::lineage::{Edge, EdgeKind, Node, NodeState};
@@ -37,6 +39,7 @@ fn deletion() -> Deletion {
         resource: SNAPSHOT.into(),
         policy: "nightly".into(),
         image: None,
+        other_images: BTreeSet::new(),
         good: true,
         time: wall(),
         run: "run-1".into(),

@@ -312,6 +312,33 @@ async fn the_breaker_lets_the_first_few_go_holds_the_rest_and_is_released_by_the
 }
 
 #[tokio::test]
+async fn a_release_over_two_policies_asked_for_by_one_of_them_still_frees_the_other() {
+    let limited = format!("{POLICIES}    limits: {{ free: 1, max_shrink: 1% }}\n");
+    let second = limited.split_once("policies:\n").unwrap().1;
+    let second = second.replace("nightly", "weekly");
+    let other = "vol-0000000000000000b";
+    let (world, _) = world("enforce", &format!("{limited}{second}"), 5).await;
+    world.account(|account| {
+        for n in 0..5 {
+            seed_backup(account, "weekly", other, &day(n), &[]);
+        }
+    });
+    let tripped = sweep(&world).await;
+    let counts = json!({ "deleted": 2, "held": 4, "kept": 4 });
+    assert_eq!(tripped["summary"], counts, "{tripped:#}");
+    let mut request = json!({ "override": tripped["run"]["plan_hash"], "now": NOW });
+    let function = world.function("sweep-retention");
+    for name in ["nightly", "weekly"] {
+        request["run"] = json!(name);
+        let released = report(&function, &request).await;
+        let counts = json!({ "deleted": 2, "kept": 2 });
+        assert_eq!(released["summary"], counts, "{released:#}");
+    }
+    let again = report(&function, &request).await;
+    assert_eq!(items(&again, "finding").len(), 1, "used up: {again:#}");
+}
+
+#[tokio::test]
 async fn a_release_does_not_free_what_something_needs_meanwhile() {
     let (world, ids) = world("enforce", POLICIES, 60).await;
     let first = sweep(&world).await;

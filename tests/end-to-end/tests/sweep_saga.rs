@@ -21,8 +21,9 @@ use holdfast_end_to_end::images::{
 use holdfast_end_to_end::{
     World, at, backups, codes, device, item_of, items, report, resources, seed_backup,
 };
+use holdfast_sim::request::{CreateTags, DeleteTags, Request};
 use holdfast_sim::{
-    ApiError, Fault, FaultRule, ImageSeed, InProcess, Retained, RetentionRule, Settings,
+    Account, ApiError, Fault, FaultRule, ImageSeed, InProcess, Retained, RetentionRule, Settings,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -77,6 +78,39 @@ async fn a_snapshot_shared_by_two_amis_that_go_in_different_sweeps_goes_with_the
     assert_eq!(deletion_state(&world, &shared), "deleted");
     let third = sweep_at(&world, LATEST).await;
     assert_eq!(third["summary"], json!({ "kept": 2 }), "{third:#}");
+}
+
+/// A sweep killed between the intent for the second AMI over a snapshot and its deregistration left a
+/// record that tells of the second only; what it had left of the first was taken for a stranger's doing.
+#[tokio::test]
+async fn an_intent_that_came_to_nothing_does_not_hide_whose_doing_an_earlier_deregistration_was() {
+    let (world, baked) = world("enforce", POLICIES, 3).await;
+    let shared = baked[2].snapshots[0].clone();
+    let second = seed_over(&world, 3, &shared);
+    let pin = Request::CreateTags(CreateTags {
+        resources: vec![second.id.clone()],
+        tags: vec![("holdfast:pin".to_owned(), "audit".to_owned())],
+    });
+    world.account(|account| account.call(&pin)).unwrap();
+    let swept = sweep_at(&world, NOW).await;
+    assert_eq!(item_of(&swept, &baked[2].id)["outcome"], "deleted");
+    assert!(stands(&world, &shared), "{swept:#}");
+    let unpin = Request::DeleteTags(DeleteTags {
+        resources: vec![second.id.clone()],
+        tags: vec![("holdfast:pin".to_owned(), None)],
+    });
+    world.account(|account| account.call(&unpin)).unwrap();
+    let lost = ApiError::new("InternalError", "An internal error has occurred");
+    world.inject(FaultRule::next("DeregisterImage", Fault::Error(lost)).times(9));
+    let cut = sweep_at(&world, LATER).await;
+    let item = item_of(&cut, &second.id);
+    assert_eq!(codes(item), ["expired", "outcome-unknown"], "{cut:#}");
+    let record = world.item(&format!("delete#{shared}"), "deletion").unwrap();
+    assert_eq!(record["image"]["S"], json!(second.id), "{record:#}");
+    world.account(Account::clear_faults);
+    let done = sweep_at(&world, LATEST).await;
+    assert_eq!(item_of(&done, &second.id)["outcome"], "deleted", "{done:#}");
+    assert!(!stands(&world, &shared), "{done:#}");
 }
 
 #[tokio::test]

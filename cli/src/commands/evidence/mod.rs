@@ -188,6 +188,8 @@ pub(crate) fn reasons(verdict: &Value) -> Vec<Reason> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     const AT: &str = "2026-11-20T04:00:00Z";
@@ -197,6 +199,7 @@ mod tests {
             resource: "snap-1".into(),
             policy: "nightly".into(),
             image: None,
+            other_images: BTreeSet::new(),
             good: true,
             time: "2026-10-01T03:00:11Z".parse().unwrap(),
             run: "r-1".into(),

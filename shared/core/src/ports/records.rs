@@ -127,6 +127,9 @@ pub struct Deletion {
     pub policy: String,
     /// The AMI that it backs, for a snapshot that goes with one.
     pub image: Option<String>,
+    /// Further AMIs that it backs or backed: this intent may have taken the place of theirs, and one of
+    /// them may be gone by it while `image` stands.
+    pub other_images: BTreeSet<String>,
     /// Whether it was a backup that counted, or stands for one: a snapshot of each AMI that somebody
     /// else deregistered does.
     pub good: bool,

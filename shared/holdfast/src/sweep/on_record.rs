@@ -47,23 +47,12 @@ async fn leftovers<R: Records>(
     // What was deleted and is listed again, somebody took out of the Recycle Bin.
     // One whose record cannot be read counts as somebody else's doing, and waits.
     let (of_snapshots, _) = each(&orphans, async |ids| records.deletions(ids).await).await?;
-    let unfinished: Vec<(String, Leftover)> = of_snapshots
-        .into_iter()
-        .filter(|(_, (_, state))| *state != DeletionState::Deleted)
-        .filter_map(|(id, (deletion, _))| {
-            let leftover = Leftover {
-                image: ImageId::new(deletion.image?),
-                time: deletion.time,
-                tries: deletion.tries,
-                last: Some(deletion.at),
-            };
-            Some((id, leftover))
-        })
+    let unfinished: Vec<Deletion> = of_snapshots
+        .into_values()
+        .filter(|(_, state)| *state != DeletionState::Deleted)
+        .map(|(deletion, _)| deletion)
         .collect();
-    let images: BTreeSet<String> = unfinished
-        .iter()
-        .map(|(_, leftover)| leftover.image.to_string())
-        .collect();
+    let images: BTreeSet<String> = unfinished.iter().flat_map(images_of).cloned().collect();
     let images: Vec<String> = images.into_iter().collect();
     let (of_images, _) = each(&images, async |ids| records.deletions(ids).await).await?;
     let images = &inventory.images.items;
@@ -71,23 +60,29 @@ async fn leftovers<R: Records>(
         .in_state(&ImageState::Deregistered)
         .filter_map(|row| images.id_text(row))
         .collect();
-    let standing =
-        |image: &ImageId| images.find(image.as_str()).is_some() && !gone.contains(image.as_str());
+    let standing = |image: &String| images.find(image).is_some() && !gone.contains(image);
     // Where EC2 refused, the AMI went some other way.
-    let by_holdfast = |image: &ImageId| {
-        if standing(image) {
-            return false;
-        }
-        let state = of_images.get(image.as_str()).map(|(_, state)| *state);
-        matches!(
-            state,
-            Some(DeletionState::Intended | DeletionState::Deleted)
-        )
+    let by_holdfast = |image: &String| {
+        let (deletion, state) = of_images.get(image)?;
+        let is_ours = *state != DeletionState::Refused && !standing(image);
+        is_ours.then_some(deletion)
     };
-    let unfinished = unfinished
-        .into_iter()
-        .filter(|(_, leftover)| by_holdfast(&leftover.image));
-    Ok(unfinished.collect())
+    let leftover = |deletion: Deletion| {
+        let of_image = images_of(&deletion).find_map(by_holdfast)?;
+        let leftover = Leftover {
+            image: ImageId::new(&of_image.resource),
+            time: of_image.time,
+            tries: deletion.tries,
+            last: Some(deletion.at),
+        };
+        Some((deletion.resource, leftover))
+    };
+    Ok(unfinished.into_iter().filter_map(leftover).collect())
+}
+
+/// The AMIs whose deregistration may have left a snapshot, the one of its newest intent first.
+fn images_of(deletion: &Deletion) -> impl Iterator<Item = &String> {
+    deletion.image.iter().chain(&deletion.other_images)
 }
 
 /// The AMIs in the Recycle Bin that the lineage says are backed by a snapshot, by the snapshot: EC2

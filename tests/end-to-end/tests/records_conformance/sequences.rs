@@ -1,5 +1,7 @@
 //! Random operations over so few names and times that they meet each other.
 
+use std::collections::BTreeSet;
+
 use holdfast_core::inventory::LaunchParameters;
 use holdfast_core::lineage::{Consistency, Edge, EdgeKind, Node, NodeState, SlotRecord, SlotState};
 use holdfast_core::plan::governed::Governed;
@@ -208,6 +210,7 @@ pub fn deletion(resource: &str, at: Timestamp) -> Deletion {
         resource: resource.into(),
         policy: POLICY.into(),
         image: None,
+        other_images: BTreeSet::new(),
         good: true,
         time: at,
         run: "r".into(),
@@ -223,10 +226,12 @@ fn some_deletion(times: &[Timestamp]) -> impl Strategy<Value = Deletion> + use<>
     let image = proptest::option::of(one_of(&["ami-0c"]));
     let of = (one_of(&ARTIFACTS), time.clone(), one_of(&POLICIES));
     let tried = (0..3_u32, proptest::option::of(one_of(&["no"])));
-    let rest = (image, any::<bool>(), time, tried);
-    (of, rest).prop_map(|(of, (image, good, time, (tries, refused)))| Deletion {
+    let others = proptest::collection::btree_set(one_of(&["ami-0d", "ami-0e"]), 0..=2);
+    let rest = ((image, others), any::<bool>(), time, tried);
+    (of, rest).prop_map(|(of, (images, good, time, (tries, refused)))| Deletion {
         policy: of.2,
-        image,
+        image: images.0,
+        other_images: images.1,
         good,
         time,
         tries,

@@ -144,10 +144,12 @@ pub(super) async fn retired(
 }
 
 fn deletion_item(deletion: &Deletion, lease: &Lease, state: &str) -> Item {
+    let others = deletion.other_images.iter().cloned().collect::<Vec<_>>();
     Item::keyed(&delete_pk(&deletion.resource), DELETION)
         .text("id", &deletion.resource)
         .text("policy", &deletion.policy)
         .text_if("image", deletion.image.as_deref())
+        .texts_if("other_images", (!others.is_empty()).then_some(&others))
         .flag_set("good", deletion.good)
         .time("time", deletion.time)
         .text("run", &deletion.run)
@@ -249,6 +251,7 @@ pub(super) fn deletion_record(item: &Item) -> Option<(Deletion, DeletionState)> 
         resource: item.owned("id")?,
         policy: item.owned("policy")?,
         image: item.owned("image"),
+        other_images: item.list("other_images").into_iter().collect(),
         good: item.flag("good")?,
         time: item.timestamp("time")?,
         run: item.owned("run")?,

@@ -103,6 +103,16 @@ impl Ground {
         lock(&self.gone).insert(image.clone());
     }
 
+    /// The AMIs besides `of` that map a snapshot or mapped it, as far as their deletion can be
+    /// Holdfast's doing.
+    pub(super) fn other_images(&self, snapshot: &SnapshotId, of: &ImageId) -> BTreeSet<String> {
+        let mapping = self.several.get(snapshot).into_iter().flatten();
+        let left_by = self.on_record.leftovers.get(snapshot.as_str());
+        let others = mapping.chain(left_by.map(|leftover| &leftover.image));
+        let others = others.filter(|image| *image != of);
+        others.map(ToString::to_string).collect()
+    }
+
     /// What needs a snapshot besides its AMI `of`, which is about to go or gone.
     pub(super) fn needing(&self, snapshot: &str, of: &str) -> Option<Need> {
         let gone = lock(&self.gone);

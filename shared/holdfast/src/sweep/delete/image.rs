@@ -135,6 +135,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             policy: verdict.policy.clone(),
             good: of.is_none() && verdict.good,
             image: of,
+            other_images: BTreeSet::new(),
             time,
             run: self.invocation.id.clone(),
             evidence,
@@ -148,7 +149,10 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         let snapshots = mapped.iter().map(|id| {
             let known = listed.iter().find(|s| s.id == **id);
             let evidence = proof.of_backing(looked, image, known);
-            record(id.to_string(), Some(image.id.to_string()), evidence)
+            Deletion {
+                other_images: ground.other_images(id, &image.id),
+                ..record(id.to_string(), Some(image.id.to_string()), evidence)
+            }
         });
         let seen = |id: &&&SnapshotId| listed.iter().any(|s| s.id == ***id);
         let unseen = mapped.iter().filter(|id| !seen(id));

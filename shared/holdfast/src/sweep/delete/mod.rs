@@ -156,7 +156,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             items.offer(outcome, reasons, || verdicts.item(v, Outcome::Held));
         }
         if let Some(release) = &mut release {
-            release.looked(lists);
+            release.looked(lists, self.sweep.only);
         }
         Ok(Prepared {
             ground: Ground::new(lists, on_record, marked, &condemned),

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use holdfast_core::inventory::Inventory;
+use holdfast_core::id::SnapshotId;
+use holdfast_core::inventory::{ImageState, Inventory};
 use holdfast_core::plan::judge::Decision;
 use holdfast_core::plan::settle::Settled;
 use holdfast_core::ports::records::Records;
@@ -52,12 +53,22 @@ impl Release {
         self.left |= waits(decision.reasons()) && self.freed.contains(&key);
     }
 
-    /// After the last one: what a list that was not read to its end does not show may stand.
-    pub(super) fn looked(&mut self, lists: &Inventory) {
+    /// After the last one: what a list that was not read to its end does not show may stand, and a
+    /// sweep of one policy does not judge what else was held.
+    pub(super) fn looked(&mut self, lists: &Inventory, only: Option<&str>) {
         let complete = lists.snapshots.is_complete()
             && lists.mapped.is_complete()
             && lists.images.is_complete();
         self.left |= !complete && !self.unseen.is_empty();
+        if only.is_none() || self.left {
+            return;
+        }
+        let (images, snapshots) = (&lists.images.items, lists.snapshots.items.index());
+        let mut unseen = self.unseen.iter();
+        self.left = unseen.any(|(_, id)| match images.find(id) {
+            Some(row) => images.state(row) != Some(ImageState::Deregistered),
+            None => snapshots.find(&SnapshotId::new(id)).is_some(),
+        });
     }
 
     /// Whether nothing of it is left, by the lines on what the plan let go.

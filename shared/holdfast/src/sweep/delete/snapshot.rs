@@ -1,5 +1,7 @@
 //! One `DeleteSnapshot` of a snapshot that was judged itself, with its record before and after.
 
+use std::collections::BTreeSet;
+
 use holdfast_core::id::SnapshotId;
 use holdfast_core::inventory::Snapshot;
 use holdfast_core::plan::judge::Subject;
@@ -85,6 +87,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             resource: snapshot.id.to_string(),
             policy: verdict.policy.clone(),
             image: verdict.former_image.as_ref().map(ToString::to_string),
+            other_images: BTreeSet::new(),
             good: verdict.good || ground.counting.contains(snapshot.id.as_str()),
             time: snapshot.start.unwrap_or(Timestamp::UNIX_EPOCH),
             run: self.invocation.id.clone(),

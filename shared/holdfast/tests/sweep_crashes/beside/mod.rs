@@ -305,7 +305,7 @@ fn sweeps_beside_creation_and_reconcile_come_to_what_each_after_the_other_does()
         let last = ended.await?;
         beside.sound(&last)?;
         beside.only_what_is_kept_is_left()?;
-        in_turn.against(&beside, &last)
+        in_turn.against(&beside)
     });
 }
 

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
 use holdfast_core::lineage::NodeState;
-use holdfast_core::report::{Outcome, ReasonCode, Report};
 use jiff::Timestamp;
 
 use super::super::interrupted::ports::standing;
@@ -182,23 +181,10 @@ impl Beside<'_> {
         named.collect()
     }
 
-    /// How another one's end differs; `last` is its last sweep.
-    ///
-    /// Of a snapshot that AMIs share the records know one deletion. Where a sweep was killed before it
-    /// deregistered the second AMI, that is the one of which they tell, and what is left of the first
-    /// counts as somebody else's doing: it may stay, held and named, and so may what shares its fate.
-    pub(super) fn against(&self, other: &Self, last: &Report) -> Result<(), String> {
-        let held = last.items.iter().filter(|item| {
-            let mut reasons = item.reasons.iter();
-            item.outcome == Outcome::Held && reasons.any(|r| r.code == ReasonCode::Orphaned)
-        });
-        let held: BTreeSet<&str> = held.map(|item| item.resource.as_str()).collect();
-        let backups = self.world.backups.iter();
-        let named = backups.filter(|b| b.parts.iter().any(|id| held.contains(id.as_str())));
-        let may_stay: BTreeSet<&String> = named.flat_map(|backup| &backup.parts).collect();
+    /// How another one's end differs.
+    pub(super) fn against(&self, other: &Self) -> Result<(), String> {
         let (one, two) = (self.end(), other.end());
-        let (lost, mut more) = (&one - &two, &two - &one);
-        more.retain(|id| !may_stay.contains(id));
+        let (lost, more) = (&one - &two, &two - &one);
         if lost.is_empty() && more.is_empty() {
             return Ok(());
         }
