@@ -2,6 +2,7 @@
 
 mod show;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use holdfast::ports::records::{Deletion, DeletionState, Records};
 use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Run};
 use jiff::Timestamp;
@@ -15,6 +16,9 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::lines::Lines;
 use crate::output::table::Look;
+
+/// Questions to the table under way at once.
+const AT_ONCE: usize = 8;
 
 /// A line of the report, with what is on record of the deletion.
 #[derive(Debug, Serialize)]
@@ -72,10 +76,10 @@ pub async fn run(global: &Global, arguments: &EvidenceArguments) -> Result<Exit,
             ids.push(id.clone());
         }
     }
-    let mut lines: Vec<Line> = Vec::with_capacity(ids.len());
-    for id in &ids {
-        lines.push(line(id, account.table.proofs(id).await?));
-    }
+    let proofs = stream::iter(&ids)
+        .map(async |id| Ok::<_, Failure>(line(id, account.table.proofs(id).await?)))
+        .buffered(AT_ONCE);
+    let lines: Vec<Line> = proofs.try_collect().await?;
     let run = Run {
         region: account.region.clone(),
         ..head("evidence", now)

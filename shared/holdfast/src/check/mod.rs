@@ -21,7 +21,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::RunError;
-use crate::explain::explain;
+use crate::explain::explain_in_time;
 use crate::function::{Context, Invocation};
 use crate::lease::Held;
 use crate::settings::Settings;
@@ -101,7 +101,8 @@ async fn run<E: ReadEc2, R: Records>(
             }
         }
         CheckEvent::Explain(ids) => {
-            let explained = explain(ec2, records, &policies, ids, account, now).await?;
+            let explained =
+                explain_in_time(ec2, records, &policies, ids, account, now, invocation).await?;
             evidence.clone_from(&explained.evidence);
             Written {
                 complete: explained.is_complete(),

@@ -22,6 +22,7 @@ use holdfast_core::report::{Action, Item, Outcome, Reason, ReasonCode, SourceEvi
 use jiff::Timestamp;
 
 use crate::error::RunError;
+use crate::function::Invocation;
 use crate::sweep::{Sweep, lists, plan};
 
 use near::Near;
@@ -42,7 +43,8 @@ impl Explained {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let mut reasons = self.items.iter().flat_map(|item| &item.reasons);
-        reasons.all(|reason| reason.code != ReasonCode::EvidenceIncomplete)
+        let unread = [ReasonCode::EvidenceIncomplete, ReasonCode::OutOfTime];
+        reasons.all(|reason| !unread.contains(&reason.code))
     }
 }
 
@@ -110,6 +112,41 @@ pub async fn explain<E: ReadEc2, R: Records>(
     Ok(Explained {
         items: ids.iter().map(|id| all.one(id)).collect(),
         evidence: sources(&readings, policies),
+    })
+}
+
+/// The same within an invocation's time. Where that is over before all is read that may need what is
+/// asked about, all of it is `held`, with `out-of-time`.
+///
+/// # Errors
+/// [`RunError::Inventory`]: nothing at all could be read.
+pub async fn explain_in_time<E: ReadEc2, R: Records>(
+    ec2: &E,
+    records: &R,
+    policies: &PolicyFile,
+    ids: &[String],
+    account: Option<&str>,
+    now: Timestamp,
+    invocation: &Invocation,
+) -> Result<Explained, RunError> {
+    let explaining = explain(ec2, records, policies, ids, account, now);
+    if let Some(explained) = invocation.in_time(explaining).await {
+        return explained;
+    }
+    let held = |id: &String| {
+        let words = "the time was over while it still read what may need it; `holdfast explain` has \
+                     no time-out";
+        let reason = Reason::with(ReasonCode::OutOfTime, words);
+        Item::new(Action::Explain, id, Outcome::Held).reason(reason)
+    };
+    let mut named = BTreeSet::new();
+    Ok(Explained {
+        items: ids
+            .iter()
+            .filter(|id| named.insert(*id))
+            .map(held)
+            .collect(),
+        evidence: Vec::new(),
     })
 }
 

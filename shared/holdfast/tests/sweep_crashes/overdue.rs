@@ -4,6 +4,7 @@ use futures::future::join_all;
 use holdfast::check::reconcile_all;
 use holdfast::create::{Means, create};
 use holdfast::error::RunError;
+use holdfast::explain::explain_in_time;
 use holdfast::function::Invocation;
 use holdfast_core::event::{CreateEvent, Origin};
 use holdfast_core::policy::Protect;
@@ -190,6 +191,30 @@ async fn a_creating_run_whose_time_is_over_while_it_lists_begins_nothing() {
         assert!(records.slots.is_empty(), "{name}");
         let heads = records.functions.values().all(|f| f.heads.is_empty());
         assert!(heads, "{name}: the slots are due as before");
+    });
+    join_all(each).await;
+}
+
+#[tokio::test]
+async fn what_is_asked_about_is_held_where_the_time_is_over_before_all_is_read() {
+    let world = world(0, PROMPT);
+    let world = &world;
+    let id = world.backups[0].parts.first().unwrap();
+    let each = ["snapshots", "launch_template_versions", "pins"].map(async |name| {
+        let mut stage = Stage::new(world, 0);
+        let explaining = async |ports: &Ports, invocation: &Invocation| {
+            let (policies, ids) = (&world.policies, [id.clone(), id.clone()]);
+            explain_in_time(ports, ports, policies, &ids, None, world.wall, invocation).await
+        };
+        let explained = stalled(&mut stage, name, explaining).await.unwrap();
+        let [item] = &explained.items[..] else {
+            panic!("{:?}", explained.items);
+        };
+        assert_eq!((&item.resource, item.outcome), (id, Outcome::Held));
+        assert_eq!(item.reasons[0].code, ReasonCode::OutOfTime);
+        assert!(!explained.is_complete());
+        let again = run(&mut stage, None, explaining).await.unwrap();
+        assert_ne!(again.items[0].reasons[0].code, ReasonCode::OutOfTime);
     });
     join_all(each).await;
 }
