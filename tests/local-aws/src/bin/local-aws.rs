@@ -136,8 +136,13 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     } else {
         with_a_past(&local, demo::end(now)).await?
     };
+    let mut environment = local.environment();
+    environment.extend(local.functions.names().into_iter().map(|name| {
+        let variable = name.to_uppercase().replace('-', "_");
+        (format!("HOLDFAST_FUNCTION_{variable}"), name)
+    }));
     let mut out = std::io::stdout().lock();
-    for (name, value) in local.environment() {
+    for (name, value) in environment {
         writeln!(out, "export {name}='{}'", value.replace('\'', r"'\''"))?;
     }
     out.flush()?;

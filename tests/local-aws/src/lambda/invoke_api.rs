@@ -3,7 +3,7 @@
 //! What it answers, a function's own failure included, is as the Lambda API Reference has it
 //! ("Invoke"): status 200 with the payload, and `X-Amz-Function-Error` where the payload is an error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -29,6 +29,13 @@ impl Functions {
         let name = function.config().name.clone();
         let mut all = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(name, function);
+    }
+
+    /// The names of those that are deployed.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<String> {
+        let all = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        all.keys().cloned().collect()
     }
 
     /// By a name, an ARN (`arn:aws:lambda:REGION:ACCOUNT:function:NAME`) or part of one
