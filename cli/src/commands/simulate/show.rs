@@ -324,7 +324,6 @@ fn late(simulation: &Simulation, look: Look) -> String {
 }
 
 fn differences(against: &Against, look: Look) -> String {
-    let number = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |n| n.to_string());
     let named = |names: &[String]| match names {
         [] => "-".to_owned(),
         names => names.join(", "),
@@ -337,8 +336,6 @@ fn differences(against: &Against, look: Look) -> String {
             look.plain(one.new_first_sweep),
             look.plain(one.only_old_retires),
             look.plain(one.only_new_retires),
-            look.plain(number(one.old_at_end)),
-            look.plain(number(one.new_at_end)),
             look.plain(named(&one.no_longer_picked)),
             look.plain(named(&one.newly_picked)),
         ]
@@ -350,8 +347,6 @@ fn differences(against: &Against, look: Look) -> String {
         "NEW FIRST SWEEP",
         "ONLY OLD RETIRES",
         "ONLY NEW RETIRES",
-        "OLD AT END",
-        "NEW AT END",
         "NO LONGER PICKED",
         "NEWLY PICKED",
     ];
@@ -360,14 +355,54 @@ fn differences(against: &Against, look: Look) -> String {
         count => format!("{count} backups"),
     };
     let mut text = format!(
-        "\n{}this change retires {} on the first sweep that the old file would keep, and keeps {} that \
+        "\n{}\n{}this change retires {} on the first sweep that the old file would keep, and keeps {} that \
          the old file would retire\n",
         look.table(&header, rows.collect()),
+        totals(against, look),
         backups(against.retires_on_first_sweep),
         backups(against.keeps_on_first_sweep)
     );
     text.push_str(&retired(against, look));
     text
+}
+
+/// What each policy comes to with either file.
+fn totals(against: &Against, look: Look) -> String {
+    let none = || "-".to_owned();
+    let rows = against.policies.iter().flat_map(|(name, one)| {
+        let files = [
+            ("old", &one.old, one.old_at_end),
+            ("new", &one.new, one.new_at_end),
+        ];
+        files.into_iter().filter_map(move |(file, total, at_end)| {
+            let total = total.as_ref()?;
+            let gib = total.full_gib + total.changed_gib;
+            let cost = total.monthly_cost.map(|cost| format!("{cost:.2}"));
+            Some(vec![
+                look.plain(name),
+                look.plain(file),
+                look.plain(total.created),
+                look.plain(total.retired),
+                look.plain(at_end.unwrap_or(0)),
+                look.plain(format!("{gib:.0}")),
+                look.plain(cost.unwrap_or_else(none)),
+                look.plain(total.worst_gap_seconds.map_or_else(none, length)),
+                look.plain(total.late_slots),
+            ])
+        })
+    });
+    let header = [
+        "POLICY",
+        "FILE",
+        "MADE",
+        "RETIRED",
+        "AT END",
+        "GIB AT END",
+        "COST A MONTH",
+        "WORST GAP",
+        "LATE SLOTS",
+    ];
+    look.table(&header, rows.collect())
 }
 
 /// The first of those that a change retires.

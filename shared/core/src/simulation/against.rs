@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::course::Course;
-use super::report::{Against, Difference, Retired};
+use super::figures::Figures;
+use super::report::{Against, Difference, Retired, Total};
 use super::standing::Standing;
 use super::{DAY, Question};
 use crate::plan::judge::governing;
@@ -34,8 +35,8 @@ pub(super) fn history(
 /// What differs between two runs from the same start. What stands at it is named by its identifier
 /// where it is `known`, and not made up.
 pub(super) fn compare(
-    old: &Course<'_>,
-    new: &Course<'_>,
+    (old, old_figures): (&Course<'_>, &Figures),
+    (new, new_figures): (&Course<'_>, &Figures),
     standing: &[Standing],
     known: bool,
 ) -> Against {
@@ -63,16 +64,20 @@ pub(super) fn compare(
         }
     }
     let mut picked: BTreeMap<String, [BTreeSet<String>; 2]> = BTreeMap::new();
-    for (side, course) in [old, new].into_iter().enumerate() {
+    let sides = [(old, old_figures), (new, new_figures)];
+    for (side, (course, figures)) in sides.into_iter().enumerate() {
         for (place, policy) in course.policies.policies.iter().enumerate() {
             let name = governing(new.policies, &policy.name).map_or(&policy.name, |p| &p.name);
             let difference = policies.entry(name.clone()).or_default();
             let first = course.tallies[place].first_sweep;
             let at_end = Some(course.count(place));
+            let total = Some(Total::of(figures.course(place)));
             if side == 0 {
                 (difference.old_first_sweep, difference.old_at_end) = (first, at_end);
+                difference.old = total;
             } else {
                 (difference.new_first_sweep, difference.new_at_end) = (first, at_end);
+                difference.new = total;
             }
             picked.entry(name.clone()).or_default()[side] = course.picked(place);
         }

@@ -43,7 +43,7 @@ pub use curves::{Curve, Curves, curves};
 pub use fleet::{Fleet, Lasting};
 pub use report::{
     Advice, AdviceCode, Against, Difference, Gap, Late, Level, Point, PolicyCourse, RestorePoint,
-    RestorePoints, Retired, Simulation,
+    RestorePoints, Retired, Simulation, Total,
 };
 pub use standing::{Standing, Survivor};
 
@@ -108,8 +108,9 @@ pub fn simulate(question: &Question<'_>, progress: &mut dyn FnMut(u64, u64)) -> 
     };
     let (course, figures) = figures::run(question, question.policies, standing, at, &mut tick);
     let compared = question.against.map(|old| {
-        let (before, _) = figures::run(question, old, standing, at, &mut tick);
-        against::compare(&before, &course, standing, question.standing.is_some())
+        let (before, of_old) = figures::run(question, old, standing, at, &mut tick);
+        let known = question.standing.is_some();
+        against::compare((&before, &of_old), (&course, &figures), standing, known)
     });
     let advice = advice::advice(question, &course, &figures, standing);
     Simulation {

@@ -128,7 +128,7 @@ pub struct Late {
 }
 
 /// What differs from another policy file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Against {
     /// Backups that stand when the change is made, of which the first sweep with the new file retires
     /// these and with the old file would not.
@@ -156,7 +156,7 @@ pub struct Retired {
 }
 
 /// One policy in two files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Difference {
     /// Backups that stand when the change is made.
     pub standing: u64,
@@ -174,6 +174,12 @@ pub struct Difference {
     /// With the new one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_at_end: Option<u64>,
+    /// What the policy comes to with the old file; none where it lacks the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<Total>,
+    /// With the new one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new: Option<Total>,
     /// Volumes or instances that the old file makes backups of and the new one does not, some of
     /// them by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -181,6 +187,42 @@ pub struct Difference {
     /// The other way round.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub newly_picked: Vec<String>,
+}
+
+/// What a policy comes to from the beginning to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Total {
+    /// Backups made: snapshots or AMIs.
+    pub created: u64,
+    /// Backups retired.
+    pub retired: u64,
+    /// At the end, [`Point::full_gib`].
+    pub full_gib: f64,
+    /// At the end, [`Point::changed_gib`].
+    pub changed_gib: f64,
+    /// At the end, the price of both for a month, where a price is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monthly_cost: Option<f64>,
+    /// The longest time between two neighbouring restore points at any time, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worst_gap_seconds: Option<i64>,
+    /// Slots whose last backup is begun later than a minute after the first.
+    pub late_slots: u64,
+}
+
+impl Total {
+    pub(super) fn of(course: &PolicyCourse) -> Self {
+        let last = course.series.last();
+        Self {
+            created: course.created,
+            retired: course.retired,
+            full_gib: last.map_or(0.0, |point| point.full_gib),
+            changed_gib: last.map_or(0.0, |point| point.changed_gib),
+            monthly_cost: last.and_then(|point| point.monthly_cost),
+            worst_gap_seconds: course.worst_gaps.iter().map(|gap| gap.seconds).max(),
+            late_slots: course.late.iter().map(|late| late.slots).sum(),
+        }
+    }
 }
 
 /// How much a piece of advice matters.

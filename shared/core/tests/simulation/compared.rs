@@ -29,6 +29,14 @@ fn a_tightened_rule_retires_the_difference_on_the_first_sweep() {
         (Some(120), Some(40))
     );
     assert_eq!(simulation.policies[0].retired_by_first_sweep, 80);
+    // Sixty nights of four volumes with either file, and what does not stand at the end is retired.
+    let (old, new) = (nightly.old.unwrap(), nightly.new.unwrap());
+    assert_eq!((old.created, old.retired), (240, 240));
+    assert_eq!((new.created, new.retired), (240, 320));
+    // A backup is complete two minutes after its night begins, and until then the last one counts.
+    let day = Some(86_400 + 120);
+    assert_eq!((old.worst_gap_seconds, new.worst_gap_seconds), (day, day));
+    assert_eq!((old.late_slots, new.late_slots), (0, 0));
 }
 
 #[test]
