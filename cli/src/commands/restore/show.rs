@@ -151,9 +151,10 @@ fn said(shown: &Prospect) -> String {
     for plan in &shown.plans {
         let backup = &plan.origin().backup;
         for note in plan.notes() {
-            match shown.plans.len() > 1 && note.starts_with("its ") {
-                true => say(format!("note: {backup}: {note}")),
-                false => say(format!("note: {note}")),
+            let of_all = shown.plans.iter().all(|plan| plan.notes().contains(note));
+            match of_all {
+                true => say(format!("note: {note}")),
+                false => say(format!("note: {backup}: {note}")),
             }
         }
     }
