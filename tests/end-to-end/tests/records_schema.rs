@@ -144,7 +144,7 @@ async fn save_tripped(table: &Table) -> Result<(), TableError> {
 }
 
 /// Every write that could replace or remove a record that stands.
-const WRITES: [&str; 25] = [
+const WRITES: [&str; 26] = [
     "begin",
     "set head",
     "set head of another policy",
@@ -164,6 +164,7 @@ const WRITES: [&str; 25] = [
     "intend",
     "refuse",
     "delete",
+    "put deletion aside",
     "save tripped",
     "take tripped",
     "save census",
@@ -207,6 +208,7 @@ async fn write(table: &Table, name: &str) -> Result<(), TableError> {
             table.end_deletion(&deletion, Some("no"), &lease).await
         }
         "delete" => table.end_deletion(&deletion(), None, &lease()).await,
+        "put deletion aside" => table.put_deletion_aside(&deletion(), &lease()).await,
         "save tripped" => save_tripped(table).await,
         "take tripped" => table.tripped("hash", wall(), true).await.map(|_| ()),
         "save census" => table.save_census(&census(), Some(&lease())).await,

@@ -145,6 +145,7 @@ impl Records for Frozen {
         retired(policy: &str, since: Timestamp, wall: Timestamp) -> Vec<Retired>;
         intend_deletion(deletion: &Deletion, lease: &Lease) -> ();
         end_deletion(deletion: &Deletion, refused: Option<&str>, lease: &Lease) -> ();
+        put_deletion_aside(deletion: &Deletion, lease: &Lease) -> ();
         save_tripped(hash: &str, held: &[(String, String)], wall: Timestamp, lease: &Lease) -> ();
         tripped(hash: &str, wall: Timestamp, take: bool) -> Option<Vec<(String, String)>>;
         proofs(resource: &str) -> Vec<(Deletion, DeletionState)>;

@@ -1,8 +1,17 @@
 //! What is left of somebody else's AMI waits a whole week each time that the AMI goes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use holdfast_end_to_end::images::{POLICIES, deregister_by_hand, stands, sweep_at, world};
+use holdfast_end_to_end::backups;
+use holdfast_end_to_end::images::{
+    POLICIES, age_attempt, deletion_state, deregister_by_hand, stands, sweep_at, template_over,
+    world,
+};
+use holdfast_end_to_end::lineage::{items_under, recorded};
 use holdfast_end_to_end::{World, codes, item_of};
+use holdfast_sim::request::{
+    DeleteLaunchTemplate, DeleteSnapshot, Request, RestoreImageFromRecycleBin,
+    RestoreSnapshotFromRecycleBin,
+};
 use holdfast_sim::{Retained, RetentionRule};
 use serde_json::Value;
 
@@ -99,4 +108,120 @@ async fn what_the_recycle_bins_ami_holds_waits_its_week_from_when_the_bin_lets_g
     assert_eq!(codes(item_of(&out, root)), ["orphaned", "grace"], "{out:#}");
     let over = sweep_at(&world, "2026-03-16T11:00:00Z").await;
     assert_eq!(item_of(&over, root)["outcome"], "deleted", "{over:#}");
+}
+
+/// Lets the Recycle Bin keep everything for a week.
+fn bin_everything(world: &World) {
+    let rules = [Retained::Images, Retained::Snapshots];
+    let rules = rules.map(|kind| RetentionRule::for_region(kind, 7)).into();
+    world.account(|account| account.settings_mut().recycle_bin = rules);
+}
+
+fn restore(world: &World, id: &str) {
+    let id = id.to_owned();
+    let request = if id.starts_with("ami-") {
+        Request::RestoreImageFromRecycleBin(RestoreImageFromRecycleBin { id })
+    } else {
+        Request::RestoreSnapshotFromRecycleBin(RestoreSnapshotFromRecycleBin { id })
+    };
+    world.account(|account| account.call(&request)).unwrap();
+}
+
+/// Moves the recorded deletion of an artifact an hour into the past, and its node with it.
+fn deleted_an_hour_ago(world: &World, id: &str) {
+    age_attempt(world, id, 60);
+    let deletion = world.item(&format!("delete#{id}"), "deletion").unwrap();
+    world.change(&format!("node#{id}"), "node", |node| {
+        node["changed"] = deletion["at"].clone();
+    });
+}
+
+/// The proofs of an artifact's deletions, as `holdfast evidence` tells them.
+fn told(world: &World, id: &str) -> Value {
+    let output = world.holdfast(&["evidence", id, "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    item_of(&report, id)["deletion"]["state"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_leaves_of_an_ami_that_holdfast_deregistered_before_it_came_back_has_its_week()
+ {
+    let (world, baked) = world("enforce", POLICIES, 3).await;
+    bin_everything(&world);
+    let ami = baked[2].id.as_str();
+    let [root, data] = [0, 1].map(|n| baked[2].snapshots[n].as_str());
+    // Somebody's AMI over the root: Holdfast deregisters its own, and the root stays.
+    let golden = world.register_image("golden", &[root]);
+    let swept = sweep_at(&world, "2026-03-02T10:00:00Z").await;
+    assert_eq!(item_of(&swept, ami)["outcome"], "deleted", "{swept:#}");
+    assert!(stands(&world, root) && !stands(&world, data));
+    // It comes out of the bin, and is in use.
+    restore(&world, data);
+    restore(&world, ami);
+    template_over(&world, "again", &[ami]);
+    // At once, a list might merely lag.
+    sweep_at(&world, "2026-03-02T10:30:00Z").await;
+    assert_eq!(deletion_state(&world, ami), "deleted");
+    for id in [ami, data] {
+        deleted_an_hour_ago(&world, id);
+    }
+    let held = sweep_at(&world, "2026-03-02T11:00:00Z").await;
+    assert_eq!(item_of(&held, ami)["outcome"], "held", "{held:#}");
+    for id in [ami, data] {
+        assert_eq!(deletion_state(&world, id), Value::Null, "{id}");
+        let earlier = items_under(&world, &format!("delete#{id}")).into_iter();
+        let earlier = earlier
+            .filter(|item| item["sk"]["S"].as_str().unwrap().starts_with("deletion#"))
+            .count();
+        assert_eq!((earlier, told(&world, id)), (1, "deleted".into()), "{id}");
+    }
+    // A person deregisters both.
+    let template = Request::DeleteLaunchTemplate(DeleteLaunchTemplate {
+        name: Some("again".into()),
+        ..DeleteLaunchTemplate::default()
+    });
+    world.account(|account| account.call(&template)).unwrap();
+    deregister_by_hand(&world, &golden);
+    deregister_by_hand(&world, ami);
+    world.account(|account| account.settings_mut().recycle_bin = Vec::new());
+    let left = sweep_at(&world, "2026-03-02T12:00:00Z").await;
+    for id in [root, data] {
+        assert!(stands(&world, id), "{left:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_loss_of_a_snapshot_that_came_back_is_a_finding_and_not_holdfasts_deletion() {
+    let (world, ids) = backups::world("enforce", backups::POLICIES, 3).await;
+    bin_everything(&world);
+    let id = ids[2].as_str();
+    world.reconcile("2026-03-02T09:00:00Z").await;
+    let swept = backups::sweep(&world).await;
+    assert_eq!(item_of(&swept, id)["outcome"], "deleted", "{swept:#}");
+    deleted_an_hour_ago(&world, id);
+    restore(&world, id);
+    world.reconcile("2026-03-02T10:30:00Z").await;
+    assert_eq!(recorded(&world, id).unwrap(), "completed");
+    // A person deletes it.
+    let delete = Request::DeleteSnapshot(DeleteSnapshot { id: id.into() });
+    world.account(|account| account.call(&delete)).unwrap();
+    world.reconcile("2026-03-02T11:00:00Z").await;
+    let confirmed = world.reconcile("2026-03-02T12:00:00Z").await;
+    let item = item_of(&confirmed, id);
+    assert_eq!(
+        (&item["outcome"], codes(item)),
+        (&"finding".into(), vec!["gone"])
+    );
+    assert_eq!(recorded(&world, id).unwrap(), "gone");
+    assert_eq!(told(&world, id), "deleted");
+    let output = world.holdfast(&["explain", id, "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let words = item_of(&report, id)["reasons"][0]["detail"]
+        .as_str()
+        .unwrap();
+    assert!(
+        words.contains("the lineage has it as gone since"),
+        "{words}"
+    );
+    assert!(!words.contains("Holdfast deleted it"), "{words}");
 }

@@ -156,8 +156,9 @@ fn ending(state: DeletionState, refused: Option<&str>) -> (Outcome, &'static str
             (Outcome::Deferred, "intended", Some(reason))
         }
         (DeletionState::Intended, None) => {
-            let words = "the call was about to be sent, and nobody heard how it ended; the next \
-                         sweep or two reconciles find out, `holdfast explain` tells what is there now";
+            let words = "the call was about to be sent, and nobody heard how it ended; two \
+                         reconciles that miss it find out that it is gone, and `holdfast explain` \
+                         tells what is there now";
             let reason = Reason::with(ReasonCode::OutcomeUnknown, words);
             (Outcome::Deferred, "intended", Some(reason))
         }

@@ -13,6 +13,13 @@ use crate::inventory::LaunchParameters;
 /// its guidance backs off up to a few minutes.
 pub const LISTING_LAG: SignedDuration = SignedDuration::from_mins(15);
 
+/// Whether what is listed `at` stands although it was deleted at `deleted`, both on the wall clock:
+/// EC2's lists no longer lag by more than [`LISTING_LAG`].
+#[must_use]
+pub fn lists_have_caught_up(deleted: Timestamp, at: Timestamp) -> bool {
+    at.duration_since(deleted) > LISTING_LAG
+}
+
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -104,7 +111,7 @@ impl NodeState {
     #[must_use]
     pub fn after(self, seen: Self, changed: Timestamp, at: Timestamp) -> Self {
         use NodeState::{Available, Completed, Deleted, Deleting, Error, Gone, Pending, Present};
-        let settled = at.duration_since(changed) > LISTING_LAG;
+        let settled = lists_have_caught_up(changed, at);
         match (self, seen) {
             // Holdfast's own doing is recorded as it happens.
             (_, Deleting | Deleted) => seen,
@@ -212,6 +219,15 @@ impl Node {
             launch: None,
             tags: BTreeMap::new(),
         }
+    }
+
+    /// Whether it was found standing, or gone by another's hand, after a deletion by Holdfast whose
+    /// intent was recorded at `deleted`, on the wall clock, and too late for a list that merely lags:
+    /// it came back out of the Recycle Bin, and that deletion is not how it went since.
+    #[must_use]
+    pub fn outlives(&self, deleted: Timestamp) -> bool {
+        let by_holdfast = matches!(self.state, NodeState::Deleted | NodeState::Deleting);
+        !by_holdfast && lists_have_caught_up(deleted, self.changed)
     }
 
     /// What is known after `seen`: a fact once recorded is not forgotten by a record without it.

@@ -5,5 +5,5 @@
 pub mod graph;
 pub mod ledger;
 
-pub use graph::{Consistency, Edge, EdgeKind, Node, NodeKind, NodeState};
+pub use graph::{Consistency, Edge, EdgeKind, Node, NodeKind, NodeState, lists_have_caught_up};
 pub use ledger::{SlotRecord, SlotState, SlotStep};

@@ -401,6 +401,15 @@ pub trait Records: Send + Sync {
         lease: &Lease,
     ) -> impl Future<Output = Result<(), TableError>> + Send;
 
+    /// Puts the proof of a deletion aside, because what it deleted came back: [`Self::deletions`] no
+    /// longer tells it, [`Self::proofs`] does. Only where that very deletion, carried out, still is
+    /// the newest one on record; otherwise, and when repeated, it changes nothing.
+    fn put_deletion_aside(
+        &self,
+        deletion: &Deletion,
+        lease: &Lease,
+    ) -> impl Future<Output = Result<(), TableError>> + Send;
+
     /// Stores the deletions that a tripped breaker held under their hash.
     fn save_tripped(
         &self,
@@ -420,13 +429,13 @@ pub trait Records: Send + Sync {
     ) -> impl Future<Output = Result<Option<Vec<(String, String)>>, TableError>> + Send;
 
     /// Every deletion of a resource on record, the newest first: more than one where the Recycle Bin
-    /// gave it back.
+    /// gave it back, those that [`Self::put_deletion_aside`] put aside included.
     fn proofs(
         &self,
         resource: &str,
     ) -> impl Future<Output = Result<Vec<(Deletion, DeletionState)>, TableError>> + Send;
 
-    /// What is recorded of the newest deletions of these resources.
+    /// What is recorded of the newest deletions of these resources; nothing of one that was put aside.
     fn deletions(
         &self,
         resources: &[String],

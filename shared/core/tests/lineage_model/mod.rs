@@ -271,7 +271,7 @@ pub fn compared(
     table: &Table,
     scope: Scope<'_>,
     now: Timestamp,
-    deletions: &BTreeMap<String, holdfast_core::ports::records::DeletionState>,
+    deletions: &BTreeMap<String, holdfast_core::plan::reconcile::OwnDeletion>,
 ) -> Changes {
     let within = |id: &str| match scope {
         Scope::All { .. } => true,
@@ -330,7 +330,7 @@ pub fn compared(
     let deletions = deletions
         .iter()
         .filter(|(id, _)| wanted.deletions.contains(*id));
-    recorded.deletions = deletions.map(|(id, state)| (id.clone(), *state)).collect();
+    recorded.deletions = deletions.map(|(id, own)| (id.clone(), *own)).collect();
     let failures = table.swept_failures.iter();
     let failures = failures.filter(|id| wanted.deletions.contains(*id));
     recorded.swept_failures = failures.cloned().collect();

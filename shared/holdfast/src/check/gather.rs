@@ -6,7 +6,7 @@ use holdfast_core::id::{ImageId, InstanceId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{Image, Instance, Listing, Snapshot, Source, Volume};
 use holdfast_core::lineage::SlotRecord;
 use holdfast_core::plan::reconcile::{
-    Recorded, Scope, Seen, SlotKey, Wanted, siblings, swept, unlisted, wanted,
+    OwnDeletion, Recorded, Scope, Seen, SlotKey, Wanted, siblings, swept, unlisted, wanted,
 };
 use holdfast_core::ports::records::{DeletionState, Records, TableError, TableErrorKind};
 use holdfast_core::ports::{CallError, ImageScope, InstanceScope, ReadEc2, SnapshotScope};
@@ -236,7 +236,8 @@ impl Known {
             if failed && state != DeletionState::Refused {
                 self.recorded.swept_failures.insert(id.clone());
             }
-            self.recorded.deletions.insert(id, state);
+            let own = OwnDeletion::of(&deletion, state);
+            self.recorded.deletions.insert(id, own);
         }
         for (id, error) in failed {
             self.failed.push(unreadable(&id, &error));

@@ -244,7 +244,9 @@ impl<E: ReadEc2, R: Records> Checker<'_, E, R> {
         };
         let (mut changes, failed) = compared?;
         if deregistered && !changes.items.is_empty() {
-            alarm(&mut changes, &self.records.deletions(named).await?);
+            let (deletions, nodes) =
+                tokio::try_join!(self.records.deletions(named), self.records.nodes(named))?;
+            alarm(&mut changes, &deletions, &nodes);
         }
         if changes.writes_nothing() {
             let complete = failed.is_empty();

@@ -52,7 +52,13 @@ impl Recorded {
             (Ok(known), None) => known,
             (Err(error), _) | (_, Some(error)) => return format!("{gone}; {error}"),
         };
-        let ended = deletions.get(id).map(|(deletion, state)| {
+        // One that came back since did not go by that deletion.
+        let is_the_end = |(deletion, state): &&(Deletion, DeletionState)| {
+            let node = nodes.get(id).filter(|node| node.outlives(deletion.at));
+            *state != DeletionState::Deleted || node.is_none()
+        };
+        let ended = deletions.get(id).filter(is_the_end);
+        let ended = ended.map(|(deletion, state)| {
             let Deletion {
                 run, at, policy, ..
             } = deletion;

@@ -58,6 +58,8 @@ pub struct Planned<'a> {
     /// Deletions of which no answer was heard, although what they were to delete stands: it waits
     /// anew.
     pub unheard: Vec<Deletion>,
+    /// Deletions that were carried out of marked artifacts that are listed.
+    pub outlived: Vec<Deletion>,
     /// What was counted; none where the last sweep's counts could not be read.
     pub counted: Option<Counted>,
 }
@@ -114,6 +116,7 @@ pub async fn plan<'a, R: Records>(
         waiting,
         returned: known.returned,
         unheard: known.unheard,
+        outlived: known.outlived,
         counted: known.counted,
     }
 }

@@ -24,6 +24,7 @@ pub(super) struct Known {
     pub waiting: BTreeSet<String>,
     pub returned: Vec<String>,
     pub unheard: Vec<Deletion>,
+    pub outlived: Vec<Deletion>,
     pub counted: Option<Counted>,
 }
 
@@ -60,12 +61,13 @@ pub(super) async fn known<R: Records>(
         let unread = unread.into_iter();
         recorded.unreadable = unread.map(|(id, error)| (id, error.to_string())).collect();
         let marks: Vec<String> = recorded.condemned.keys().cloned().collect();
-        let (unheard, unread) = unheard(records, &marks).await?;
+        let (refuted, unread) = refuted(records, &marks).await?;
         recorded.unreadable.extend(unread);
-        for deletion in &unheard {
+        for deletion in &refuted.unheard {
             recorded.condemned.remove(&deletion.resource);
         }
-        known.unheard = unheard;
+        known.unheard = refuted.unheard;
+        known.outlived = refuted.carried_out;
     }
     let condemning: BTreeSet<&str> = verdicts
         .condemned()
@@ -107,25 +109,36 @@ pub(super) async fn known<R: Records>(
     Ok(known)
 }
 
-/// The deletions of marked artifacts of which no answer was heard, and which are listed all the same:
-/// taken out of the Recycle Bin since, they have to be condemned anew. Of what EC2 has answered the
-/// record says so. With them, in words, what could not be read.
-async fn unheard<R: Records>(
+/// Recorded deletions of marked artifacts, which are listed all the same.
+#[derive(Default)]
+struct Refuted {
+    /// Those of which no answer was heard: taken out of the Recycle Bin since, the artifacts have to be
+    /// condemned anew. Of what EC2 has answered the record says so.
+    unheard: Vec<Deletion>,
+    /// Those that were carried out.
+    carried_out: Vec<Deletion>,
+}
+
+/// With them, in words, what could not be read.
+async fn refuted<R: Records>(
     records: &R,
     marked: &[String],
-) -> Result<(Vec<Deletion>, BTreeMap<String, String>), TableError> {
+) -> Result<(Refuted, BTreeMap<String, String>), TableError> {
+    let mut refuted = Refuted::default();
     if marked.is_empty() {
-        return Ok(Default::default());
+        return Ok((refuted, BTreeMap::new()));
     }
     let (found, unread) = each(marked, async |ids| records.deletions(ids).await).await?;
-    let open = found.into_values().filter(|(deletion, state)| {
-        *state == DeletionState::Intended && deletion.refused.is_none()
-    });
+    for (deletion, state) in found.into_values() {
+        match state {
+            DeletionState::Intended if deletion.refused.is_none() => refuted.unheard.push(deletion),
+            DeletionState::Deleted => refuted.carried_out.push(deletion),
+            DeletionState::Intended | DeletionState::Refused => {}
+        }
+    }
     let unread = unread.into_iter();
-    Ok((
-        open.map(|(deletion, _)| deletion).collect(),
-        unread.map(|(id, error)| (id, error.to_string())).collect(),
-    ))
+    let unread = unread.map(|(id, error)| (id, error.to_string())).collect();
+    Ok((refuted, unread))
 }
 
 /// Those of these sources that some backup was made of.

@@ -55,17 +55,22 @@ async fn leftovers<R: Records>(
     let images: BTreeSet<String> = unfinished.iter().flat_map(images_of).cloned().collect();
     let images: Vec<String> = images.into_iter().collect();
     let (of_images, _) = each(&images, async |ids| records.deletions(ids).await).await?;
+    let (nodes, _) = each(&images, async |ids| records.nodes(ids).await).await?;
     let images = &inventory.images.items;
     let gone: BTreeSet<String> = images
         .in_state(&ImageState::Deregistered)
         .filter_map(|row| images.id_text(row))
         .collect();
     let standing = |image: &String| images.find(image).is_some() && !gone.contains(image);
-    // Where EC2 refused, the AMI went some other way.
+    // Where EC2 refused, or the AMI came back since, it went some other way.
     let by_holdfast = |image: &String| {
         let (deletion, state) = of_images.get(image)?;
-        let is_ours = *state != DeletionState::Refused && !standing(image);
-        is_ours.then_some(deletion)
+        let is_ours = match state {
+            DeletionState::Intended => true,
+            DeletionState::Deleted => !nodes.get(image).is_some_and(|n| n.outlives(deletion.at)),
+            DeletionState::Refused => false,
+        };
+        (is_ours && !standing(image)).then_some(deletion)
     };
     let leftover = |deletion: Deletion| {
         let of_image = images_of(&deletion).find_map(by_holdfast)?;

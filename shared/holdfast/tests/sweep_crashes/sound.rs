@@ -113,13 +113,15 @@ pub fn heeded(stage: &Stage<'_>) -> Result<(), String> {
 /// Whatever a sweep's call took away was on record before. Where another took its lease while the
 /// call was under way, that one saw it stand and may have closed the record.
 pub fn recorded(stage: &Stage<'_>) -> Result<(), String> {
-    let records = stage.records.contents().deletions;
+    let contents = stage.records.contents();
+    let (records, aside) = (contents.deletions, contents.earlier);
     let notes = stage.notes.lock().unwrap();
     for gone in &notes.gone {
         let record = records.get(&gone.resource).map(|record| &record.value);
         let state = record.map(|record| record.state);
         let closed = state == Some(DeletionState::Refused);
-        if state.is_none() || closed && !stage.lapsed {
+        let told = state.is_some() || aside.contains_key(&gone.resource);
+        if !told || closed && !stage.lapsed {
             return Err(format!("{} went, on record as {state:?}", gone.resource));
         }
     }

@@ -105,8 +105,8 @@ pub struct Contents {
     pub orphans: BTreeMap<String, Fenced<()>>,
     /// The newest deletions, by the resource.
     pub deletions: BTreeMap<String, Fenced<DeletionRecord>>,
-    /// Earlier deletions of what came back and was deleted again: by the resource, then by time.
-    pub earlier: BTreeMap<String, BTreeMap<Timestamp, DeletionRecord>>,
+    /// Deletions of what came back, put aside: by the resource, then by time.
+    pub earlier: BTreeMap<String, BTreeMap<Timestamp, Fenced<DeletionRecord>>>,
     /// Deletions that the breaker counts: by policy and UTC day, then by time and resource.
     pub retired: BTreeMap<(String, String), BTreeMap<String, Fenced<Retired>>>,
     /// What tripped breakers held, by the plan's hash.
@@ -123,6 +123,7 @@ impl Contents {
         let slots = self.slots.values().flat_map(BTreeMap::values);
         let newest = self.deletions.values().map(|record| &record.value);
         let earlier = self.earlier.values().flat_map(BTreeMap::values);
+        let earlier = earlier.map(|record| &record.value);
         let deletions = newest.chain(earlier);
         Ledger {
             creations: slots.cloned().collect(),
@@ -152,8 +153,9 @@ impl Contents {
         }
         for earlier in self.earlier.values_mut() {
             for (_, mut record) in std::mem::take(earlier) {
-                back(&mut record.deletion.at);
-                earlier.insert(record.deletion.at, record);
+                let at = &mut record.value.deletion.at;
+                back(at);
+                earlier.insert(*at, record);
             }
         }
         for plan in self.tripped.values_mut() {

@@ -124,22 +124,67 @@ pub(super) fn intend(
         let of_day = contents.retired.entry(day).or_default();
         put(of_day, &key, counted, lease)?;
     }
-    put_aside(contents, deletion, lease);
+    put_aside(contents, deletion, lease)?;
     set_state(contents, deletion.clone(), DeletionState::Intended, lease)
 }
 
-/// Keeps the proof of another deletion that this intent is about to take the place of.
-fn put_aside(contents: &mut Contents, deletion: &Deletion, lease: &Lease) {
-    let id = &deletion.resource;
+/// What tells one deletion of a resource from another.
+fn which(deletion: &Deletion) -> (Timestamp, &str) {
+    (deletion.at, &deletion.run)
+}
+
+/// The proof that stands, as far as `lease` may write over it.
+fn proof<'c>(contents: &'c Contents, id: &str, lease: &Lease) -> Option<&'c DeletionRecord> {
     let stands = contents.deletions.get(id).filter(|r| r.yields_to(lease));
-    let Some(proof) = stands.map(|record| &record.value) else {
-        return;
-    };
-    let of = |deletion: &Deletion| (deletion.at, deletion.run.clone());
-    if proof.state == DeletionState::Deleted && of(&proof.deletion) != of(deletion) {
-        let earlier = contents.earlier.entry(id.clone()).or_default();
-        earlier.insert(proof.deletion.at, proof.clone());
+    let proof = stands.map(|record| &record.value);
+    proof.filter(|proof| proof.state == DeletionState::Deleted)
+}
+
+/// Keeps a proof beside the newest record.
+fn keep(contents: &mut Contents, proof: DeletionRecord, lease: &Lease) -> Result<(), TableError> {
+    let id = proof.deletion.resource.clone();
+    let of_resource = contents.earlier.entry(id.clone()).or_default();
+    let at = proof.deletion.at;
+    if of_resource.get(&at).is_some_and(|r| !r.yields_to(lease)) {
+        return Err(fenced("PutItem", &id));
     }
+    let (value, fence) = (proof, lease.fence);
+    of_resource.insert(at, Fenced { value, fence });
+    Ok(())
+}
+
+/// Keeps the proof of another deletion that this intent is about to take the place of.
+fn put_aside(
+    contents: &mut Contents,
+    deletion: &Deletion,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    let other = proof(contents, &deletion.resource, lease);
+    let other = other.filter(|proof| which(&proof.deletion) != which(deletion));
+    other
+        .cloned()
+        .map_or(Ok(()), |proof| keep(contents, proof, lease))
+}
+
+/// Moves the proof of a deletion whose artifact came back.
+pub(super) fn set_aside(
+    contents: &mut Contents,
+    deletion: &Deletion,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    let id = &deletion.resource;
+    let stands = contents.deletions.get(id).filter(|record| {
+        record.value.state == DeletionState::Deleted
+            && which(&record.value.deletion) == which(deletion)
+    });
+    let Some(stands) = stands else {
+        return Ok(());
+    };
+    if !stands.yields_to(lease) {
+        return Err(fenced("PutItem", id));
+    }
+    keep(contents, stands.value.clone(), lease)?;
+    delete(&mut contents.deletions, id, lease)
 }
 
 fn set_state(
@@ -194,11 +239,11 @@ pub(super) fn deletions(
 /// All deletions of a resource, the newest first.
 pub(super) fn proofs(contents: &Contents, resource: &str) -> Vec<(Deletion, DeletionState)> {
     let newest = contents.deletions.get(resource).map(|record| &record.value);
-    let of = |deletion: &Deletion| (deletion.at, deletion.run.clone());
     let earlier = contents.earlier.get(resource).into_iter();
     let earlier = earlier
         .flat_map(|all| all.values().rev())
-        .filter(|one| newest.is_none_or(|newest| of(&newest.deletion) != of(&one.deletion)));
+        .map(|record| &record.value)
+        .filter(|one| newest.is_none_or(|newest| which(&newest.deletion) != which(&one.deletion)));
     let all = newest.into_iter().chain(earlier);
     all.map(|r| (r.deletion.clone(), r.state)).collect()
 }

@@ -301,6 +301,14 @@ impl Records for InMemoryRecords {
         deletion::end(&mut self.state().contents, deletion, refused, lease)
     }
 
+    async fn put_deletion_aside(
+        &self,
+        deletion: &Deletion,
+        lease: &Lease,
+    ) -> Result<(), TableError> {
+        deletion::set_aside(&mut self.state().contents, deletion, lease)
+    }
+
     async fn save_tripped(
         &self,
         plan_hash: &str,

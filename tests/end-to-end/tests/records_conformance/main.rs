@@ -158,6 +158,51 @@ async fn a_second_deletion_of_what_came_back_leaves_the_proof_of_the_first() {
 }
 
 #[tokio::test]
+async fn a_proof_put_aside_is_told_among_all_and_not_as_the_newest() {
+    async fn case(records: &impl Records) {
+        let id = ["snap-0a".to_owned()];
+        let deletion = sequences::deletion("snap-0a", wall());
+        records.intend_deletion(&deletion, &lease(2)).await.unwrap();
+        // What was not carried out is no proof.
+        let put = records.put_deletion_aside(&deletion, &lease(2)).await;
+        put.unwrap();
+        let intended = (deletion.clone(), DeletionState::Intended);
+        assert_eq!(records.deletions(&id).await.unwrap()["snap-0a"], intended);
+        let ended = records.end_deletion(&deletion, None, &lease(2)).await;
+        ended.unwrap();
+        let proof = (deletion.clone(), DeletionState::Deleted);
+        // Nor is another deletion's record this one's, and an older run's word counts for nothing.
+        let other = Deletion {
+            run: "another".into(),
+            ..deletion.clone()
+        };
+        let put = records.put_deletion_aside(&other, &lease(2)).await;
+        put.unwrap();
+        let stale = records.put_deletion_aside(&deletion, &lease(1)).await;
+        assert_eq!(stale.unwrap_err().kind, TableErrorKind::Fenced);
+        assert_eq!(records.deletions(&id).await.unwrap()["snap-0a"], proof);
+        for _ in 0..2 {
+            let put = records.put_deletion_aside(&deletion, &lease(3)).await;
+            put.unwrap();
+            assert!(records.deletions(&id).await.unwrap().is_empty());
+            let proofs = records.proofs("snap-0a").await.unwrap();
+            assert_eq!(proofs, std::slice::from_ref(&proof));
+        }
+        let again = Deletion {
+            at: wall() + SignedDuration::from_hours(1),
+            ..deletion
+        };
+        records.intend_deletion(&again, &lease(3)).await.unwrap();
+        let intended = (again, DeletionState::Intended);
+        let proofs = records.proofs("snap-0a").await.unwrap();
+        assert_eq!(proofs, [intended, proof]);
+    }
+    let both = empty().await;
+    case(&both.table).await;
+    case(&both.memory).await;
+}
+
+#[tokio::test]
 async fn an_absence_that_a_newer_run_noted_is_not_forgotten_by_an_older_one() {
     async fn case(records: &impl Records) {
         let noted = holdfast_core::ports::records::Absence {

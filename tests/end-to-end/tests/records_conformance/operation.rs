@@ -48,6 +48,7 @@ pub enum Operation {
     Retired(String, Timestamp, Timestamp),
     IntendDeletion(Deletion, Lease),
     EndDeletion(Deletion, Option<String>, Lease),
+    PutDeletionAside(Deletion, Lease),
     SaveTripped(String, Vec<(String, String)>, Timestamp, Lease),
     Tripped(String, Timestamp, bool),
     Proofs(String),
@@ -128,6 +129,9 @@ impl Operation {
             Self::EndDeletion(deletion, refused, lease) => {
                 let refused = refused.as_deref();
                 words(records.end_deletion(deletion, refused, lease).await)
+            }
+            Self::PutDeletionAside(deletion, lease) => {
+                words(records.put_deletion_aside(deletion, lease).await)
             }
             Self::SaveTripped(hash, held, wall, lease) => {
                 words(records.save_tripped(hash, held, *wall, lease).await)

@@ -378,6 +378,8 @@ fn of_deletions(times: &[Timestamp]) -> BoxedStrategy<Operation> {
         3 => (some_deletion(times), refused, lease()).prop_map(|(deletion, refused, lease)| {
             Operation::EndDeletion(deletion, refused, lease)
         }),
+        3 => (some_deletion(times), lease())
+            .prop_map(|(deletion, lease)| Operation::PutDeletionAside(deletion, lease)),
         2 => (one_of(&POLICIES), time(), time())
             .prop_map(|(policy, since, wall)| Operation::Retired(policy, since, wall)),
         1 => some_of(&ARTIFACTS).prop_map(Operation::Deletions),

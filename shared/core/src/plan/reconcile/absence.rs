@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::live::Live;
 use super::sources::missed;
-use super::{Changes, Recorded, Scope, SlotKey, Unit, Wanted};
+use super::{Changes, OwnDeletion, Recorded, Scope, SlotKey, Unit, Wanted};
 use crate::lineage::{Node, NodeKind, NodeState};
 use crate::ports::records::{Absence, Deletion, DeletionState};
-use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
+use crate::report::{Action, Item, Outcome, Reason, ReasonCode, whole_second};
+
+/// How old an intent may be, on the wall clock, for an absence to be its doing: two hourly reconciles
+/// confirm it, and the second may come late.
+const ANSWERS_AN_INTENT: SignedDuration = SignedDuration::from_hours(3);
 
 /// Whether an artifact is listed; `None` where the lists do not go far enough to say no.
 fn listed(live: &Live<'_>, id: &str) -> Option<bool> {
@@ -102,17 +106,20 @@ pub(super) fn compare(
 
 /// Turns what is said of AMIs that EC2 does not list into findings, because an event says that they
 /// were deregistered: nobody has to wait for the reconciles to hear of that. What Holdfast itself
-/// deregistered, or was about to, is none.
-pub fn alarm(changes: &mut Changes, deletions: &BTreeMap<String, (Deletion, DeletionState)>) {
+/// deregistered, or was about to, is none, unless the AMI was found standing since.
+pub fn alarm(
+    changes: &mut Changes,
+    deletions: &BTreeMap<String, (Deletion, DeletionState)>,
+    nodes: &BTreeMap<String, Node>,
+) {
     for item in &mut changes.items {
         let image = NodeKind::of(&item.resource) == NodeKind::Image;
         let missed = item.outcome == Outcome::Deferred
             && item.reasons.iter().any(|r| r.code == ReasonCode::Gone);
-        let state = deletions.get(&item.resource).map(|(_, state)| *state);
-        let own = matches!(
-            state,
-            Some(DeletionState::Intended | DeletionState::Deleted)
-        );
+        let own = deletions.get(&item.resource).is_some_and(|(d, state)| {
+            let own = OwnDeletion::of(d, *state);
+            own.state == DeletionState::Intended || is_the_end(own, nodes.get(&item.resource))
+        });
         if image && missed && !own {
             let detail = "somebody else deregistered it: its snapshots are judged as if it still \
                           stood, and RegisterImage over them restores it";
@@ -120,6 +127,21 @@ pub fn alarm(changes: &mut Changes, deletions: &BTreeMap<String, (Deletion, Dele
             item.reasons = vec![Reason::with(ReasonCode::Gone, detail)];
         }
     }
+}
+
+/// Whether a recorded deletion is how an artifact went that is not listed: it was carried out, and
+/// nothing on record shows that the artifact came back after it.
+fn is_the_end(own: OwnDeletion, node: Option<&Node>) -> bool {
+    own.state == DeletionState::Deleted && !node.is_some_and(|node| node.outlives(own.at))
+}
+
+/// Whether an intent whose end nobody heard is so recent that the absence is its doing. No rule of a
+/// policy kept the artifact then. An older one proves nothing: the artifact may have been listed
+/// since, and have gone by another's hand.
+fn is_answered(own: OwnDeletion, wall: Timestamp) -> bool {
+    own.state == DeletionState::Intended
+        && !own.refused
+        && wall.duration_since(own.at) <= ANSWERS_AN_INTENT
 }
 
 fn note(id: &str, absence: Absence) -> Unit {
@@ -152,21 +174,26 @@ fn gone(recorded: &Recorded, id: &str, state: NodeState, noted: Absence, wall: T
     let mut unit = forget(id);
     let node = recorded.nodes.get(id);
     let (before, changed) = node.map_or((state, wall), |node| (node.state, node.changed));
-    // An intent that was not heard of again proves nothing: the artifact may have been listed since,
-    // and have gone by another's hand.
-    let deletion = recorded.deletions.get(id);
-    let after = if deletion == Some(&DeletionState::Deleted) {
+    let deletion = recorded.deletions.get(id).copied();
+    let own = deletion.is_some_and(|own| is_the_end(own, node) || is_answered(own, wall));
+    let after = if own {
         NodeState::Deleted
     } else {
         before.after(NodeState::Gone, changed, wall)
     };
     unit.nodes.push(Node::new(id, after, wall));
     if after == NodeState::Gone {
-        let whose = match deletion {
-            Some(DeletionState::Intended) => {
-                "Holdfast was about to delete it and did not hear whether EC2 did, so that may                  have been its own doing or somebody else's"
+        let whose = match deletion.map(|own| (own.state, own.at)) {
+            Some((DeletionState::Intended, _)) => {
+                "Holdfast was about to delete it and did not hear whether EC2 did, so that may \
+                 have been its own doing or somebody else's"
+                    .to_owned()
             }
-            _ => "Holdfast did not delete it",
+            Some((DeletionState::Deleted, at)) => format!(
+                "Holdfast did not delete it: it had come back after Holdfast's deletion of {}",
+                whole_second(at)
+            ),
+            Some((DeletionState::Refused, _)) | None => "Holdfast did not delete it".to_owned(),
         };
         let detail = format!(
             "EC2 does not list it since {} or before, and {whose}",

@@ -24,7 +24,7 @@ use crate::id::SnapshotId;
 use crate::inventory::{Image, Instance, Listing, Snapshot, Volume};
 use crate::lineage::{Edge, Node, NodeState, SlotRecord};
 use crate::ports::CallError;
-use crate::ports::records::{Absence, DeletionState, OpenSource};
+use crate::ports::records::{Absence, Deletion, DeletionState, OpenSource};
 use crate::report::{Action, Item, Outcome, Reason, ReasonCode};
 
 pub use absence::alarm;
@@ -149,6 +149,29 @@ impl SlotKey {
     }
 }
 
+/// What Holdfast recorded of its newest deletion of an artifact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnDeletion {
+    /// How it ended.
+    pub state: DeletionState,
+    /// When its intent was recorded, on the wall clock.
+    pub at: Timestamp,
+    /// Whether EC2 refused the call when it was last due.
+    pub refused: bool,
+}
+
+impl OwnDeletion {
+    /// That of a record.
+    #[must_use]
+    pub fn of(deletion: &Deletion, state: DeletionState) -> Self {
+        Self {
+            state,
+            at: deletion.at,
+            refused: deletion.refused.is_some(),
+        }
+    }
+}
+
 /// What is on record of what [`wanted`] asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded {
@@ -167,7 +190,7 @@ pub struct Recorded {
     /// Records of the ledger that could not be read: what depends on them waits.
     pub unreadable_slots: BTreeSet<SlotKey>,
     /// Deletions that Holdfast recorded.
-    pub deletions: BTreeMap<String, DeletionState>,
+    pub deletions: BTreeMap<String, OwnDeletion>,
     /// Those of them that were of failed backups.
     pub swept_failures: BTreeSet<String>,
 }

@@ -43,6 +43,20 @@ const NEWER: &str = "attribute_not_exists(pk) OR fence <= :fence";
 const NO_OTHER_PROOF: &str = "\
     attribute_not_exists(#state) OR #state <> :gone OR (#run = :run AND #at = :at)";
 
+/// That the proof of this deletion stands there.
+const VERY_PROOF: &str = "#state = :gone AND #run = :run AND #at = :at";
+
+/// The attributes that both name.
+const PROOF_NAMES: [(&str, &str); 3] = [("#state", "state"), ("#run", "run"), ("#at", "at")];
+
+/// The values that both compare with, for this deletion.
+fn of_proof(values: Item, deletion: &Deletion) -> Item {
+    values
+        .text(":gone", GONE)
+        .text(":run", &deletion.run)
+        .time(":at", deletion.at)
+}
+
 fn fence(lease: &Lease) -> Item {
     Item::new().fence(":fence", lease.fence)
 }
@@ -180,13 +194,9 @@ pub(super) async fn intend(
         table.put(counted, NEWER, fence(lease)).await?;
     }
     let item = deletion_item(deletion, lease, "intended");
-    let values = fence(lease)
-        .text(":gone", GONE)
-        .text(":run", &deletion.run)
-        .time(":at", deletion.at);
-    let names = [("#state", "state"), ("#run", "run"), ("#at", "at")];
+    let values = of_proof(fence(lease), deletion);
     let condition = format!("({NEWER}) AND ({NO_OTHER_PROOF})");
-    let put = table.put_unless(item.clone(), &condition, &names, values);
+    let put = table.put_unless(item.clone(), &condition, &PROOF_NAMES, values);
     let Some(stands) = put.await? else {
         return Ok(());
     };
@@ -208,6 +218,31 @@ async fn put_aside(table: &Table, stands: Item, lease: &Lease) -> Result<(), Tab
         .text("sk", &format!("{EARLIER}{at}"))
         .fence("fence", lease.fence);
     table.put(copy, NEWER, fence(lease)).await
+}
+
+/// Moves the proof of a deletion whose artifact came back. Cut off between the two writes it leaves
+/// the proof on record twice, which [`proofs`] tells as one.
+pub(super) async fn set_aside(
+    table: &Table,
+    deletion: &Deletion,
+    lease: &Lease,
+) -> Result<(), TableError> {
+    let pk = delete_pk(&deletion.resource);
+    let stands = table.get(&pk, DELETION).await?;
+    let is_it = |item: &Item| {
+        item.get("state") == Some(GONE)
+            && item.get("run") == Some(&deletion.run)
+            && item.timestamp("at") == Some(deletion.at)
+    };
+    let Some(stands) = stands.filter(is_it) else {
+        return Ok(());
+    };
+    put_aside(table, stands, lease).await?;
+    let condition = format!("attribute_not_exists(pk) OR (({VERY_PROOF}) AND fence <= :fence)");
+    let values = of_proof(fence(lease), deletion);
+    table
+        .delete_where(&pk, DELETION, Some(&condition), &PROOF_NAMES, values)
+        .await
 }
 
 pub(super) async fn end(

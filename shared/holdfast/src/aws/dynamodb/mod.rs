@@ -353,6 +353,14 @@ impl Records for Table {
         deletion::end(self, deletion, refused, lease).await
     }
 
+    async fn put_deletion_aside(
+        &self,
+        deletion: &Deletion,
+        lease: &Lease,
+    ) -> Result<(), TableError> {
+        deletion::set_aside(self, deletion, lease).await
+    }
+
     async fn save_tripped(
         &self,
         plan_hash: &str,

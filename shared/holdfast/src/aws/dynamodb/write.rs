@@ -1,10 +1,20 @@
 //! Conditional writes to the table.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use holdfast_core::ports::records::{Lease, TableError};
 
 use super::attribute::{self, Item, key};
 use super::{SCHEMA, THIS_SCHEMA, Table};
+
+/// The names of attributes in a condition, with the schema version's.
+fn with_schema(names: &[(&str, &str)]) -> HashMap<String, String> {
+    let names = names.iter().chain(&[("#schema", "schema")]);
+    names
+        .map(|(name, of)| ((*name).to_owned(), (*of).to_owned()))
+        .collect()
+}
 
 impl Table {
     /// Deletes a record; an absent one is no error. Not one of another version of Holdfast, and with
@@ -15,23 +25,36 @@ impl Table {
         sk: &str,
         lease: Option<&Lease>,
     ) -> Result<(), TableError> {
-        let request = self
-            .client
+        match lease {
+            Some(lease) => {
+                let condition = "attribute_not_exists(pk) OR fence <= :fence";
+                let values = Item::new().fence(":fence", lease.fence);
+                self.delete_where(pk, sk, Some(condition), &[], values)
+                    .await
+            }
+            None => self.delete_where(pk, sk, None, &[], Item::new()).await,
+        }
+    }
+
+    /// The same where a condition holds, with further names of attributes in it.
+    pub(super) async fn delete_where(
+        &self,
+        pk: &str,
+        sk: &str,
+        condition: Option<&str>,
+        names: &[(&str, &str)],
+        values: Item,
+    ) -> Result<(), TableError> {
+        let condition = condition.map_or(THIS_SCHEMA.to_owned(), |condition| {
+            format!("{THIS_SCHEMA} AND ({condition})")
+        });
+        self.client
             .delete_item()
             .table_name(&self.name)
-            .set_key(Some(key(pk, sk)));
-        let schema = Item::new().number_set(":schema", SCHEMA);
-        let (condition, values) = match lease {
-            Some(lease) => (
-                format!("{THIS_SCHEMA} AND (attribute_not_exists(pk) OR fence <= :fence)"),
-                schema.fence(":fence", lease.fence),
-            ),
-            None => (THIS_SCHEMA.to_owned(), schema),
-        };
-        request
+            .set_key(Some(key(pk, sk)))
             .condition_expression(condition)
-            .expression_attribute_names("#schema", "schema")
-            .set_expression_attribute_values(Some(values.0))
+            .set_expression_attribute_names(Some(with_schema(names)))
+            .set_expression_attribute_values(Some(values.number_set(":schema", SCHEMA).0))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await
@@ -68,15 +91,13 @@ impl Table {
     ) -> Result<Option<Item>, TableError> {
         let record = item.get("pk").unwrap_or("*").to_owned();
         let item = item.number_set("schema", SCHEMA);
-        let names = names.iter().chain(&[("#schema", "schema")]);
-        let names = names.map(|(name, of)| ((*name).to_owned(), (*of).to_owned()));
         let result = self
             .client
             .put_item()
             .table_name(&self.name)
             .set_item(Some(item.0))
             .condition_expression(format!("{THIS_SCHEMA} AND ({condition})"))
-            .set_expression_attribute_names(Some(names.collect()))
+            .set_expression_attribute_names(Some(with_schema(names)))
             .set_expression_attribute_values(Some(values.number_set(":schema", SCHEMA).0))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()

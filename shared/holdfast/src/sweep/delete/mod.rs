@@ -98,6 +98,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
             waiting,
             returned,
             unheard,
+            outlived,
             counted,
             release_unknown,
             released,
@@ -112,6 +113,7 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         self.records.set_condemned(&anew, None, &lease).await?;
         items.extend(self.close_refuted(lists).await?);
         self.close_unheard(unheard).await?;
+        items.extend(self.put_aside_outlived(outlived, &returned, lists).await?);
         // A pin is on record before anything is deleted, so that it outlives its source.
         self.records.pin(&pin, Some(&lease)).await?;
         self.records.unpin(&unpin, &lease).await?;
