@@ -186,7 +186,8 @@ async fn what_a_person_leaves_of_an_ami_that_holdfast_deregistered_before_it_cam
     world.account(|account| account.settings_mut().recycle_bin = Vec::new());
     let left = sweep_at(&world, "2026-03-02T12:00:00Z").await;
     for id in [root, data] {
-        assert!(stands(&world, id), "{left:#}");
+        assert_eq!(codes(item_of(&left, id)), ["orphaned", "grace"], "{left:#}");
+        assert!(stands(&world, id));
     }
 }
 
