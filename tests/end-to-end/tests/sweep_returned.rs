@@ -175,7 +175,8 @@ async fn what_a_person_leaves_of_an_ami_that_holdfast_deregistered_before_it_cam
             .count();
         assert_eq!((earlier, told(&world, id)), (1, "deleted".into()), "{id}");
     }
-    // A person deregisters both.
+    // A person deregisters both, for good.
+    world.account(|account| account.settings_mut().recycle_bin = Vec::new());
     let template = Request::DeleteLaunchTemplate(DeleteLaunchTemplate {
         name: Some("again".into()),
         ..DeleteLaunchTemplate::default()
@@ -183,7 +184,6 @@ async fn what_a_person_leaves_of_an_ami_that_holdfast_deregistered_before_it_cam
     world.account(|account| account.call(&template)).unwrap();
     deregister_by_hand(&world, &golden);
     deregister_by_hand(&world, ami);
-    world.account(|account| account.settings_mut().recycle_bin = Vec::new());
     let left = sweep_at(&world, "2026-03-02T12:00:00Z").await;
     for id in [root, data] {
         assert_eq!(codes(item_of(&left, id)), ["orphaned", "grace"], "{left:#}");
