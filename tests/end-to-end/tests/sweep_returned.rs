@@ -143,51 +143,68 @@ fn told(world: &World, id: &str) -> Value {
     item_of(&report, id)["deletion"]["state"].clone()
 }
 
+/// The keys under which the proofs of an artifact's deletions lie that were put aside.
+fn aside(world: &World, id: &str) -> usize {
+    let items = items_under(world, &format!("delete#{id}")).into_iter();
+    let keys = items.map(|item| item["sk"]["S"].as_str().unwrap().to_owned());
+    keys.filter(|key| key.starts_with("deletion#")).count()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_person_leaves_of_an_ami_that_holdfast_deregistered_before_it_came_back_has_its_week()
- {
+async fn the_proofs_of_an_ami_and_its_snapshots_that_came_back_are_put_aside_and_still_told() {
     let (world, baked) = world("enforce", POLICIES, 3).await;
     bin_everything(&world);
     let ami = baked[2].id.as_str();
-    let [root, data] = [0, 1].map(|n| baked[2].snapshots[n].as_str());
-    // Somebody's AMI over the root: Holdfast deregisters its own, and the root stays.
-    let golden = world.register_image("golden", &[root]);
+    let all = [&baked[2].snapshots[0], &baked[2].snapshots[1], &baked[2].id];
     let swept = sweep_at(&world, "2026-03-02T10:00:00Z").await;
     assert_eq!(item_of(&swept, ami)["outcome"], "deleted", "{swept:#}");
-    assert!(stands(&world, root) && !stands(&world, data));
     // It comes out of the bin, and is in use.
-    restore(&world, data);
-    restore(&world, ami);
+    for id in all {
+        restore(&world, id);
+    }
     template_over(&world, "again", &[ami]);
     // At once, a list might merely lag.
     sweep_at(&world, "2026-03-02T10:30:00Z").await;
-    assert_eq!(deletion_state(&world, ami), "deleted");
-    for id in [ami, data] {
+    for id in all {
+        assert_eq!(deletion_state(&world, id), "deleted", "{id}");
         deleted_an_hour_ago(&world, id);
     }
     let held = sweep_at(&world, "2026-03-02T11:00:00Z").await;
     assert_eq!(item_of(&held, ami)["outcome"], "held", "{held:#}");
-    for id in [ami, data] {
+    for id in all {
         assert_eq!(deletion_state(&world, id), Value::Null, "{id}");
-        let earlier = items_under(&world, &format!("delete#{id}")).into_iter();
-        let earlier = earlier
-            .filter(|item| item["sk"]["S"].as_str().unwrap().starts_with("deletion#"))
-            .count();
-        assert_eq!((earlier, told(&world, id)), (1, "deleted".into()), "{id}");
+        assert_eq!((aside(&world, id), told(&world, id)), (1, "deleted".into()));
     }
+}
+
+#[tokio::test]
+async fn what_a_person_leaves_of_an_ami_that_came_back_waits_its_week() {
+    let (world, baked) = world("enforce", POLICIES, 3).await;
+    bin_everything(&world);
+    let ami = baked[2].id.as_str();
+    let snapshots: Vec<&str> = baked[2].snapshots.iter().map(String::as_str).collect();
+    // Somebody's AMI over all of it: Holdfast deregisters its own, and the snapshots stay.
+    let golden = world.register_image("golden", &snapshots);
+    let swept = sweep_at(&world, "2026-03-02T10:00:00Z").await;
+    assert_eq!(item_of(&swept, ami)["outcome"], "deleted", "{swept:#}");
+    restore(&world, ami);
+    template_over(&world, "again", &[ami]);
+    deleted_an_hour_ago(&world, ami);
+    let held = sweep_at(&world, "2026-03-02T11:00:00Z").await;
+    assert_eq!(item_of(&held, ami)["outcome"], "held", "{held:#}");
     // A person deregisters both, for good.
-    world.account(|account| account.settings_mut().recycle_bin = Vec::new());
     let template = Request::DeleteLaunchTemplate(DeleteLaunchTemplate {
         name: Some("again".into()),
         ..DeleteLaunchTemplate::default()
     });
+    world.account(|account| account.settings_mut().recycle_bin = Vec::new());
     world.account(|account| account.call(&template)).unwrap();
     deregister_by_hand(&world, &golden);
     deregister_by_hand(&world, ami);
     let left = sweep_at(&world, "2026-03-02T12:00:00Z").await;
-    for id in [root, data] {
+    for id in snapshots {
+        assert!(stands(&world, id), "{left:#}");
         assert_eq!(codes(item_of(&left, id)), ["orphaned", "grace"], "{left:#}");
-        assert!(stands(&world, id));
     }
 }
 
