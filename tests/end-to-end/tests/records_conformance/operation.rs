@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_core::lineage::{Edge, Node, SlotRecord};
+use holdfast_core::plan::settle::TrippedPlan;
 use holdfast_core::ports::records::{
     Absence, Census, Deletion, Head, Lease, OpenSource, Records, RunRecord, TableError,
 };
@@ -48,7 +49,7 @@ pub enum Operation {
     Retired(String, Timestamp, Timestamp),
     IntendDeletion(Deletion, Lease),
     EndDeletion(Deletion, Option<String>, Lease),
-    SaveTripped(String, Vec<(String, String)>, Timestamp, Lease),
+    SaveTripped(String, TrippedPlan, Timestamp, Lease),
     Tripped(String, Timestamp, bool),
     Proofs(String),
     Deletions(Vec<String>),
@@ -129,8 +130,8 @@ impl Operation {
                 let refused = refused.as_deref();
                 words(records.end_deletion(deletion, refused, lease).await)
             }
-            Self::SaveTripped(hash, held, wall, lease) => {
-                words(records.save_tripped(hash, held, *wall, lease).await)
+            Self::SaveTripped(hash, plan, wall, lease) => {
+                words(records.save_tripped(hash, plan, *wall, lease).await)
             }
             Self::Tripped(hash, wall, take) => words(records.tripped(hash, *wall, *take).await),
             Self::Proofs(id) => words(records.proofs(id).await),
