@@ -25,6 +25,9 @@ pub const CONSISTENCY: &str = "holdfast:consistency";
 /// On an AMI that another tool made and `holdfast adopt` took over: the AMI's own identifier, so
 /// that a copy which carried its tags over is not taken for it.
 pub const ADOPTED: &str = "holdfast:adopted";
+/// How the run of an adoption is called, up to what makes it the only one: no call of Holdfast's own
+/// made what it stamped.
+pub const ADOPTION: &str = "adopt-";
 /// Keeps every backup it names or is the source of.
 pub const PIN: &str = "holdfast:pin";
 /// On what `holdfast restore` made: the backup it was made from. It makes nothing an artifact.

@@ -119,6 +119,19 @@ fn duplicates(snapshots: &[Snapshot]) -> Vec<(String, String)> {
     found
 }
 
+/// Another tool's, begun in the slot's own second and adopted, retired Holdfast's.
+#[test]
+fn what_was_adopted_is_no_duplicate_and_makes_none() {
+    let (ours, adopted) = ("run", "adopt-1");
+    for (older, newer) in [(ours, adopted), (adopted, ours)] {
+        let both = [
+            snapshot("vol-1", older, 0, 1, 0),
+            snapshot("vol-1", newer, 0, 1, 9),
+        ];
+        assert_eq!(duplicates(&both), [], "{older} before {newer}");
+    }
+}
+
 #[test]
 fn of_two_whole_sets_the_newer_goes_and_names_the_older() {
     let both = [set("one", 0, &[1, 2], 5), set("two", 0, &[1, 2], 300)].concat();

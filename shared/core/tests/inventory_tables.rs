@@ -78,7 +78,8 @@ fn mapping() -> impl Strategy<Value = ImageMapping> {
     let target = prop_oneof![
         some_text().prop_map(|id| MappingTarget::Ebs(id.map(SnapshotId::new))),
         text().prop_map(MappingTarget::InstanceStore),
-        Just(MappingTarget::Other),
+        Just(MappingTarget::NoDevice),
+        Just(MappingTarget::Unknown),
     ];
     (text(), target).prop_map(|(device, target)| ImageMapping { device, target })
 }

@@ -145,13 +145,14 @@ fn launch_template_versions_are_named_and_the_policys_word_on_old_ones_only_whil
     );
     assert_eq!(
         remedy(&about(&all), &old).unwrap(),
-        "delete lt-1 versions 1, 3, or set `launch_template_versions: default-and-latest` in \
-         nightly if old versions need not hold"
+        "delete lt-1 versions 1, 3 (the default one once another is the default), or set \
+         `launch_template_versions: default-and-latest` in nightly if those that are neither need \
+         not hold"
     );
     let narrowed = policy("launch_template_versions: default-and-latest");
     assert_eq!(
         remedy(&about(&narrowed), &old).unwrap(),
-        "delete lt-1 versions 1, 3"
+        "delete lt-1 versions 1, 3 (the default one once another is the default)"
     );
     // As EC2's own references tell it.
     let reported = reason(
@@ -161,7 +162,7 @@ fn launch_template_versions_are_named_and_the_policys_word_on_old_ones_only_whil
     );
     assert_eq!(
         remedy(&about(&narrowed), &reported).unwrap(),
-        "delete the versions of lt-1 that name it"
+        "delete the versions of lt-1 that name it (the default one once another is the default)"
     );
 }
 
@@ -246,7 +247,8 @@ fn fast_restore_locks_and_pins_name_the_snapshot_or_the_source_and_the_zone() {
     let (_, change) = words(ReasonCode::Pinned, recorded, &["ami-1", "i-1"]);
     assert_eq!(
         change.unwrap(),
-        "nothing, while i-1 is gone: its pin outlives it; delete it by hand if it is not wanted"
+        "take the pin of i-1 off the record: `holdfast unpin i-1`; it stays there until it is taken \
+         off, also when i-1 is gone"
     );
 }
 
@@ -312,6 +314,9 @@ fn only_a_source_that_a_policy_may_declare_is_offered_to_be_declared() {
         assert!(words.starts_with("make it possible to read "), "{words}");
         assert!(!words.contains("not-used"), "{words}");
     }
+    let locks = of("locks: DescribeLockedSnapshots of *: no", &[]);
+    assert!(locks.starts_with("make it possible to read "), "{locks}");
+    assert!(!locks.contains("by hand"), "{locks}");
     let table = of("lineage: table holdfast could not be read", &[]);
     assert!(
         table.starts_with("make Holdfast's table readable"),

@@ -107,6 +107,21 @@ async fn what_is_not_on_record_says_so_and_needs_attention_and_the_rest_is_shown
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_read_hides_no_other() {
+    let (world, baked) = world("enforce", POLICIES, 3).await;
+    sweep(&world).await;
+    let (ami, root) = (baked[2].id.as_str(), baked[2].snapshots[0].as_str());
+    let newer = |item: &mut Value| item["schema"] = json!({ "N": "99" });
+    world.change(&format!("delete#{root}"), "deletion", newer);
+    let (report, status) = shown(&world, &[ami, root]);
+    assert_eq!(item_of(&report, ami)["deletion"]["state"], "deleted");
+    let unread = item_of(&report, root);
+    assert_eq!(unread["outcome"], "failed", "{report:#}");
+    assert_eq!(codes(unread), ["table-failed"]);
+    assert_eq!(status, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_whose_end_nobody_heard_needs_attention_and_a_refused_one_does_not() {
     let (world, baked) = world("enforce", POLICIES, 3).await;
     sweep(&world).await;

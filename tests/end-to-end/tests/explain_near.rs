@@ -125,7 +125,7 @@ async fn parameters_and_recipes_are_told_with_their_arns_and_every_path_has_its_
     has("breaks", &format!("launches by {template} version 1 fail"));
     has("breaks", "/golden/web fail");
     has("breaks", "image-recipe/web/1.0.0 can build nothing");
-    has("remedies", &format!("delete {template} version 1, or set"));
+    has("remedies", &format!("delete {template} version 1 ("));
     has("remedies", &format!("terminate {instance}"));
     has("remedies", "delete Image Builder recipe arn:");
 }

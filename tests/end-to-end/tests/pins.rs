@@ -4,6 +4,7 @@
 use holdfast_core::id::VolumeId;
 use holdfast_end_to_end::backups::{POLICIES, VOLUME, day, sweep, world};
 use holdfast_end_to_end::{World, codes, item_of, items, report, resources, seed_backup, tags};
+use serde_json::json;
 
 #[tokio::test]
 async fn a_pin_on_the_source_outlives_the_source() {
@@ -117,4 +118,48 @@ async fn a_pin_taken_off_a_living_source_lets_its_backups_go() {
         [ids[2].clone()],
         "{after:#}"
     );
+}
+
+/// A record of a pin whose `pinned` cannot be read, of a source that is gone: what it says nobody knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_on_record_that_cannot_be_read_keeps_and_the_advice_says_how_it_comes_off() {
+    let (world, ids) = world("enforce", POLICIES, 3).await;
+    let request =
+        holdfast_sim::request::Request::DeleteVolume(holdfast_sim::request::DeleteVolume {
+            volume: VOLUME.to_owned(),
+        });
+    world.account(|account| account.call(&request)).unwrap();
+    let pin = |pinned: serde_json::Value| {
+        let mut item = json!({
+            "pk": { "S": "pins" }, "sk": { "S": VOLUME }, "schema": { "N": "1" },
+            "pinned": pinned, "fence": { "N": "0" },
+        });
+        if item["pinned"].is_null() {
+            item.as_object_mut().unwrap().remove("pinned");
+        }
+        world.local.dynamodb.put_item(item).unwrap();
+    };
+    let node = json!({
+        "pk": { "S": format!("node#{}", ids[2]) }, "sk": { "S": "node" },
+        "schema": { "N": "1" }, "id": { "S": ids[2] }, "kind": { "S": "snapshot" },
+        "state": { "S": "completed" }, "changed": { "S": day(2) }, "fence": { "N": "0" },
+        "consistency": { "S": "stopped" },
+    });
+    world.local.dynamodb.put_item(node).unwrap();
+    for pinned in [json!(null), json!({ "S": "true" })] {
+        pin(pinned);
+        let swept = sweep(&world).await;
+        assert_eq!(codes(item_of(&swept, &ids[2])), ["pinned"], "{swept:#}");
+    }
+    let explained = world.holdfast(&["explain", "--json", &ids[2]]);
+    let explained: serde_json::Value = serde_json::from_slice(&explained.stdout).unwrap();
+    let item = item_of(&explained, &ids[2]);
+    let told = item["reasons"][0]["detail"].as_str().unwrap();
+    assert!(told.ends_with("; its consistency is stopped"), "{told}");
+    let unpin = format!("`holdfast unpin {VOLUME}`");
+    let remedy = item["remedies"][0].as_str().unwrap();
+    assert!(remedy.contains(&unpin), "{item:#}");
+    pin(json!({ "BOOL": false }));
+    let swept = sweep(&world).await;
+    assert_eq!(item_of(&swept, &ids[2])["outcome"], "deleted", "{swept:#}");
 }

@@ -10,7 +10,7 @@ use holdfast_end_to_end::images::{
 };
 use holdfast_end_to_end::{World, at, codes, item_of, items, resources};
 use holdfast_sim::request::Request;
-use holdfast_sim::{ApiError, Fault, FaultRule, ImageSeed};
+use holdfast_sim::{ApiError, BlockDevice, DeviceTarget, EbsDevice, Fault, FaultRule, ImageSeed};
 use serde_json::{Value, json};
 
 const LATER: &str = "2026-03-02T11:00:00Z";
@@ -199,6 +199,37 @@ async fn two_of_holdfasts_amis_over_one_snapshot_go_and_take_it_along() {
     assert!(!stands(&world, &shared));
     assert_eq!(deletion_state(&world, &shared), "deleted");
     assert_eq!(world.snapshots().len(), 4);
+}
+
+/// EC2 takes along what the AMI maps, also what it does not name.
+#[tokio::test]
+async fn a_failed_ami_with_a_device_of_unknown_making_takes_no_snapshot_along() {
+    let (world, baked) = world("enforce", POLICIES, 3).await;
+    world.account(|account| {
+        let image = account.image(&ImageId::new(&baked[0].id)).unwrap().clone();
+        let mut mappings = image.mappings;
+        mappings.push(BlockDevice {
+            device: "/dev/sdz".to_owned(),
+            target: DeviceTarget::Ebs(EbsDevice::default()),
+        });
+        account.seed_image(ImageSeed {
+            id: Some(image.id),
+            name: Some(image.name),
+            state: Some(ImageState::Failed),
+            created: Some(image.created),
+            source_instance: image.source_instance,
+            mappings,
+            tags: image.tags,
+            ..ImageSeed::default()
+        });
+    });
+    let done = sweep(&world).await;
+    let item = item_of(&done, &baked[0].id);
+    assert_eq!(item["outcome"], "deleted", "{done:#}");
+    let calls = world.calls();
+    let named = calls.iter().filter(|call| *call == "DeleteSnapshot");
+    assert_eq!(named.count(), baked[0].snapshots.len(), "each by itself");
+    assert!(baked[0].snapshots.iter().all(|id| !stands(&world, id)));
 }
 
 #[tokio::test]

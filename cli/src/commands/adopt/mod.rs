@@ -5,6 +5,7 @@ mod show;
 use std::collections::BTreeMap;
 
 use holdfast::adopt::{Asked, Prospect, prospect, write};
+use holdfast::artifact::ADOPTION;
 use holdfast::plan::adopt::{Proposal, Proposed, Tagging};
 use holdfast::ports::{CallError, ErrorClass};
 use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Run, whole_second};
@@ -61,7 +62,7 @@ pub async fn run(global: &Global, arguments: &AdoptArguments) -> Result<Exit, Fa
     account.reading("EC2 and the lineage");
 
     let number = account.number().await;
-    let run = format!("adopt-{}", Uuid::new_v4());
+    let run = format!("{ADOPTION}{}", Uuid::new_v4());
     let asked = Asked {
         policies: &policies,
         policy,

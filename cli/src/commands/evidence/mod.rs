@@ -3,7 +3,7 @@
 mod show;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use holdfast::ports::records::{Deletion, DeletionState, Records};
+use holdfast::ports::records::{Deletion, DeletionState, Records, TableError, TableErrorKind};
 use holdfast::report::{Action, Item, Outcome, Reason, ReasonCode, Run};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -77,7 +77,12 @@ pub async fn run(global: &Global, arguments: &EvidenceArguments) -> Result<Exit,
         }
     }
     let proofs = stream::iter(&ids)
-        .map(async |id| Ok::<_, Failure>(line(id, account.table.proofs(id).await?)))
+        .map(async |id| match account.table.proofs(id).await {
+            Ok(proofs) => Ok(line(id, proofs)),
+            // What is on record of the others is told all the same.
+            Err(error) if error.kind == TableErrorKind::Unreadable => Ok(unread(id, &error)),
+            Err(error) => Err(Failure::from(error)),
+        })
         .buffered(AT_ONCE);
     let lines: Vec<Line> = proofs.try_collect().await?;
     let run = Run {
@@ -102,17 +107,25 @@ fn line(id: &str, proofs: Vec<(Deletion, DeletionState)>) -> Line {
     let Some(newest) = lines.next() else {
         let words = "no deletion of it is on record: Holdfast neither deleted it nor meant to, or \
                      it did so in another account, Region or table";
-        let reason = Reason::with(ReasonCode::NotFound, words);
-        return Line {
-            item: Item::new(Action::Delete, id, Outcome::Failed).reason(reason),
-            deletion: None,
-            evidence: None,
-            earlier: Vec::new(),
-        };
+        return untold(id, Reason::with(ReasonCode::NotFound, words));
     };
     Line {
         earlier: lines.collect(),
         ..newest
+    }
+}
+
+/// The line of what has a record that this version cannot read.
+fn unread(id: &str, error: &TableError) -> Line {
+    untold(id, Reason::with(ReasonCode::TableFailed, error.to_string()))
+}
+
+fn untold(id: &str, reason: Reason) -> Line {
+    Line {
+        item: Item::new(Action::Delete, id, Outcome::Failed).reason(reason),
+        deletion: None,
+        evidence: None,
+        earlier: Vec::new(),
     }
 }
 

@@ -261,8 +261,10 @@ pub enum MappingTarget {
     Ebs(Option<SnapshotId>),
     /// An instance-store disk, `ephemeralN`.
     InstanceStore(String),
-    /// Neither: the device is suppressed or has a shape Holdfast does not know.
-    Other,
+    /// Nothing: the device is left out on purpose.
+    NoDevice,
+    /// A shape that Holdfast does not know, behind which a snapshot may lie.
+    Unknown,
 }
 
 /// One device of an AMI.
@@ -324,8 +326,18 @@ impl Image {
     pub fn snapshots(&self) -> impl Iterator<Item = &SnapshotId> {
         self.mappings.iter().filter_map(|m| match &m.target {
             MappingTarget::Ebs(id) => id.as_ref(),
-            MappingTarget::InstanceStore(_) | MappingTarget::Other => None,
+            MappingTarget::InstanceStore(_) | MappingTarget::NoDevice | MappingTarget::Unknown => {
+                None
+            }
         })
+    }
+
+    /// The first device that may be made from a snapshot which EC2 does not name. What the AMI takes
+    /// along when it is deregistered with its snapshots nobody knows.
+    #[must_use]
+    pub fn untold_device(&self) -> Option<&ImageMapping> {
+        let mut mappings = self.mappings.iter();
+        mappings.find(|m| matches!(m.target, MappingTarget::Ebs(None) | MappingTarget::Unknown))
     }
 }
 

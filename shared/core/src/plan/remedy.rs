@@ -236,10 +236,11 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
             let versions = versions(reason);
             match about.policy {
                 Some(p) if p.launch_template_versions == TemplateVersions::All => format!(
-                    "delete {versions}, or set `launch_template_versions: default-and-latest` in \
-                     {policy} if old versions need not hold"
+                    "delete {versions} (the default one once another is the default), or set \
+                     `launch_template_versions: default-and-latest` in {policy} if those that are \
+                     neither need not hold"
                 ),
-                _ => format!("delete {versions}"),
+                _ => format!("delete {versions} (the default one once another is the default)"),
             }
         }
         Code::UsedByLaunchConfiguration => format!("delete launch configuration {end}"),
@@ -281,8 +282,8 @@ pub fn remedy(about: &About<'_>, reason: &Reason) -> Option<String> {
             let pinned = reason.path.last().map_or(about.id, String::as_str);
             match told.ends_with(PIN_RECORDED) {
                 true => format!(
-                    "nothing, while {pinned} is gone: its pin outlives it; delete it by hand if it \
-                     is not wanted"
+                    "take the pin of {pinned} off the record: `holdfast unpin {pinned}`; it stays \
+                     there until it is taken off, also when {pinned} is gone"
                 ),
                 false => format!("remove the tag {PIN} from {pinned}"),
             }
@@ -405,6 +406,7 @@ fn evidence(reason: &Reason, policy: &str) -> String {
         Source::Snapshots,
         Source::Images,
         Source::Shares,
+        Source::Locks,
     ];
     if required.iter().any(|s| s.as_str() == source) || told.contains("was not read") {
         return format!("make it possible to read what is missing, and ask again ({told})");

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod stage;
+mod whose;
 
 use holdfast_core::id::{SnapshotId, VolumeId};
 use holdfast_core::inventory::{ImageState, MappingTarget, SnapshotState};

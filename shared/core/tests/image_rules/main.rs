@@ -7,6 +7,7 @@ mod limits;
 mod orphans;
 mod parts;
 mod stage;
+mod unproven;
 
 use holdfast_core::id::{InstanceId, SnapshotId, VolumeId};
 use holdfast_core::inventory::{
@@ -169,11 +170,27 @@ fn an_instance_store_device_beside_ebs_ones_spoils_nothing() {
     let mut world = five();
     for image in &mut world.images {
         image.mappings.push(ImageMapping {
+            device: "/dev/sdy".into(),
+            target: MappingTarget::InstanceStore("ephemeral0".into()),
+        });
+        image.mappings.push(ImageMapping {
             device: "/dev/sdz".into(),
-            target: MappingTarget::Other,
+            target: MappingTarget::NoDevice,
         });
     }
     assert_eq!(world.condemned(), ["ami-4", "ami-3", "ami-2"]);
+}
+
+/// It went with the AMI, pinned as it was, and no record told of it.
+#[test]
+fn an_ami_with_a_device_of_which_nobody_knows_what_it_is_made_from_is_held() {
+    let mut world = five();
+    world.images[4].mappings.push(ImageMapping {
+        device: "/dev/sdz".into(),
+        target: MappingTarget::Unknown,
+    });
+    assert_eq!(world.condemned(), ["ami-3", "ami-2"]);
+    assert_eq!(world.codes("ami-4"), [ReasonCode::EvidenceIncomplete]);
 }
 
 #[test]

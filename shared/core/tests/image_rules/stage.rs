@@ -146,14 +146,18 @@ pub struct World {
 
 fn list<T: Clone>(source: Source, items: &[T], failed: bool) -> Listing<T> {
     let mut list = Listing::complete(source, items.to_vec(), now());
-    list.error = failed.then(|| CallError {
+    list.error = failed.then(throttled);
+    list
+}
+
+pub fn throttled() -> CallError {
+    CallError {
         operation: "Describe",
         resource: "*".into(),
         code: Some("RequestLimitExceeded".into()),
         class: ErrorClass::Throttled,
         message: "page 2".into(),
-    });
-    list
+    }
 }
 
 impl World {

@@ -464,7 +464,7 @@ fn shapes_never_seen_are_kept_and_named() {
     odd.mappings = vec![
         ImageMapping {
             device: String::new(),
-            target: MappingTarget::Other,
+            target: MappingTarget::Unknown,
         },
         ImageMapping {
             device: String::new(),

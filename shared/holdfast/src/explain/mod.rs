@@ -257,11 +257,13 @@ impl Everything<'_> {
             (None, Subject::Snapshot(snapshot)) => self.snapshot(snapshot),
             (None, Subject::Image { image, .. }) => self.image(image),
         };
+        // Advice goes by the reasons' own words.
+        item = self.advised(item);
         if let Some(node) = self.known.node(id) {
             tell_consistency(&mut item, node);
         }
         tell_archived(&mut item, &subject);
-        self.advised(item)
+        item
     }
 
     /// The item with what would break and what would have to change, unless it may go.

@@ -109,7 +109,7 @@ pub(super) fn image(i: model::image::Image) -> Image {
                 target: match m.target {
                     DeviceTarget::Ebs(ebs) => MappingTarget::Ebs(ebs.snapshot),
                     DeviceTarget::Virtual(name) => MappingTarget::InstanceStore(name),
-                    DeviceTarget::NoDevice => MappingTarget::Other,
+                    DeviceTarget::NoDevice => MappingTarget::NoDevice,
                 },
             })
             .collect(),

@@ -134,10 +134,10 @@ async fn devices_without_a_snapshot_and_two_hundred_tags_are_read_as_they_are() 
     let store = MappingTarget::InstanceStore("ephemeral0".to_owned());
     let snapshot = MappingTarget::Ebs(Some(SnapshotId::new("snap-1")));
     let nameless = MappingTarget::Ebs(None);
-    let other = MappingTarget::Other;
+    let (none, unknown) = (MappingTarget::NoDevice, MappingTarget::Unknown);
     assert_eq!(
         targets,
-        [&snapshot, &nameless, &nameless, &store, &other, &other]
+        [&snapshot, &nameless, &nameless, &store, &none, &unknown]
     );
     assert_eq!(image.tags.len(), 200);
     assert_eq!(image.tags["k199"], "v199");

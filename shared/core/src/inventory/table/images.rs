@@ -31,7 +31,8 @@ struct Facts {
 enum Target {
     Ebs(Option<PackedId>),
     InstanceStore(Symbol),
-    Other,
+    NoDevice,
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +113,8 @@ impl ImageTable {
                     Target::Ebs(id.map(|id| PackedId::pack(id.as_str(), symbols)))
                 }
                 MappingTarget::InstanceStore(name) => Target::InstanceStore(symbols.intern(name)),
-                MappingTarget::Other => Target::Other,
+                MappingTarget::NoDevice => Target::NoDevice,
+                MappingTarget::Unknown => Target::Unknown,
             };
             add(&mut self.mappings, (device, target));
         }
@@ -145,7 +147,8 @@ impl ImageTable {
                 Target::InstanceStore(name) => {
                     MappingTarget::InstanceStore(symbols.text(*name).to_owned())
                 }
-                Target::Other => MappingTarget::Other,
+                Target::NoDevice => MappingTarget::NoDevice,
+                Target::Unknown => MappingTarget::Unknown,
             };
             ImageMapping {
                 device: symbols.text(*device).to_owned(),
@@ -191,7 +194,7 @@ impl ImageTable {
             .map_or(&[][..], |row| self.mappings_of(row));
         mappings.iter().filter_map(|(_, target)| match target {
             Target::Ebs(id) => id.map(|id| self.snapshot(id)),
-            Target::InstanceStore(_) | Target::Other => None,
+            Target::InstanceStore(_) | Target::NoDevice | Target::Unknown => None,
         })
     }
 
@@ -203,7 +206,7 @@ impl ImageTable {
             .map_or(&[][..], |row| self.mappings_of(row));
         mappings.iter().filter_map(|(_, target)| match target {
             Target::Ebs(id) => *id,
-            Target::InstanceStore(_) | Target::Other => None,
+            Target::InstanceStore(_) | Target::NoDevice | Target::Unknown => None,
         })
     }
 

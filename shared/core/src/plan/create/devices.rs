@@ -33,7 +33,7 @@ pub fn instance_store_devices(
         .flat_map(|image| &image.mappings)
         .filter_map(|mapping| match &mapping.target {
             MappingTarget::InstanceStore(name) => Some((mapping.device.as_str(), name)),
-            MappingTarget::Ebs(_) | MappingTarget::Other => None,
+            MappingTarget::Ebs(_) | MappingTarget::NoDevice | MappingTarget::Unknown => None,
         });
     for (device, name) in mapped.take(limit) {
         if !devices.iter().any(|known| known == device) {

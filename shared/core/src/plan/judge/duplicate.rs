@@ -12,6 +12,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
+use crate::artifact::ADOPTION;
 use crate::report::{Reason, ReasonCode};
 
 use super::retention::Groups;
@@ -134,7 +135,10 @@ fn hash(of: &impl Hash) -> u64 {
 fn what_was_asked(verdict: &Verdict) -> Option<Asked> {
     let artifact = verdict.artifact.as_ref()?;
     let is_snapshot = matches!(verdict.subject, Subject::Snapshot(_));
-    let source = artifact.source.clone().filter(|_| is_snapshot)?;
+    let run = artifact.run.as_deref();
+    // Its slot is when another tool happened to begin it: nobody asked for that.
+    let is_asked = is_snapshot && !run.is_some_and(|run| run.starts_with(ADOPTION));
+    let source = artifact.source.clone().filter(|_| is_asked)?;
     Some((verdict.policy.clone(), artifact.slot?, source))
 }
 

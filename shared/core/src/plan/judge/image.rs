@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::artifact::{self, Artifact, ArtifactKind, is_image_name_of};
 use crate::id::SnapshotId;
-use crate::inventory::{Image, ImageState, MappingTarget, SnapshotState};
+use crate::inventory::{Image, ImageState, SnapshotState};
 use crate::policy::{PolicyFile, Protect};
 use crate::report::{Reason, ReasonCode};
 
@@ -93,11 +93,7 @@ fn flaw(
     image: &Image,
     mapped: &BTreeSet<&SnapshotId>,
 ) -> Option<Reason> {
-    let nameless = image
-        .mappings
-        .iter()
-        .find(|m| m.target == MappingTarget::Ebs(None));
-    if let Some(mapping) = nameless {
+    if let Some(mapping) = image.untold_device() {
         let detail = format!("EC2 names no snapshot for its device {}", mapping.device);
         return Some(Reason::with(ReasonCode::EvidenceIncomplete, detail));
     }

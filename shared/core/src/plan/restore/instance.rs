@@ -124,7 +124,7 @@ pub fn plan_instance(ground: &InstanceGround<'_>) -> Result<InstancePlan, Reason
                 let words = format!("{} ({name}): an instance-store disk, empty", mapping.device);
                 origin.missing.push(words);
             }
-            MappingTarget::Ebs(None) | MappingTarget::Other => {}
+            MappingTarget::Ebs(None) | MappingTarget::NoDevice | MappingTarget::Unknown => {}
         }
     }
     let mut notes = Vec::new();

@@ -358,16 +358,19 @@ pub(super) async fn relations(table: &Table, id: &str) -> Result<Relations, Tabl
                 kind,
             })
         };
-        relations.edges.extend(edge());
+        // Left out, what a binned AMI needs would go.
+        let damaged = || table.damaged("Query", &node_pk(id));
+        relations.edges.insert(edge().ok_or_else(damaged)?);
     }
     Ok(relations)
 }
 
 pub(super) async fn pins(table: &Table) -> Result<BTreeSet<String>, TableError> {
     let items = table.query(PINS).await?;
+    // One that cannot be read may say so: only what says that it is none is none.
     let pinned = items
         .iter()
-        .filter(|item| item.flag("pinned") == Some(true));
+        .filter(|item| item.flag("pinned") != Some(false));
     Ok(pinned.filter_map(|item| item.owned("sk")).collect())
 }
 

@@ -248,6 +248,14 @@ impl<'a, E: ReadEc2> Look<'a, E> {
                 checked.push(self.finish(verdict, readings.clone()));
                 continue;
             };
+            let now = present.get(&image.id);
+            if let Some(now) = now {
+                // What it says of its own use is judged as it is now.
+                verdict.subject = Subject::Image {
+                    image: now.clone(),
+                    snapshots: before.clone(),
+                };
+            }
             let mut holders = self.holders(&references, &verdict);
             let reported = references.referring(&told, &image.id, &self.words(&verdict));
             // What EC2 reports the lists mostly tell too, and with more words.
@@ -257,7 +265,6 @@ impl<'a, E: ReadEc2> Look<'a, E> {
             for holder in holders {
                 verdict.hold(holder);
             }
-            let now = present.get(&image.id);
             changes::image(&mut verdict, &image, now, complete);
             let mut snapshots = Vec::with_capacity(before.len());
             for snapshot in before {

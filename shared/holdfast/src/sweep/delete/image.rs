@@ -184,7 +184,8 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
                 .is_some()
         };
         // What nobody looked at must not go along.
-        let backing = match !intent.unseen.is_empty() || intent.snapshots.iter().any(needed) {
+        let unseen = !intent.unseen.is_empty() || image.untold_device().is_some();
+        let backing = match unseen || intent.snapshots.iter().any(needed) {
             true => Backing::Keep,
             false => Backing::Delete,
         };

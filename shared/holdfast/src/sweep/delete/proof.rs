@@ -126,7 +126,8 @@ fn of_image(image: &Image, snapshots: &[Snapshot]) -> Map<String, Value> {
             "device": mapping.device, "snapshot": snapshot.as_ref().map(AsRef::<str>::as_ref),
         }),
         MappingTarget::InstanceStore(name) => json!({ "device": mapping.device, "virtual": name }),
-        MappingTarget::Other => json!({ "device": mapping.device }),
+        MappingTarget::NoDevice => json!({ "device": mapping.device, "none": true }),
+        MappingTarget::Unknown => json!({ "device": mapping.device }),
     });
     object(json!({
         "name": image.name,

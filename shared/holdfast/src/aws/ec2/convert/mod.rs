@@ -224,12 +224,14 @@ pub(super) fn image(from: types::Image) -> Result<Image, Unreadable> {
             .into_iter()
             .map(|mapping| ImageMapping {
                 device: mapping.device_name.unwrap_or_default(),
-                target: match (mapping.ebs, mapping.virtual_name) {
-                    (Some(ebs), _) => {
+                target: match (mapping.ebs, mapping.virtual_name, mapping.no_device) {
+                    (Some(ebs), ..) => {
                         MappingTarget::Ebs(told(ebs.snapshot_id).map(SnapshotId::new))
                     }
-                    (None, Some(name)) => MappingTarget::InstanceStore(name),
-                    (None, None) => MappingTarget::Other,
+                    (None, Some(name), _) => MappingTarget::InstanceStore(name),
+                    // An empty string leaves the device out (`NoDevice`, EC2 API Reference).
+                    (None, None, Some(_)) => MappingTarget::NoDevice,
+                    (None, None, None) => MappingTarget::Unknown,
                 },
             })
             .collect(),

@@ -66,8 +66,17 @@ async fn read(ec2: &InProcess) -> Inventory {
     lists::read(ec2, &policies).await
 }
 
-async fn again(ec2: &InProcess, verdicts: &[Verdict], mut lists: Inventory) -> Vec<Looked> {
-    let policies = PolicyFile::parse("p.yaml", POLICIES, Timestamp::now()).unwrap();
+async fn again(ec2: &InProcess, verdicts: &[Verdict], lists: Inventory) -> Vec<Looked> {
+    again_by(POLICIES, ec2, verdicts, lists).await
+}
+
+async fn again_by(
+    policies: &str,
+    ec2: &InProcess,
+    verdicts: &[Verdict],
+    mut lists: Inventory,
+) -> Vec<Looked> {
+    let policies = PolicyFile::parse("p.yaml", policies, Timestamp::now()).unwrap();
     let (readings, now) = (lists.readings(), Timestamp::now());
     let account = Some("111122223333".to_owned());
     let look = Look::new(ec2, &policies, now, account, &readings);
@@ -76,6 +85,13 @@ async fn again(ec2: &InProcess, verdicts: &[Verdict], mut lists: Inventory) -> V
 
 /// The reasons that hold the AMI when `change` happened after the lists were read.
 async fn held(change: impl FnOnce(&mut Account, &ImageId, &SnapshotId)) -> Vec<ReasonCode> {
+    held_by(POLICIES, change).await
+}
+
+async fn held_by(
+    policies: &str,
+    change: impl FnOnce(&mut Account, &ImageId, &SnapshotId),
+) -> Vec<ReasonCode> {
     let (ec2, image, snapshot) = account();
     let lists = read(&ec2).await;
     let verdict = condemned(Subject::Image {
@@ -83,7 +99,7 @@ async fn held(change: impl FnOnce(&mut Account, &ImageId, &SnapshotId)) -> Vec<R
         snapshots: lists.snapshots.items.iter().collect(),
     });
     change(&mut ec2.account(), &image, &snapshot);
-    let checked = again(&ec2, &[verdict], lists).await;
+    let checked = again_by(policies, &ec2, &[verdict], lists).await;
     match &checked[0].verdict.decision {
         Decision::Hold(reasons) => reasons.iter().map(|r| r.code).collect(),
         _ => Vec::new(),
@@ -127,6 +143,25 @@ async fn an_ami_that_was_launched_while_the_sweep_ran_is_held() {
     assert_eq!(running, [ReasonCode::UsedByInstance]);
     let over = held(|a, image, _| launch(a, InstanceState::Terminated, image)).await;
     assert_eq!(over, []);
+}
+
+#[tokio::test]
+async fn an_ami_of_which_ec2_says_by_now_that_it_was_launched_lately_is_held() {
+    let lately = format!("{POLICIES}    recently_launched: 90d\n");
+    let launched = held_by(&lately, |account, image, _| {
+        let image = account.image(image).unwrap().clone();
+        let now = account.now();
+        account.seed_image(ImageSeed {
+            id: Some(image.id),
+            name: Some(image.name),
+            created: Some(image.created),
+            mappings: image.mappings,
+            tags: image.tags,
+            last_launched: Some(now),
+            ..ImageSeed::default()
+        });
+    });
+    assert_eq!(launched.await, [ReasonCode::RecentlyLaunched]);
 }
 
 #[tokio::test]
