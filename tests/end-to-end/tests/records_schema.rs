@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use holdfast::aws::dynamodb::Table;
 use holdfast_core::lineage::{Edge, EdgeKind, Node, NodeState};
+use holdfast_core::plan::settle::TrippedPlan;
 use holdfast_core::ports::records::{
     Absence, Census, Deletion, Head, Lease, OpenSource, Records, RunRecord, TableError,
     TableErrorKind,
@@ -139,8 +140,12 @@ fn run() -> RunRecord {
 }
 
 async fn save_tripped(table: &Table) -> Result<(), TableError> {
-    let held = [("nightly".to_owned(), SNAPSHOT.to_owned())];
-    table.save_tripped("hash", &held, wall(), &lease()).await
+    let pair = |told: &str| [("nightly".to_owned(), told.to_owned())].into();
+    let plan = TrippedPlan {
+        deletions: pair(SNAPSHOT),
+        comparisons: pair("images: 1 listed now, 9 when the last sweep counted"),
+    };
+    table.save_tripped("hash", &plan, wall(), &lease()).await
 }
 
 /// Every write that could replace or remove a record that stands.

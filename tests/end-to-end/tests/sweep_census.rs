@@ -4,8 +4,11 @@
 use holdfast_end_to_end::backups::{NOW, POLICIES, VOLUME, day};
 use holdfast_end_to_end::images::{self, sweep_at};
 use holdfast_end_to_end::{World, codes, item_of, items, report, seed_backup};
-use holdfast_sim::InstanceSeed;
-use holdfast_sim::request::{Request, TerminateInstances};
+use holdfast_sim::{InstanceSeed, TemplateData};
+
+use holdfast_sim::request::{
+    CreateLaunchTemplate, DeleteLaunchTemplate, Request, TerminateInstances,
+};
 use serde_json::{Value, json};
 
 const LATER: &str = "2026-03-02T11:00:00Z";
@@ -66,6 +69,83 @@ async fn a_collapse_of_what_is_listed_holds_everything_until_the_shown_plan_is_r
     );
     let next = sweep_at(&world, "2026-03-02T13:00:00Z").await;
     assert_eq!(next["summary"], json!({ "kept": 2 }), "{next:#}");
+}
+
+/// A request for the release of a plan.
+async fn release(world: &World, plan: &Value, time: &str) -> Value {
+    let request = json!({ "override": plan["run"]["plan_hash"], "now": time });
+    report(&world.function("sweep-retention"), &request).await
+}
+
+fn backup(world: &World, days: i64) {
+    world.account(|account| seed_backup(account, "nightly", VOLUME, &day(days), &[]));
+}
+
+#[tokio::test]
+async fn a_release_accepts_no_collapse_and_no_deletion_that_came_after_what_was_shown() {
+    let (world, instances) = with_instances("enforce").await;
+    let template = |n: usize| format!("template-{n}");
+    for n in 0..8 {
+        let request = Request::CreateLaunchTemplate(CreateLaunchTemplate {
+            name: template(n),
+            description: None,
+            data: TemplateData::default(),
+            tags: Vec::new(),
+            client_token: None,
+        });
+        world.account(|account| account.call(&request)).unwrap();
+    }
+    sweep_at(&world, NOW).await;
+    terminate(&world, &instances[..8]);
+    backup(&world, 5);
+    let first = sweep_at(&world, LATER).await;
+    assert_eq!(items(&first, "held").len(), 1, "{first:#}");
+    // After it was shown, the launch templates go, and one more backup is condemned.
+    backup(&world, 6);
+    for n in 0..7 {
+        let request = Request::DeleteLaunchTemplate(DeleteLaunchTemplate {
+            id: None,
+            name: Some(template(n)),
+        });
+        world.account(|account| account.call(&request)).unwrap();
+    }
+    let released = release(&world, &first, LATER).await;
+    let counts = json!({ "deleted": 1, "held": 1, "kept": 2, "finding": 2 });
+    assert_eq!(released["summary"], counts, "{released:#}");
+    let held = items(&first, "held")[0]["resource"].clone();
+    assert_eq!(items(&released, "deleted")[0]["resource"], held);
+    assert_eq!(census(&world)["instances"], 12);
+    assert_eq!(census(&world)["launch_templates"], 8);
+    // Nobody asked for anything since.
+    let next = sweep_at(&world, LATEST).await;
+    let counts = json!({ "held": 1, "kept": 2, "finding": 2 });
+    assert_eq!(next["summary"], counts, "{next:#}");
+    let again = release(&world, &first, LATEST).await;
+    assert_eq!(items(&again, "deleted").len(), 0, "used up: {again:#}");
+    // All of it has been shown by now.
+    let released = release(&world, &next, LATEST).await;
+    let counts = json!({ "deleted": 1, "kept": 2 });
+    assert_eq!(released["summary"], counts, "{released:#}");
+    assert_eq!(census(&world)["instances"], 4);
+    assert_eq!(census(&world)["launch_templates"], 1);
+}
+
+#[tokio::test]
+async fn a_release_of_what_an_earlier_version_stored_accepts_no_counts() {
+    let (world, instances) = with_instances("enforce").await;
+    sweep_at(&world, NOW).await;
+    terminate(&world, &instances[..8]);
+    backup(&world, 5);
+    let tripped = sweep_at(&world, LATER).await;
+    let hash = tripped["run"]["plan_hash"].as_str().unwrap();
+    world.change(&format!("tripped#{hash}"), "tripped", |item| {
+        let stored = item.as_object_mut().unwrap();
+        stored.remove("comparisons").expect("what tripped it");
+    });
+    let released = release(&world, &tripped, LATEST).await;
+    let counts = json!({ "deleted": 1, "kept": 2, "finding": 1 });
+    assert_eq!(released["summary"], counts, "{released:#}");
+    assert_eq!(census(&world)["instances"], 12);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use holdfast::function::Invocation;
 use holdfast::sweep;
 use holdfast_core::event::{SweepEvent, SweepRequest};
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
-use holdfast_core::plan::settle::Retired;
+use holdfast_core::plan::settle::{Retired, TrippedPlan};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::{
     Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, Ledger, OpenSource,
@@ -146,8 +146,8 @@ impl Records for Frozen {
         intend_deletion(deletion: &Deletion, lease: &Lease) -> ();
         end_deletion(deletion: &Deletion, refused: Option<&str>, lease: &Lease) -> ();
         put_deletion_aside(deletion: &Deletion, lease: &Lease) -> ();
-        save_tripped(hash: &str, held: &[(String, String)], wall: Timestamp, lease: &Lease) -> ();
-        tripped(hash: &str, wall: Timestamp, take: bool) -> Option<Vec<(String, String)>>;
+        save_tripped(hash: &str, plan: &TrippedPlan, wall: Timestamp, lease: &Lease) -> ();
+        tripped(hash: &str, wall: Timestamp, take: bool) -> Option<TrippedPlan>;
         proofs(resource: &str) -> Vec<(Deletion, DeletionState)>;
         deletions(resources: &[String]) -> BTreeMap<String, (Deletion, DeletionState)>;
         census() -> Option<Census>;

@@ -205,11 +205,14 @@ pub fn trips(
     let Some(previous) = previous else {
         return trips;
     };
+    // The words leave out what time it is: a release is of the words that were shown, and the clock
+    // goes on meanwhile.
     let jump = |before: Timestamp| {
-        tripped(format!(
-            "the clock is at {}, and was at {before} when the last sweep counted",
-            current.wall
-        ))
+        let away = match current.wall < before {
+            true => "ahead of the clock".to_owned(),
+            false => format!("more than {} days ago", AHEAD_AT_MOST.as_hours() / 24),
+        };
+        tripped(format!("the last sweep counted at {before}, {away}"))
     };
     let standing = Standing::new(inventory);
     let policies = policies.policies.iter();

@@ -3,8 +3,10 @@
 //! What stands in the table only ever delays a deletion here.
 
 mod breaker;
+mod shown;
 
 pub use breaker::allowance;
+pub use shown::TrippedPlan;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -54,9 +56,8 @@ pub struct Recorded {
     pub marks_from: BTreeMap<String, Timestamp>,
     /// Deletions of the last 24 hours, by policy.
     pub retired: BTreeMap<String, Vec<Retired>>,
-    /// Deletions that an operator's request released from the breaker: (policy, resource). An empty
-    /// resource stands for a policy that tripped with nothing condemned.
-    pub released: BTreeSet<(String, String)>,
+    /// What an operator's request releases from the breaker.
+    pub released: TrippedPlan,
     /// Why a comparison with the last sweep trips a policy's breaker, by policy (see
     /// [`super::census::trips`]).
     pub trips: BTreeMap<String, Vec<Reason>>,
@@ -77,26 +78,11 @@ pub struct Settled {
     pub freed: Vec<String>,
     /// Policies whose breaker tripped, with the deletions it holds.
     pub tripped: BTreeMap<String, Vec<String>>,
-    /// Those of [`Recorded::trips`] that no request has released.
+    /// Those of [`Recorded::trips`] that no request has released: one is released as a whole, when
+    /// all that is condemned of the policy and all that trips it was shown.
     pub trips: BTreeMap<String, Vec<Reason>>,
     /// Hash over the tripped policies' held deletions, or over all deletions when none tripped.
     pub plan_hash: String,
-}
-
-impl Settled {
-    /// What is to be stored under [`Self::plan_hash`], so that a request can release it: (policy,
-    /// resource), with an empty resource for a policy that tripped with nothing condemned.
-    #[must_use]
-    pub fn offered(&self) -> Vec<(String, String)> {
-        let mut offered = Vec::new();
-        for (policy, held) in &self.tripped {
-            offered.extend(held.iter().map(|id| (policy.clone(), id.clone())));
-            if held.is_empty() {
-                offered.push((policy.clone(), String::new()));
-            }
-        }
-        offered
-    }
 }
 
 /// Whose marks (when they were first condemned) the guardrails ask for: artifacts, and what of former
@@ -194,7 +180,7 @@ pub fn settle(
 }
 
 /// SHA-256 over the sorted `policy<TAB>resource<LF>` lines, lower-case hexadecimal. What names no
-/// resource is no deletion.
+/// resource is no deletion: earlier versions stored such lines.
 pub fn plan_hash<'a>(deletions: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let named = deletions.filter(|(_, resource)| !resource.is_empty());
     let sorted: BTreeSet<(&str, &str)> = named.collect();
@@ -327,20 +313,21 @@ fn waits_only(decision: &Decision) -> bool {
 
 /// Holds everything condemned of the policies that a comparison with the last sweep trips, but for
 /// what a request released.
+///
+/// The trip itself, with whose end the counts are accepted and the next sweep goes by them, is
+/// released only by one that showed all of it: a cause, or a deletion, that came later was put to
+/// nobody. A plan's hash covers deletions only, so that the comparisons are the table's word alone;
+/// they free nothing that the hash does not name.
 fn trip(verdicts: &mut impl Judged, recorded: &Recorded, settled: &mut Settled) {
     if recorded.trips.is_empty() {
         return;
     }
-    // A plan's hash covers deletions only. That a policy tripped with nothing condemned is the
-    // table's word alone, and releases nothing that is condemned by now.
-    let named = |(policy, resource): &&(String, String)| {
-        let condemned = verdicts.condemned();
-        !resource.is_empty() || condemned.iter().all(|&v| verdicts.policy(v) != policy)
-    };
-    let released = recorded.released.iter().filter(named);
-    let released: BTreeSet<&str> = released.map(|(policy, _)| policy.as_str()).collect();
+    let released = &recorded.released;
+    let unshown = verdicts.condemned().into_iter();
+    let unshown = unshown.filter(|v| !released.frees(verdicts, *v));
+    let unshown: BTreeSet<&str> = unshown.map(|v| verdicts.policy(v)).collect();
     for (policy, reasons) in &recorded.trips {
-        if !released.contains(policy.as_str()) {
+        if unshown.contains(policy.as_str()) || !released.names(policy, reasons) {
             settled.trips.insert(policy.clone(), reasons.clone());
             settled.tripped.insert(policy.clone(), Vec::new());
         }
@@ -350,14 +337,14 @@ fn trip(verdicts: &mut impl Judged, recorded: &Recorded, settled: &mut Settled) 
         .filter_map(|v| Some((v, recorded.trips.get(verdicts.policy(v))?.as_slice())))
         .collect();
     let staying = condemned.iter().map(|(v, _)| *v);
-    let staying = staying.filter(|v| !is_released(verdicts, recorded, *v));
+    let staying = staying.filter(|v| !released.frees(verdicts, *v));
     // What is left of one AMI goes whole or not at all.
     let stays: BTreeSet<FormerImage> = staying
         .filter_map(|v| verdicts.orphan_of(v).cloned())
         .collect();
     for (v, reasons) in condemned {
         let parted = verdicts.orphan_of(v).is_some_and(|of| stays.contains(of));
-        if is_released(verdicts, recorded, v) && !parted {
+        if released.frees(verdicts, v) && !parted {
             continue;
         }
         let policy = verdicts.policy(v).to_owned();
@@ -367,13 +354,4 @@ fn trip(verdicts: &mut impl Judged, recorded: &Recorded, settled: &mut Settled) 
             verdicts.hold(v, reason.clone());
         }
     }
-}
-
-/// Whether a request released a deletion from the breaker.
-fn is_released(verdicts: &impl Judged, recorded: &Recorded, v: usize) -> bool {
-    if recorded.released.is_empty() {
-        return false;
-    }
-    let key = (verdicts.policy(v).to_owned(), verdicts.id(v).into_owned());
-    recorded.released.contains(&key)
 }

@@ -9,7 +9,8 @@ use std::future::Future;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::lineage::{Edge, Node, NodeState, SlotRecord};
-use crate::plan::{governed::Governed, settle::Retired};
+use crate::plan::governed::Governed;
+use crate::plan::settle::{Retired, TrippedPlan};
 use crate::policy::Trigger;
 
 pub use super::ledger::Ledger;
@@ -410,23 +411,23 @@ pub trait Records: Send + Sync {
         lease: &Lease,
     ) -> impl Future<Output = Result<(), TableError>> + Send;
 
-    /// Stores the deletions that a tripped breaker held under their hash.
+    /// Stores what tripped breakers hold, and why, under its hash.
     fn save_tripped(
         &self,
         plan_hash: &str,
-        deletions: &[(String, String)],
+        plan: &TrippedPlan,
         wall: Timestamp,
         lease: &Lease,
     ) -> impl Future<Output = Result<(), TableError>> + Send;
 
-    /// The deletions stored under a hash within the last 24 hours, unless their release is used up;
-    /// with `take` it is from now on.
+    /// The plan stored under a hash within the last 24 hours, unless its release is used up; with
+    /// `take` it is from now on. One that an earlier version stored names no comparison.
     fn tripped(
         &self,
         plan_hash: &str,
         wall: Timestamp,
         take: bool,
-    ) -> impl Future<Output = Result<Option<Vec<(String, String)>>, TableError>> + Send;
+    ) -> impl Future<Output = Result<Option<TrippedPlan>, TableError>> + Send;
 
     /// Every deletion of a resource on record, the newest first: more than one where the Recycle Bin
     /// gave it back, those that [`Self::put_deletion_aside`] put aside included.

@@ -128,10 +128,10 @@ fn a_release_of_a_part_frees_nothing_of_the_ami_and_a_release_of_all_frees_it() 
     second.volume = Some(VolumeId::new("vol-2"));
     world.snapshots.push(second);
     let pair = |id: &str| ("p".to_owned(), id.to_owned());
-    recorded.released = [pair("snap-1-0")].into();
+    recorded.released.deletions = [pair("snap-1-0")].into();
     let (gone, _) = goes(&world, &recorded);
     assert_eq!(gone, ["snap-4-0"]);
-    recorded.released.insert(pair("snap-1-1"));
+    recorded.released.deletions.insert(pair("snap-1-1"));
     let (gone, _) = goes(&world, &recorded);
     assert_eq!(gone, ["snap-4-0", "snap-1-0", "snap-1-1"]);
 }

@@ -10,7 +10,7 @@ use holdfast_core::inventory::{
 };
 use holdfast_core::plan::census::{count, trips};
 use holdfast_core::plan::judge::{Leftover, Subject};
-use holdfast_core::plan::settle::Recorded;
+use holdfast_core::plan::settle::{Recorded, TrippedPlan};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::report::{Reason, ReasonCode};
 use jiff::SignedDuration;
@@ -44,18 +44,20 @@ fn a_trip_lets_no_released_part_of_a_former_ami_go_alone() {
     second.id = SnapshotId::new("snap-1-1");
     world.snapshots.push(second);
     let mark = |id: &str| (id.to_owned(), now() - SignedDuration::from_hours(8 * 24));
+    let released = |ids: &[&str]| TrippedPlan {
+        deletions: ids.iter().map(|id| ("p".into(), (*id).into())).collect(),
+        ..TrippedPlan::default()
+    };
     let recorded = Recorded {
         condemned: BTreeMap::from([mark("snap-1-0"), mark("snap-1-1")]),
         trips: BTreeMap::from([("p".to_owned(), vec![Reason::of(ReasonCode::CircuitBreaker)])]),
-        released: [("p".to_owned(), "snap-1-0".to_owned())].into(),
+        released: released(&["snap-1-0"]),
         ..Recorded::default()
     };
     let (v, _) = world.settled(&recorded, now());
     assert!(v.iter().all(|v| !v.is_condemned()));
     let both = Recorded {
-        released: ["snap-1-0", "snap-1-1"]
-            .map(|id| ("p".to_owned(), id.to_owned()))
-            .into(),
+        released: released(&["snap-1-0", "snap-1-1"]),
         ..recorded
     };
     let (v, _) = world.settled(&both, now());

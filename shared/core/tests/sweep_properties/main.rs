@@ -150,7 +150,8 @@ proptest! {
         world in world(), policy in prop::sample::select(vec!["a", "b", "m", "k", "g"])
     ) {
         let untripped = condemned(&world.settled());
-        let trips = BTreeMap::from([(policy.to_owned(), vec![Reason::of(ReasonCode::CircuitBreaker)])]);
+        let reason = Reason::with(ReasonCode::CircuitBreaker, "fleets: 0 listed now, 40 before");
+        let trips = BTreeMap::from([(policy.to_owned(), vec![reason])]);
         let tripped = Recorded { trips, ..Recorded::default() };
         let mut verdicts = world.judge();
         let settled = settle(policies(), &mut verdicts, &tripped, now(), now());
@@ -160,7 +161,7 @@ proptest! {
             .filter(|id| !of_policy.contains(id.as_str())).cloned().collect();
         prop_assert_eq!(condemned(&verdicts), others);
         // A request that names what was shown frees all of it, and only then.
-        let released = Recorded { released: settled.offered().into_iter().collect(), ..tripped };
+        let released = Recorded { released: settled.offered(), ..tripped };
         let mut verdicts = world.judge();
         let settled = settle(policies(), &mut verdicts, &released, now(), now());
         prop_assert!(settled.trips.is_empty());

@@ -45,7 +45,7 @@ pub struct Planned<'a> {
     pub pinned: BTreeSet<String>,
     /// Whether a release was asked for that no stored plan answers to.
     pub release_unknown: bool,
-    /// What the request releases from the breaker: (policy, resource).
+    /// The deletions that the request releases from the breaker: (policy, resource).
     pub released: BTreeSet<(String, String)>,
     /// What the table said before there were verdicts.
     pub on_record: OnRecord,
@@ -110,7 +110,7 @@ pub async fn plan<'a, R: Records>(
         unpin: known.unpin,
         pinned: recorded.pinned,
         release_unknown: known.release_unknown,
-        released: recorded.released,
+        released: recorded.released.deletions,
         on_record,
         marked,
         waiting,

@@ -98,13 +98,14 @@ pub(super) async fn known<R: Records>(
     if let Some(hash) = sweep.release {
         // Taken only when it has been carried out: cut off before, it can be asked for again.
         let released = records.tripped(hash, wall, false).await?;
-        // The hash was shown to a person; a stored list that does not have it is not that plan.
-        let released = released.filter(|list| {
-            let pairs = list.iter().map(|(p, r)| (p.as_str(), r.as_str()));
+        // The hash was shown to a person; stored deletions that do not have it are not that plan.
+        let released = released.filter(|plan| {
+            let pairs = plan.deletions.iter();
+            let pairs = pairs.map(|(p, r)| (p.as_str(), r.as_str()));
             holdfast_core::plan::settle::plan_hash(pairs) == hash
         });
         known.release_unknown = released.is_none();
-        recorded.released = released.into_iter().flatten().collect();
+        recorded.released = released.unwrap_or_default();
     }
     Ok(known)
 }

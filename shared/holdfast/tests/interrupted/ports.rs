@@ -12,7 +12,7 @@ use holdfast_core::inventory::{
     Volume,
 };
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
-use holdfast_core::plan::settle::Retired;
+use holdfast_core::plan::settle::{Retired, TrippedPlan};
 use holdfast_core::ports::records::{
     Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, Ledger, OpenSource,
     Readable, Records, Relations, RunRecord, TableError, TableErrorKind,
@@ -395,8 +395,8 @@ impl Records for Ports {
         intend_deletion(deletion: &Deletion, lease: &Lease) -> ();
         end_deletion(deletion: &Deletion, refused: Option<&str>, lease: &Lease) -> ();
         put_deletion_aside(deletion: &Deletion, lease: &Lease) -> ();
-        save_tripped(hash: &str, held: &[(String, String)], wall: Timestamp, lease: &Lease) -> ();
-        tripped(hash: &str, wall: Timestamp, take: bool) -> Option<Vec<(String, String)>>;
+        save_tripped(hash: &str, plan: &TrippedPlan, wall: Timestamp, lease: &Lease) -> ();
+        tripped(hash: &str, wall: Timestamp, take: bool) -> Option<TrippedPlan>;
         proofs(resource: &str) -> Vec<(Deletion, DeletionState)>;
         deletions(resources: &[String]) -> BTreeMap<String, (Deletion, DeletionState)>;
         census() -> Option<Census>;

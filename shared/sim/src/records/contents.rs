@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
-use holdfast_core::plan::settle::Retired;
+use holdfast_core::plan::settle::{Retired, TrippedPlan};
 use holdfast_core::ports::records::{
     Absence, Census, Deletion, DeletionState, Head, Lease, Ledger, OpenSource, RunRecord,
 };
@@ -67,14 +67,14 @@ pub struct DeletionRecord {
     pub state: DeletionState,
 }
 
-/// The deletions that a tripped breaker held.
+/// What a tripped breaker held, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrippedPlan {
-    /// Policy and resource of each.
-    pub deletions: Vec<(String, String)>,
+pub struct TrippedRecord {
+    /// As it was shown.
+    pub plan: TrippedPlan,
     /// When the breaker tripped, on the wall clock.
     pub at: Timestamp,
-    /// Whether a request has released them.
+    /// Whether a request has released it.
     pub taken: bool,
 }
 
@@ -110,7 +110,7 @@ pub struct Contents {
     /// Deletions that the breaker counts: by policy and UTC day, then by time and resource.
     pub retired: BTreeMap<(String, String), BTreeMap<String, Fenced<Retired>>>,
     /// What tripped breakers held, by the plan's hash.
-    pub tripped: BTreeMap<String, Fenced<TrippedPlan>>,
+    pub tripped: BTreeMap<String, Fenced<TrippedRecord>>,
     /// Resources that reconciles miss, by identifier.
     pub absences: BTreeMap<String, Fenced<Absence>>,
     /// What the last sweep counted.

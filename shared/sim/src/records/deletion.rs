@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_core::lineage::{Node, NodeState};
-use holdfast_core::plan::settle::{Retired, WINDOW};
+use holdfast_core::plan::settle::{Retired, TrippedPlan, WINDOW};
 use holdfast_core::ports::records::{
     Absence, COUNTS_AHEAD, Census, Deletion, DeletionState, Lease, TableError,
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::contents::{Contents, DeletionRecord, Fenced, TrippedPlan};
+use super::contents::{Contents, DeletionRecord, Fenced, TrippedRecord};
 use super::{fenced, graph};
 
 /// Writes over what no newer holder wrote.
@@ -252,16 +252,16 @@ pub(super) fn proofs(contents: &Contents, resource: &str) -> Vec<(Deletion, Dele
 pub(super) fn save_tripped(
     contents: &mut Contents,
     plan_hash: &str,
-    deletions: &[(String, String)],
+    plan: &TrippedPlan,
     wall: Timestamp,
     lease: &Lease,
 ) -> Result<(), TableError> {
-    let plan = TrippedPlan {
-        deletions: deletions.to_vec(),
+    let record = TrippedRecord {
+        plan: plan.clone(),
         at: wall,
         taken: false,
     };
-    put(&mut contents.tripped, plan_hash, plan, lease)
+    put(&mut contents.tripped, plan_hash, record, lease)
 }
 
 /// One that is too old is taken all the same, and not given.
@@ -270,13 +270,13 @@ pub(super) fn tripped(
     plan_hash: &str,
     wall: Timestamp,
     take: bool,
-) -> Option<Vec<(String, String)>> {
-    let plan = &mut contents.tripped.get_mut(plan_hash)?.value;
-    if plan.taken {
+) -> Option<TrippedPlan> {
+    let record = &mut contents.tripped.get_mut(plan_hash)?.value;
+    if record.taken {
         return None;
     }
-    plan.taken = take;
-    (wall.duration_since(plan.at) <= WINDOW).then(|| plan.deletions.clone())
+    record.taken = take;
+    (wall.duration_since(record.at) <= WINDOW).then(|| record.plan.clone())
 }
 
 pub(super) fn absences(contents: &Contents) -> BTreeMap<String, Absence> {

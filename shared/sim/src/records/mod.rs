@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
-use holdfast_core::plan::settle::Retired;
+use holdfast_core::plan::settle::{Retired, TrippedPlan};
 use holdfast_core::ports::records::{
     Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, Ledger, OpenSource,
     Readable, Records, Relations, RunRecord, TableError, TableErrorKind,
@@ -24,7 +24,7 @@ use holdfast_core::ports::records::{
 use jiff::{SignedDuration, Timestamp};
 
 pub use contents::{
-    Contents, DeletionRecord, Fenced, FunctionRecord, LeaseRecord, NodeRecord, TrippedPlan,
+    Contents, DeletionRecord, Fenced, FunctionRecord, LeaseRecord, NodeRecord, TrippedRecord,
 };
 
 /// Name of the table in errors.
@@ -312,12 +312,12 @@ impl Records for InMemoryRecords {
     async fn save_tripped(
         &self,
         plan_hash: &str,
-        deletions: &[(String, String)],
+        plan: &TrippedPlan,
         wall: Timestamp,
         lease: &Lease,
     ) -> Result<(), TableError> {
         let contents = &mut self.state().contents;
-        deletion::save_tripped(contents, plan_hash, deletions, wall, lease)
+        deletion::save_tripped(contents, plan_hash, plan, wall, lease)
     }
 
     async fn tripped(
@@ -325,7 +325,7 @@ impl Records for InMemoryRecords {
         plan_hash: &str,
         wall: Timestamp,
         take: bool,
-    ) -> Result<Option<Vec<(String, String)>>, TableError> {
+    ) -> Result<Option<TrippedPlan>, TableError> {
         let contents = &mut self.state().contents;
         Ok(deletion::tripped(contents, plan_hash, wall, take))
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_core::lineage::{Edge, Node, SlotRecord};
+use holdfast_core::plan::settle::TrippedPlan;
 use holdfast_core::ports::records::{
     Absence, Census, Deletion, Head, Lease, OpenSource, Records, RunRecord, TableError,
 };
@@ -49,7 +50,7 @@ pub enum Operation {
     IntendDeletion(Deletion, Lease),
     EndDeletion(Deletion, Option<String>, Lease),
     PutDeletionAside(Deletion, Lease),
-    SaveTripped(String, Vec<(String, String)>, Timestamp, Lease),
+    SaveTripped(String, TrippedPlan, Timestamp, Lease),
     Tripped(String, Timestamp, bool),
     Proofs(String),
     Deletions(Vec<String>),
@@ -133,8 +134,8 @@ impl Operation {
             Self::PutDeletionAside(deletion, lease) => {
                 words(records.put_deletion_aside(deletion, lease).await)
             }
-            Self::SaveTripped(hash, held, wall, lease) => {
-                words(records.save_tripped(hash, held, *wall, lease).await)
+            Self::SaveTripped(hash, plan, wall, lease) => {
+                words(records.save_tripped(hash, plan, *wall, lease).await)
             }
             Self::Tripped(hash, wall, take) => words(records.tripped(hash, *wall, *take).await),
             Self::Proofs(id) => words(records.proofs(id).await),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use holdfast_core::inventory::LaunchParameters;
 use holdfast_core::lineage::{Consistency, Edge, EdgeKind, Node, NodeState, SlotRecord, SlotState};
 use holdfast_core::plan::governed::Governed;
+use holdfast_core::plan::settle::TrippedPlan;
 use holdfast_core::policy::Trigger;
 use holdfast_core::ports::records::{
     Absence, Accepted, Census, Deletion, Head, Lease, OpenSource, RunRecord,
@@ -19,6 +20,7 @@ const ARTIFACTS: [&str; 4] = ["snap-0a", "snap-0b", "ami-0c", "ami-0d"];
 const POLICIES: [&str; 2] = [POLICY, "golden"];
 const LEASES: [&str; 2] = ["sweep-retention", "nightly"];
 const HASHES: [&str; 2] = ["aa", "bb"];
+const COMPARISONS: [&str; 2] = ["images: 1 listed now, 9\tbefore", "it picks nothing now"];
 /// The highest fencing token: what is written under it is never refused.
 const NEWEST: u64 = 4;
 
@@ -360,7 +362,14 @@ fn of_lineage(times: &[Timestamp]) -> BoxedStrategy<Operation> {
 fn of_deletions(times: &[Timestamp]) -> BoxedStrategy<Operation> {
     let time = || select(times.to_vec());
     let refused = proptest::option::of(one_of(&["it is in use"]));
-    let held = proptest::collection::vec((one_of(&POLICIES), one_of(&ARTIFACTS)), 0..3);
+    let told = |what: &'static [&'static str]| {
+        proptest::collection::btree_set((one_of(&POLICIES), one_of(what)), 0..3)
+    };
+    let plan = (told(&ARTIFACTS), told(&COMPARISONS));
+    let plan = plan.prop_map(|(deletions, comparisons)| TrippedPlan {
+        deletions,
+        comparisons,
+    });
     prop_oneof![
         2 => (some_of(&ARTIFACTS), proptest::option::of(time()), lease()).prop_map(
             |(ids, since, lease)| {
@@ -383,8 +392,8 @@ fn of_deletions(times: &[Timestamp]) -> BoxedStrategy<Operation> {
         2 => (one_of(&POLICIES), time(), time())
             .prop_map(|(policy, since, wall)| Operation::Retired(policy, since, wall)),
         1 => some_of(&ARTIFACTS).prop_map(Operation::Deletions),
-        2 => (one_of(&HASHES), held, time(), lease()).prop_map(|(hash, held, wall, lease)| {
-            Operation::SaveTripped(hash, held, wall, lease)
+        2 => (one_of(&HASHES), plan, time(), lease()).prop_map(|(hash, plan, wall, lease)| {
+            Operation::SaveTripped(hash, plan, wall, lease)
         }),
         2 => (one_of(&HASHES), time(), any::<bool>())
             .prop_map(|(hash, wall, take)| Operation::Tripped(hash, wall, take)),

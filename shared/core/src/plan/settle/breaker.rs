@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
-use super::{Recorded, Retired, Settled, WINDOW, is_released};
+use super::{Recorded, Retired, Settled, WINDOW};
 use crate::id::ImageId;
 use crate::plan::judge::{FormerImage, Judged, SetKey};
 use crate::policy::{Limits, Policy};
@@ -115,7 +115,7 @@ pub(super) fn apply(
             },
             false => remains(verdicts, v, &retired),
         };
-        if is_released(verdicts, recorded, v) {
+        if recorded.released.frees(verdicts, v) {
             continue;
         }
         if !verdicts.is_good(v) && whole.is_none() {
@@ -153,7 +153,7 @@ pub(super) fn apply(
         .filter_map(|v| verdicts.orphan_of(*v).cloned())
         .collect();
     let parted = |v: &usize| {
-        is_released(verdicts, recorded, *v)
+        recorded.released.frees(verdicts, *v)
             && verdicts.orphan_of(*v).is_some_and(|of| stays.contains(of))
     };
     let parted: Vec<usize> = verdicts.condemned().into_iter().filter(parted).collect();

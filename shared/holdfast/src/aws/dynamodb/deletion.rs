@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use futures::{StreamExt, TryStreamExt, stream};
 use holdfast_core::lineage::{Node, NodeState};
-use holdfast_core::plan::settle::{Retired, WINDOW};
+use holdfast_core::plan::settle::{Retired, TrippedPlan, WINDOW};
 use holdfast_core::ports::records::{COUNTS_AHEAD, Deletion, DeletionState, Lease, TableError};
 use jiff::{SignedDuration, Timestamp};
 
@@ -341,18 +341,31 @@ pub(super) async fn proofs(
     Ok(newest)
 }
 
+/// One line for each pair: a policy, and what is told of it.
+fn lines(pairs: &BTreeSet<(String, String)>) -> Vec<String> {
+    let pairs = pairs.iter();
+    pairs.map(|(p, told)| format!("{p}\t{told}")).collect()
+}
+
+fn pairs(lines: &[String]) -> BTreeSet<(String, String)> {
+    let pairs = lines.iter().filter_map(|line| line.split_once('\t'));
+    pairs
+        .map(|(p, told)| (p.to_owned(), told.to_owned()))
+        .collect()
+}
+
 pub(super) async fn save_tripped(
     table: &Table,
     plan_hash: &str,
-    deletions: &[(String, String)],
+    plan: &TrippedPlan,
     wall: Timestamp,
     lease: &Lease,
 ) -> Result<(), TableError> {
     // Well under DynamoDB's 400 KB an item for some 9,000 deletions; beyond that, the operator
     // narrows the sweep to one policy.
-    let lines: Vec<String> = deletions.iter().map(|(p, r)| format!("{p}\t{r}")).collect();
     let item = Item::keyed(&tripped_pk(plan_hash), TRIPPED)
-        .texts("deletions", &lines)
+        .texts("deletions", &lines(&plan.deletions))
+        .texts("comparisons", &lines(&plan.comparisons))
         .time("at", wall)
         .flag_set("taken", false)
         .number_set("expires_at", (wall + WINDOW).as_second())
@@ -366,7 +379,7 @@ pub(super) async fn tripped(
     plan_hash: &str,
     wall: Timestamp,
     take: bool,
-) -> Result<Option<Vec<(String, String)>>, TableError> {
+) -> Result<Option<TrippedPlan>, TableError> {
     let pk = tripped_pk(plan_hash);
     let item = if take {
         let values = Item::new()
@@ -407,12 +420,9 @@ pub(super) async fn tripped(
         item.timestamp("at")
             .is_some_and(|at| wall.duration_since(at) <= WINDOW)
     });
-    Ok(fresh.map(|item| {
-        let lines = item.list("deletions");
-        let pair = |line: &String| {
-            line.split_once('\t')
-                .map(|(p, r)| (p.to_owned(), r.to_owned()))
-        };
-        lines.iter().filter_map(pair).collect()
+    // Earlier versions stored no comparisons.
+    Ok(fresh.map(|item| TrippedPlan {
+        deletions: pairs(&item.list("deletions")),
+        comparisons: pairs(&item.list("comparisons")),
     }))
 }

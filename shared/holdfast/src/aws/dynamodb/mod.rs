@@ -16,7 +16,7 @@
 //! | `delete#ID` | `deletion#AT` | the same of an earlier one: it came back, and was deleted again |
 //! | `delete#orphans` | snapshot | marked as left of an AMI that somebody else deregistered |
 //! | `retired#POLICY#DAY` | `TIME#ID` | deletions of one UTC day, for the breaker |
-//! | `tripped#HASH` | `tripped` | what a tripped breaker held |
+//! | `tripped#HASH` | `tripped` | what a tripped breaker held, and why |
 //! | `pins` | source | sources that are pinned |
 //! | `roster#SHARD` | artifact | artifacts that the graph says exist, with their state |
 //! | `census` | `census` | what the last sweep counted |
@@ -47,7 +47,7 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use holdfast_core::lineage::{Edge, Node, NodeState, SlotRecord};
-use holdfast_core::plan::settle::Retired;
+use holdfast_core::plan::settle::{Retired, TrippedPlan};
 use holdfast_core::ports::records::{
     Absence, Acquired, Begun, Census, Deletion, DeletionState, Head, Lease, Ledger, OpenSource,
     Readable, Records, Relations, RunRecord, TableError, TableErrorKind,
@@ -364,11 +364,11 @@ impl Records for Table {
     async fn save_tripped(
         &self,
         plan_hash: &str,
-        deletions: &[(String, String)],
+        plan: &TrippedPlan,
         wall: Timestamp,
         lease: &Lease,
     ) -> Result<(), TableError> {
-        deletion::save_tripped(self, plan_hash, deletions, wall, lease).await
+        deletion::save_tripped(self, plan_hash, plan, wall, lease).await
     }
 
     async fn tripped(
@@ -376,7 +376,7 @@ impl Records for Table {
         plan_hash: &str,
         wall: Timestamp,
         take: bool,
-    ) -> Result<Option<Vec<(String, String)>>, TableError> {
+    ) -> Result<Option<TrippedPlan>, TableError> {
         deletion::tripped(self, plan_hash, wall, take).await
     }
 

@@ -308,9 +308,9 @@ impl<E: ReadEc2 + WriteEc2, R: Records> Deleter<'_, E, R> {
         if settled.tripped.is_empty() {
             return None;
         }
-        let held = settled.offered();
+        let offered = settled.offered();
         let (hash, wall) = (&settled.plan_hash, Timestamp::now());
-        let saved = self.records.save_tripped(hash, &held, wall, lease).await;
+        let saved = self.records.save_tripped(hash, &offered, wall, lease).await;
         let error = saved.err()?;
         let detail = format!("{error}; sweep the policies one by one to release them");
         let reason = Reason::with(ReasonCode::TableFailed, detail);

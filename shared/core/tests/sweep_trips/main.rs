@@ -1,6 +1,8 @@
 //! When a comparison with the last sweep trips the breaker, case by case.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod released;
+
 use std::collections::BTreeMap;
 
 use holdfast_core::artifact::{ArtifactKind, Stamp};
@@ -9,13 +11,12 @@ use holdfast_core::inventory::{
     Instance, InstanceState, Inventory, Listing, Snapshot, SnapshotState, Source, Tags, Volume,
     VolumeState,
 };
-use holdfast_core::plan::census::{count, findings, next, trips};
+use holdfast_core::plan::census::{count, next, trips};
 use holdfast_core::plan::judge::{Evidence, OnRecord, Verdict, judge};
-use holdfast_core::plan::settle::{Recorded, Settled, plan_hash, settle};
 use holdfast_core::policy::PolicyFile;
 use holdfast_core::ports::records::Census;
 use holdfast_core::ports::{CallError, ErrorClass};
-use holdfast_core::report::{Outcome, Reason, ReasonCode};
+use holdfast_core::report::{Reason, ReasonCode};
 use jiff::{SignedDuration, Timestamp};
 
 fn now() -> Timestamp {
@@ -133,30 +134,19 @@ fn verdicts(policies: &PolicyFile, inventory: &Inventory) -> Vec<Verdict> {
 type Trips = BTreeMap<String, Vec<Reason>>;
 
 fn compared(policies: &PolicyFile, before: &Census, inventory: &Inventory) -> Trips {
-    let current = count(inventory, policies, now(), now());
-    let verdicts = verdicts(policies, inventory);
-    trips(Some(before), &current, policies, inventory, &verdicts)
+    compared_at(now(), policies, before, inventory)
 }
 
-fn sweep(
+/// By the wall clock's time.
+fn compared_at(
+    wall: Timestamp,
+    policies: &PolicyFile,
+    before: &Census,
     inventory: &Inventory,
-    trips: &Trips,
-    released: &[(&str, &str)],
-) -> (Vec<String>, Settled) {
-    let policies = policies("");
-    let mut verdicts = verdicts(&policies, inventory);
-    let pair = |(p, r): &(&str, &str)| ((*p).to_owned(), (*r).to_owned());
-    let recorded = Recorded {
-        trips: trips.clone(),
-        released: released.iter().map(pair).collect(),
-        ..Recorded::default()
-    };
-    let settled = settle(&policies, &mut verdicts, &recorded, now(), now());
-    let condemned = verdicts.iter().filter(|v| v.is_condemned());
-    (
-        condemned.map(|v| v.subject.id().to_owned()).collect(),
-        settled,
-    )
+) -> Trips {
+    let current = count(inventory, policies, now(), wall);
+    let verdicts = verdicts(policies, inventory);
+    trips(Some(before), &current, policies, inventory, &verdicts)
 }
 
 #[test]
@@ -274,53 +264,6 @@ fn a_clock_that_jumped_trips_every_policy() {
         let tripped = compared(&policies(""), &before, &account(0));
         assert_eq!(tripped.contains_key("p"), expected, "{last}");
     }
-}
-
-#[test]
-fn a_trip_holds_what_is_condemned_until_a_request_names_it() {
-    let inventory = account(0);
-    let tripped = compared(&policies(""), &census(&[("fleets", 40)], &[]), &inventory);
-    let (condemned, _) = sweep(&inventory, &Trips::new(), &[]);
-    assert_eq!(condemned, ["snap-2"]);
-    let (condemned, settled) = sweep(&inventory, &tripped, &[]);
-    assert!(condemned.is_empty());
-    assert_eq!(settled.tripped["p"], ["snap-2"]);
-    assert_eq!(settled.trips, tripped);
-    assert_eq!(settled.plan_hash, plan_hash([("p", "snap-2")].into_iter()));
-    assert_eq!(settled.offered(), [("p".to_owned(), "snap-2".to_owned())]);
-    // What was shown goes; what was condemned since does not.
-    let (condemned, settled) = sweep(&inventory, &tripped, &[("p", "snap-2")]);
-    assert_eq!(condemned, ["snap-2"]);
-    assert!(settled.trips.is_empty() && settled.tripped.is_empty());
-    let (condemned, settled) = sweep(&inventory, &tripped, &[("p", "snap-77")]);
-    assert!(condemned.is_empty());
-    assert_eq!(settled.tripped["p"], ["snap-2"]);
-    let (condemned, _) = sweep(&inventory, &tripped, &[("q", "snap-2")]);
-    assert!(condemned.is_empty());
-    // The hash does not cover a line without a resource: such a line releases no trip that holds
-    // something.
-    let (condemned, settled) = sweep(&inventory, &tripped, &[("p", "")]);
-    assert!(condemned.is_empty());
-    assert_eq!(settled.trips, tripped);
-}
-
-#[test]
-fn a_trip_with_nothing_condemned_is_a_finding_and_can_be_released() {
-    let mut inventory = account(0);
-    inventory.snapshots.items.truncate(1);
-    let tripped = compared(&policies(""), &census(&[("fleets", 40)], &[]), &inventory);
-    let (_, settled) = sweep(&inventory, &tripped, &[]);
-    let items = findings(&settled.trips);
-    assert_eq!(items.len(), 1);
-    assert_eq!(items[0].outcome, Outcome::Finding);
-    assert_eq!(items[0].policy.as_deref(), Some("p"));
-    assert_eq!(items[0].reasons[0].code, ReasonCode::CircuitBreaker);
-    assert_eq!(settled.offered(), [("p".to_owned(), String::new())]);
-    let none = plan_hash(std::iter::empty());
-    assert_eq!(settled.plan_hash, none, "it names no deletion");
-    assert_eq!(plan_hash([("p", "")].into_iter()), none);
-    let (_, settled) = sweep(&inventory, &tripped, &[("p", "")]);
-    assert!(settled.trips.is_empty() && findings(&settled.trips).is_empty());
 }
 
 #[test]
